@@ -1,0 +1,115 @@
+"""JSON on the C module alone: what `json` does, without paying for `json` and `re` on every ADD.
+
+`json` costs about 6 ms of start-up, most of it `re`; `_json`, its C core, costs half a millisecond and does all the
+work. This module is the missing glue. What it accepts is RFC 8259 and no more: no NaN, no Infinity, no comments.
+"""
+
+from __future__ import annotations
+
+import _json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_SPACE = " \t\n\r"
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+class _Rules:
+    """The attributes that the C scanner reads from its context object."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = staticmethod(_no_constant)
+
+
+def _not_serialisable(value: object) -> None:
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+_scan: Callable[[str, int], tuple[Any, int]] = _json.make_scanner(_Rules)
+_encode: Callable[[Any, int], tuple[str, ...]] = _json.make_encoder(
+    {}, _not_serialisable, _json.encode_basestring, None, ":", ",", False, False, False
+)
+
+
+def _skip(text: str, at: int) -> int:
+    """Return the index of the first character at or after `at` that is not JSON white space."""
+    end = len(text)
+    while at < end and text[at] in _SPACE:
+        at += 1
+    return at
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    """Scan one value at `at`; return it and the index after it. Raises ValueError with the character's index."""
+    try:
+        return _scan(text, at)
+    except StopIteration as stop:
+        raise ValueError(f"no JSON value at character {stop.value}") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except (ImportError, SystemError):  # the C scanner raises some errors by a class of `json`, which is not loaded
+        raise ValueError(f"malformed JSON in the value at character {at}") from None
+
+
+def loads(data: str | bytes) -> Any:
+    """Return the value of a whole JSON document; raise ValueError for anything else, with the character's index.
+
+    Bytes have to be UTF-8 (UnicodeDecodeError is a ValueError). Of repeated keys the last one counts, as in Go.
+    """
+    text = data if isinstance(data, str) else data.decode()
+    value, at = _value(text, _skip(text, 0))
+    at = _skip(text, at)
+    if at != len(text):
+        raise ValueError(f"something follows the JSON document at character {at}")
+    return value
+
+
+def members(text: str) -> list[tuple[str, Any, int, int]]:
+    """Return `(key, value, start, end)` of each member of the JSON object that `text` is; the span is the value's.
+
+    For those who have to hand a member on exactly as it came. Raises ValueError like `loads`.
+    """
+    at = _skip(text, 0)
+    if text[at : at + 1] != "{":
+        raise ValueError(f"no JSON object at character {at}")
+    out: list[tuple[str, Any, int, int]] = []
+    at = _skip(text, at + 1)
+    if text[at : at + 1] == "}":
+        at += 1
+    else:
+        while True:
+            if text[at : at + 1] != '"':
+                raise ValueError(f"no key at character {at}")
+            key, at = _value(text, at)
+            at = _skip(text, at)
+            if text[at : at + 1] != ":":
+                raise ValueError(f"no colon at character {at}")
+            start = _skip(text, at + 1)
+            value, end = _value(text, start)
+            out.append((key, value, start, end))
+            at = _skip(text, end)
+            sign = text[at : at + 1]
+            if sign not in (",", "}"):
+                raise ValueError(f"neither comma nor brace at character {at}")
+            at = _skip(text, at + 1)
+            if sign == "}":
+                break
+    at = _skip(text, at)
+    if at != len(text):
+        raise ValueError(f"something follows the JSON document at character {at}")
+    return out
+
+
+def dumps(value: Any) -> str:
+    """Return `value` as compact JSON, non-ASCII characters as they are. Raises TypeError, ValueError (NaN, cycles)."""
+    return "".join(_encode(value, 0))
