@@ -1,0 +1,143 @@
+"""Points in time as people write them.
+
+What is understood (no zone means UTC, because the ledger is in UTC)::
+
+    2026-11-23T03:12:00Z   2026-11-23T04:12:00.5+01:00      RFC 3339
+    2026-11-23   2026-11-23 03:12   2026-11-23 03:12:07     a day is its first moment
+    Mon 2026-11-23 03:12:07 UTC                             as journalctl and systemctl print it
+    03:12   today   yesterday   yesterday 03:12             by the UTC day
+    tuesday 03:12   last tuesday 03:12                      the latest that is past; "last": not today's
+    -15m   15m ago   -2h30m   2 hours ago   3d ago   now    s, m, h, d, w
+    1764000000   1764000000123   @1764000000                Unix time: VPC flow logs (s), CloudWatch (ms)
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta, timezone
+
+from eni_ledger.errors import UsageError
+
+EXAMPLES = (
+    "2026-11-23T03:12:00Z",
+    "2026-11-23 03:12",
+    "03:12",
+    "yesterday 03:12",
+    "tuesday 03:12",
+    "2h ago",
+    "-15m",
+    "now",
+)
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+_CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
+_ZONE = r"\s*(?P<zone>z|utc|gmt|[+-]\d{2}:?\d{2})?"
+_DAY_NAME = (
+    r"mon(?:day)?|tue(?:s|sday)?|wed(?:nesday)?|thu(?:r|rs|rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
+)
+_DATE = rf"(?:(?P<named>{_DAY_NAME})\s+)?(?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}})"
+_ABSOLUTE = re.compile(rf"{_DATE}(?:[t\s]\s*{_CLOCK})?{_ZONE}", re.ASCII)
+_RELATIVE_DAY = re.compile(
+    rf"(?:(?P<word>today|yesterday)|(?P<last>last\s+)?(?P<weekday>{_DAY_NAME}))(?:\s+(?:at\s+)?{_CLOCK})?{_ZONE}",
+    re.ASCII,
+)
+_TIME_ONLY = re.compile(rf"{_CLOCK}{_ZONE}", re.ASCII)
+_EPOCH = re.compile(r"@?(\d{13}|\d{10})|@(\d{1,10})", re.ASCII)
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+# The first letter of the unit is the key of _UNITS.
+_AMOUNT = r"(\d{1,9})\s*(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)"
+_AGO = re.compile(rf"(?:-\s*(?P<minus>(?:{_AMOUNT}\s*)+)|(?P<ago>(?:{_AMOUNT}\s*)+)\s*ago)", re.ASCII)
+
+
+def parse(text: str, *, argument: str, now: datetime | None = None) -> datetime:
+    """Return the moment that `text` names, in UTC with microseconds.
+
+    `argument` is what the reader typed it to (``--at``), for the error; `now` defaults to the clock. Raises
+    UsageError for what is no time, is no day of the calendar, or lies outside the years 1 to 9999.
+    """
+    now = (now or datetime.now(UTC)).astimezone(UTC)
+    words = " ".join(text.lower().split())
+    try:
+        found = _parse(words, now)
+    except (ValueError, OverflowError) as exc:
+        raise _refusal(text, argument, str(exc)) from None
+    if found is None:
+        raise _refusal(text, argument, "")
+    return found
+
+
+def _refusal(text: str, argument: str, why: str) -> UsageError:
+    """Return the error for `text`; `why` is set when it looked like a time and was none."""
+    shown = text if len(text) <= 60 else text[:57] + "..."
+    examples = ", ".join(f"'{example}'" for example in EXAMPLES)
+    return UsageError(
+        f"{argument} is not a time",
+        f"'{shown}'" + (f" ({why})" if why else ""),
+        f"{examples}; no zone means UTC",
+    )
+
+
+def _parse(words: str, now: datetime) -> datetime | None:
+    """Return the moment, None for no known form; raise ValueError or OverflowError for an impossible one."""
+    if words == "now":
+        return now
+    if found := _EPOCH.fullmatch(words):
+        digits = found[1] or found[2]
+        whole, milli = int(digits[:10]), int(digits[10:] or 0)
+        return datetime.fromtimestamp(whole, UTC) + timedelta(milliseconds=milli)
+    if found := _AGO.fullmatch(words):
+        pairs = re.findall(_AMOUNT, found["minus"] or found["ago"])
+        return now - timedelta(seconds=sum(int(count) * _UNITS[unit[0]] for count, unit in pairs))
+    if found := _ABSOLUTE.fullmatch(words):
+        day = date(int(found["year"]), int(found["month"]), int(found["day"]))
+        if found["named"] and found["named"][:3] != DAYS[day.weekday()][:3]:
+            raise ValueError(f"{day} is a {DAYS[day.weekday()].capitalize()}")
+        return _moment(day, found)
+    if found := _TIME_ONLY.fullmatch(words):
+        return _moment(_today(now, found), found)
+    if found := _RELATIVE_DAY.fullmatch(words):
+        return _relative_day(found, now)
+    return None
+
+
+def _today(now: datetime, found: re.Match[str]) -> date:
+    """Return the day it is now in the zone that the match names."""
+    return now.astimezone(_zone(found)).date()
+
+
+def _relative_day(found: re.Match[str], now: datetime) -> datetime:
+    """Return the moment for `today`, `yesterday` or a weekday, at midnight or at a time of day."""
+    today = _today(now, found)
+    if found["word"]:
+        return _moment(today - timedelta(days=found["word"] == "yesterday"), found)
+    wanted = next(n for n, name in enumerate(DAYS) if name.startswith(found["weekday"][:3]))
+    back = (today.weekday() - wanted) % 7
+    if back == 0 and found["last"]:
+        back = 7
+    moment = _moment(today - timedelta(days=back), found)
+    return moment if moment <= now else _moment(today - timedelta(days=back + 7), found)
+
+
+def _zone(found: re.Match[str]) -> timezone:
+    """Return the zone of the match, UTC when it names none."""
+    name = found["zone"]
+    if not name or name[0] not in "+-":
+        return UTC
+    hours, minutes = int(name[1:3]), int(name[-2:])
+    if hours > 23 or minutes > 59:
+        raise ValueError(f"no zone is {name} from UTC")
+    offset = timedelta(hours=hours, minutes=minutes)
+    return timezone(-offset if name[0] == "-" else offset)
+
+
+def _moment(day: date, found: re.Match[str]) -> datetime:
+    """Return `day` at the time of day in the match (midnight when it has none) as UTC."""
+    micro = (found["fraction"] or "").ljust(6, "0")[:6]
+    clock = time(int(found["hour"] or 0), int(found["minute"] or 0), int(found["second"] or 0), int(micro))
+    return datetime.combine(day, clock, _zone(found)).astimezone(UTC)
+
+
+def to_ledger(moment: datetime) -> str:
+    """Return `moment` as the ledger writes `ts`: RFC 3339, UTC, always six digits of microseconds."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

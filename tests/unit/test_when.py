@@ -1,0 +1,108 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eni_ledger import when
+from eni_ledger.errors import UsageError
+
+NOW = datetime(2026, 11, 25, 14, 30, 5, 250000, tzinfo=UTC)  # a Wednesday
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("now", "2026-11-25T14:30:05.250000Z"),
+        ("2026-11-23T03:12:00Z", "2026-11-23T03:12:00.000000Z"),
+        ("2026-11-23t03:12:00z", "2026-11-23T03:12:00.000000Z"),
+        ("2026-11-23T03:12:00.5+01:00", "2026-11-23T02:12:00.500000Z"),
+        ("2026-11-23T03:12:00.123456789Z", "2026-11-23T03:12:00.123456Z"),
+        ("2026-11-23T03:12:00,25-0530", "2026-11-23T08:42:00.250000Z"),
+        ("2026-11-23", "2026-11-23T00:00:00.000000Z"),
+        ("2026-11-23 03:12", "2026-11-23T03:12:00.000000Z"),
+        ("2026-11-23 03:12:07 UTC", "2026-11-23T03:12:07.000000Z"),
+        ("Mon 2026-11-23 03:12:07 UTC", "2026-11-23T03:12:07.000000Z"),
+        ("03:12", "2026-11-25T03:12:00.000000Z"),
+        ("3:12", "2026-11-25T03:12:00.000000Z"),
+        ("03:12+09:00", "2026-11-24T18:12:00.000000Z"),
+        ("today", "2026-11-25T00:00:00.000000Z"),
+        ("yesterday", "2026-11-24T00:00:00.000000Z"),
+        ("yesterday 03:12", "2026-11-24T03:12:00.000000Z"),
+        ("  Yesterday   at 03:12 ", "2026-11-24T03:12:00.000000Z"),
+        ("tuesday 03:12", "2026-11-24T03:12:00.000000Z"),
+        ("tue 03:12", "2026-11-24T03:12:00.000000Z"),
+        ("last tuesday 03:12", "2026-11-24T03:12:00.000000Z"),
+        ("thursday", "2026-11-19T00:00:00.000000Z"),
+        ("wednesday 03:12", "2026-11-25T03:12:00.000000Z"),
+        ("wednesday 20:00", "2026-11-18T20:00:00.000000Z"),
+        ("last wednesday 03:12", "2026-11-18T03:12:00.000000Z"),
+        ("2h ago", "2026-11-25T12:30:05.250000Z"),
+        ("2 hours 30 minutes ago", "2026-11-25T12:00:05.250000Z"),
+        ("-15m", "2026-11-25T14:15:05.250000Z"),
+        ("-1h30m", "2026-11-25T13:00:05.250000Z"),
+        ("3 days ago", "2026-11-22T14:30:05.250000Z"),
+        ("1w ago", "2026-11-18T14:30:05.250000Z"),
+        ("1763868320", "2025-11-23T03:25:20.000000Z"),
+        ("@1763868320", "2025-11-23T03:25:20.000000Z"),
+        ("1763868320123", "2025-11-23T03:25:20.123000Z"),
+        ("@0", "1970-01-01T00:00:00.000000Z"),
+    ],
+)
+def test_forms_that_people_write(text: str, want: str) -> None:
+    assert when.to_ledger(when.parse(text, argument="--at", now=NOW)) == want
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "   ", "tomorow", "2h", "15m", "ago", "-", "-m", "2026", "2026-11", "11/23/2026", "23.11.2026",
+        "soon", "2026-11-23T", "2026-11-23T3", "2 fortnights ago", "2 months ago", "last 03:12", "12345", "03:12 pm",
+        "yesterday tuesday", "2026-11-23 03:12 CET", "\x1b[31mnow\x1b[0m", "٠٣:١٢",
+    ],
+)  # fmt: skip
+def test_what_is_no_time_names_the_argument_and_shows_examples(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        when.parse(text, argument="--since", now=NOW)
+    assert "--since is not a time" in str(caught.value)
+    assert "'2h ago'" in caught.value.hint
+    assert "UTC" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("2026-02-30", "day"),
+        ("2026-13-01", "month"),
+        ("25:00", "hour"),
+        ("03:60", "minute"),
+        ("Tue 2026-11-23 03:12:07 UTC", "2026-11-23 is a Monday"),
+        ("2026-11-23T03:12:00+99:00", "no zone is +99:00"),
+        ("-999999999w", ""),
+        ("0001-01-01T00:00:00+12:00", ""),
+    ],
+)
+def test_what_looks_like_a_time_and_is_none_says_why(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=r"is not a time") as caught:
+        when.parse(text, argument="--at", now=NOW)
+    assert why in str(caught.value)
+
+
+def test_a_long_argument_is_not_echoed_whole() -> None:
+    with pytest.raises(UsageError) as caught:
+        when.parse("x" * 100_000, argument="--at", now=NOW)
+    assert len(str(caught.value)) < 200
+
+
+@given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9990, 1, 1), timezones=st.just(UTC)))
+def test_what_the_ledger_writes_is_read_back(moment: datetime) -> None:
+    assert when.parse(when.to_ledger(moment), argument="--at", now=NOW) == moment
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_time_or_a_usage_error(text: str) -> None:
+    try:
+        found = when.parse(text, argument="--at", now=NOW)
+    except UsageError:
+        return
+    assert found.tzinfo is not None
