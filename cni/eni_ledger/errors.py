@@ -19,7 +19,8 @@
     │   ├── LockTimeout               101 another writer kept the lock for longer than we wait
     │   ├── WriteFailed               102 the line could not be appended or synced
     │   ├── LedgerDamaged             103 a line that is not what was written: path, line, offset
-    │   └── FutureFormat              104 written by a later eni-ledger than this one
+    │   ├── FutureFormat              104 written by a later eni-ledger than this one
+    │   └── ConfigError               105 the configuration file cannot be used
     ├── ObserveError                  110 the kernel did not show what we asked for
     ├── AttachmentChanged             111 CHECK: what was recorded is no longer so
     ├── NotRecorded                   112 CHECK with onError=fail: this attachment is not in the ledger
@@ -171,6 +172,12 @@ class FutureFormat(LedgerError):
     """The ledger was written in a later format than this version reads."""
 
     code = 104
+
+
+class ConfigError(LedgerError):
+    """The configuration file cannot be read or has a key or value that is not known."""
+
+    code = 105
 
 
 class ObserveError(EniLedgerError):

@@ -1,0 +1,146 @@
+"""What can be set, where, and what it is when nobody sets it.
+
+Sources, the first that has a key wins: the command line (`--state-dir`) or the network configuration of the call
+(`stateDir`, `onError`, `journald`, `sync`); the environment (`ENI_LEDGER_STATE_DIR`); the configuration file
+(`ENI_LEDGER_CONFIG`, else `/etc/eni-ledger/config.json`); the defaults of `Settings`.
+
+Standard library only: this module is loaded on every ADD.
+"""
+
+from __future__ import annotations
+
+import os
+
+from eni_ledger.errors import ConfigError, EniLedgerError, InvalidNetworkConfig
+from eni_ledger.fastjson import loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+CONFIG_FILE = "/etc/eni-ledger/config.json"
+CONFIG_FILE_LIMIT = 64 * 1024
+DEFAULT_STATE_DIR = "/var/lib/eni-ledger"
+
+
+class Settings:
+    """One set of effective settings.
+
+    `state_dir` absolute path; `on_error` ``warn`` (a failure to record never fails the call) or ``fail``;
+    `journald` whether events also go to the journal; `sync` whether a line is on disk before success is told;
+    `lock_wait_ms` longest wait for another writer, milliseconds, after which an event goes to the spool;
+    `rotate_bytes` size at which a segment is sealed; `retain_days`, `retain_bytes` how long and how much of the
+    sealed segments is kept.
+    """
+
+    __slots__ = (
+        "journald",
+        "lock_wait_ms",
+        "on_error",
+        "retain_bytes",
+        "retain_days",
+        "rotate_bytes",
+        "state_dir",
+        "sync",
+    )
+
+    def __init__(self, state_dir: str = DEFAULT_STATE_DIR) -> None:
+        self.state_dir = state_dir
+        self.on_error = "warn"
+        self.journald = True
+        self.sync = True
+        # The design allows 250 ms in all for a stuck lock holder; 50 of them are for writing the spool file.
+        self.lock_wait_ms = 200
+        self.rotate_bytes = 16 * 1024 * 1024
+        self.retain_days = 400
+        self.retain_bytes = 1024 * 1024 * 1024
+
+
+# key in JSON: (attribute, least, most) for numbers, (attribute, allowed values) for the rest
+_NUMBERS = {
+    "lockWaitMs": ("lock_wait_ms", 0, 10_000),
+    "rotateBytes": ("rotate_bytes", 4096, 1 << 30),
+    "retainDays": ("retain_days", 1, 36_500),
+    "retainBytes": ("retain_bytes", 4096, 1 << 50),
+}
+_BOOLEANS = {"journald": "journald", "sync": "sync"}
+_CALL_KEYS = ("stateDir", "onError", "journald", "sync")
+FILE_KEYS = (*_CALL_KEYS, *_NUMBERS)
+
+
+def _apply(settings: Settings, key: str, value: object, error: type[EniLedgerError], where: str) -> None:
+    """Set the attribute that `key` stands for, or raise `error` naming key, value and `where` it came from."""
+    if key == "stateDir":
+        if isinstance(value, str) and value.startswith("/") and "\0" not in value:
+            settings.state_dir = value
+            return
+        wanted = "an absolute path"
+    elif key == "onError":
+        if value in ("warn", "fail"):
+            settings.on_error = str(value)
+            return
+        wanted = '"warn" or "fail"'
+    elif key in _BOOLEANS:
+        if isinstance(value, bool):
+            setattr(settings, _BOOLEANS[key], value)
+            return
+        wanted = "true or false"
+    else:
+        attribute, least, most = _NUMBERS[key]
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+            setattr(settings, attribute, value)
+            return
+        wanted = f"a whole number from {least} to {most}"
+    raise error(f"{key} is not valid", f"{key}={value!r:.200} in {where}", f"{key} has to be {wanted}")
+
+
+def read_config_file(path: str) -> dict[str, Any]:
+    """Return the object in the configuration file, empty when there is no such file; raise ConfigError."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return {}
+    except OSError as exc:
+        raise ConfigError("the configuration file cannot be read", f"{path}: {exc.strerror}") from exc
+    try:
+        data = os.read(fd, CONFIG_FILE_LIMIT + 1)
+    except OSError as exc:
+        raise ConfigError("the configuration file cannot be read", f"{path}: {exc.strerror}") from exc
+    finally:
+        os.close(fd)
+    if len(data) > CONFIG_FILE_LIMIT:
+        raise ConfigError("the configuration file is too long", f"{path}: more than {CONFIG_FILE_LIMIT} bytes")
+    try:
+        found = loads(data)
+    except ValueError as exc:
+        raise ConfigError("the configuration file is not JSON", f"{path}: {exc}") from exc
+    if not isinstance(found, dict):
+        raise ConfigError("the configuration file holds no JSON object", path)
+    return found
+
+
+def load(
+    net_conf: Mapping[str, Any] | None, env: Mapping[str, str], state_dir: str | None = None
+) -> Settings:
+    """Return the settings in force for a call.
+
+    `net_conf` is the network configuration of a plugin call, None for a command; `env` the environment; `state_dir`
+    what `--state-dir` said. Raises InvalidNetworkConfig for a bad value in `net_conf` or `state_dir`, ConfigError for
+    a bad configuration file or environment.
+    """
+    settings = Settings()
+    path = env.get("ENI_LEDGER_CONFIG") or CONFIG_FILE
+    for key, value in read_config_file(path).items():
+        if key not in FILE_KEYS:
+            raise ConfigError("unknown key in the configuration file", f"{key!r:.80} in {path}", ", ".join(FILE_KEYS))
+        _apply(settings, key, value, ConfigError, path)
+    if env.get("ENI_LEDGER_STATE_DIR"):
+        _apply(settings, "stateDir", env["ENI_LEDGER_STATE_DIR"], ConfigError, "ENI_LEDGER_STATE_DIR")
+    for key in _CALL_KEYS:
+        value = net_conf.get(key) if net_conf else None
+        if value is not None:
+            _apply(settings, key, value, InvalidNetworkConfig, "the network configuration")
+    if state_dir is not None:
+        _apply(settings, "stateDir", os.path.abspath(state_dir), InvalidNetworkConfig, "--state-dir")
+    return settings

@@ -1,0 +1,46 @@
+"""The writers' lock: `flock` on a file that is never renamed. Readers take none.
+
+Standard library only: loaded on every ADD.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+from eni_ledger.errors import LockTimeout, StateDirError
+from eni_ledger.ledger.statedir import open_file
+
+_FIRST_PAUSE = 0.0005
+_LONGEST_PAUSE = 0.004
+
+
+def acquire(dir_fd: int, wait_ms: int) -> int:
+    """Return a descriptor that holds the lock; closing it lets go. Waits for `wait_ms` milliseconds at most.
+
+    Polls rather than sleep in `flock` with a timer: a runtime may start us with SIGALRM blocked, and then a timer
+    would never end the wait. Raises LockTimeout, or StateDirError when the lock file cannot be opened.
+    """
+    try:
+        fd = open_file(dir_fd, "lock", os.O_RDWR | os.O_CREAT)
+    except OSError as exc:
+        raise StateDirError("the lock file cannot be opened", f"lock: {exc.strerror}") from exc
+    deadline = time.monotonic() + wait_ms / 1000
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except BlockingIOError:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                os.close(fd)
+                raise LockTimeout(
+                    "another writer keeps the ledger locked", f"waited {wait_ms} ms", "fuser -v STATE_DIR/lock names it"
+                ) from None
+            time.sleep(min(pause, left))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        except OSError as exc:
+            os.close(fd)
+            raise StateDirError("the ledger cannot be locked", f"lock: {exc.strerror}") from exc

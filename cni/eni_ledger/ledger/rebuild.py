@@ -1,0 +1,123 @@
+"""What a writer does when it does not find things as it left them. Loaded only then, not on each ADD.
+
+Nothing is repaired away: a torn tail is copied to `quarantine/` before it is cut off; a segment with real damage is
+sealed as it is, and the checkpoint of the next one names the damage.
+"""
+
+from __future__ import annotations
+
+import os
+
+from eni_ledger.ledger import rollover, segment, state
+from eni_ledger.ledger.codec import decode, now_us, parse_ts, sound, stated_crc
+from eni_ledger.ledger.segment import Tail
+from eni_ledger.ledger.state import Live, encode_association
+from eni_ledger.ledger.statedir import open_file, open_subdir, write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+QUARANTINE = "quarantine"
+
+
+def set_aside(dir_fd: int, fd: int, size: int, torn: int) -> str:
+    """Copy the last `torn` bytes of the segment at `fd` to the quarantine, then cut them off at `size` bytes.
+
+    Returns the name of the copy, which is on disk before the cut. Raises OSError.
+    """
+    name = f"torn-{now_us():016}-{size}.bin"
+    quarantine_fd = open_subdir(dir_fd, QUARANTINE)
+    try:
+        write_file(quarantine_fd, name, os.pread(fd, torn, size), sync=True)
+    finally:
+        os.close(quarantine_fd)
+    os.ftruncate(fd, size)
+    os.fsync(fd)
+    return name
+
+
+def replay(fd: int, size: int) -> tuple[Live, Tail, str | None]:
+    """Return what is live after the sound events of a segment, where the chain ends, and the first damage or None.
+
+    A line is sound when its CRC fits the one that the line before it states; so events behind a damaged line count
+    again, save the one right behind it when the damage hit the CRC itself. Raises OSError.
+    """
+    live, tail, damage = Live(), Tail(size=size), None
+    previous: int | None = None
+    for number, offset, line in segment.raw_lines(fd, size):
+        try:
+            event = decode(line)
+            if previous is None and offset == 0:
+                previous = int(event["prev_crc"], 16)
+            if previous is None or not sound(line, previous):
+                raise ValueError
+            live.apply(event)
+            tail.seq, tail.ts_us = event["seq"], parse_ts(event["ts"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            damage = damage or f"line {number}, offset {offset}"
+            tail.seq += 1  # the line has a seq, even if it cannot be read any more
+        try:
+            previous = tail.crc = stated_crc(line)
+        except ValueError:
+            previous = None
+    return live, tail, damage
+
+
+def rebuild(dir_fd: int, fd: int, tail: Tail) -> tuple[list[bytes], str | None, str | None]:
+    """Return `(lines, boot_id, damage)` from the active segment's checkpoint on; `damage` is None when it is sound.
+
+    Raises OSError.
+    """
+    live, _, damage = replay(fd, tail.size)
+    return [encode_association(association) for association in live], live.boot_id, damage
+
+
+def seal_damaged(dir_fd: int, fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | None]:
+    """Seal the damaged active segment as it is and begin a new one whose checkpoint names the damage.
+
+    `state.json` has the better word on what is live when it is as new as the sound part. Returns the new Tail, the
+    live lines and the boot id they belong to. Raises OSError.
+    """
+    size = os.fstat(fd).st_size
+    live, tail, damage = replay(fd, size)
+    lines, boot_id = [encode_association(association) for association in live], live.boot_id
+    sealed = segment.list_sealed(dir_fd)
+    before = (segment.sealed_range(sealed[-1]) or (0, 0))[1] if sealed else 0
+    known = state.read(dir_fd)
+    if known is not None and known.head["seq"] >= tail.seq:
+        lines, boot_id, tail.seq = known.lines, known.head.get("boot_id"), known.head["seq"]
+    first = rollover.first_seq(fd)
+    if first is None or first <= before:
+        first = before + 1
+    tail.seq = max(tail.seq, first)
+    name = segment.sealed_name(first, tail.seq)
+    about = {**about, "boot_id": boot_id, "damage": f"{name} {damage or f'after {size} bytes'}"}
+    return rollover.start(dir_fd, tail, lines, about, previous=name, seal=name), lines, boot_id
+
+
+def begin(dir_fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | None]:
+    """Begin the first segment, or the next one where a crash between two renames left none.
+
+    Returns the new Tail, the live lines and the boot id they belong to. Raises OSError, LedgerDamaged.
+    """
+    sealed = segment.list_sealed(dir_fd)
+    if not sealed:
+        return rollover.start(dir_fd, Tail(), [], about, previous=None), [], about.get("boot_id")
+    name = sealed[-1]
+    tail = rollover.sealed_tail(dir_fd, name)
+    known = state.read(dir_fd)
+    if known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
+        lines, boot_id = known.lines, known.head.get("boot_id")
+    else:
+        fd = open_file(dir_fd, name, os.O_RDONLY)
+        try:
+            live, _, _ = replay(fd, os.fstat(fd).st_size)
+        finally:
+            os.close(fd)
+        lines, boot_id = [encode_association(association) for association in live], live.boot_id
+    return (
+        rollover.start(dir_fd, tail, lines, {**about, "boot_id": boot_id}, previous=name),
+        lines,
+        boot_id,
+    )

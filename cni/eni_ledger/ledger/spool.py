@@ -1,0 +1,131 @@
+"""The spool: one file for each event that could not wait for the lock; the next writer folds them in.
+
+A file is one line in the ledger's own format, its CRC not chained (seeded with 0), named
+`<microseconds, 16 digits>-<pid>-<8 hex>.json` so that the order of names is the order of time. The name goes into the
+ledger with the event (`spool`): a writer that dies between appending and unlinking leaves a file behind, and the name
+tells the next one that it is already in. Standard library only: loaded on every ADD.
+"""
+
+from __future__ import annotations
+
+import os
+
+from eni_ledger.errors import StateDirError
+from eni_ledger.ledger import segment
+from eni_ledger.ledger.codec import decode, encode, format_ts, sound
+from eni_ledger.ledger.statedir import open_file, open_subdir, write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+DIRECTORY = "spool"
+_LIMIT = 4 * 1024 * 1024
+
+
+def put(dir_fd: int, event: dict[str, Any], occurred_us: int, *, sync: bool) -> None:
+    """Write `event`, which happened at `occurred_us`, into the spool; with `sync` it is durable on return.
+
+    Raises OSError.
+    """
+    name = f"{occurred_us:016}-{os.getpid()}-{os.urandom(4).hex()}.json"
+    line, _ = encode({"ts": format_ts(occurred_us), **event}, 0)
+    spool_fd = open_subdir(dir_fd, DIRECTORY)
+    try:
+        write_file(spool_fd, name, line, sync=sync)
+    finally:
+        os.close(spool_fd)
+
+
+def waiting(dir_fd: int) -> list[str]:
+    """Return the names of the spooled events, oldest first. Raises OSError, but not for a spool that is not there."""
+    try:
+        spool_fd = os.open(
+            DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd
+        )
+    except FileNotFoundError:
+        return []
+    try:
+        return sorted(name for name in os.listdir(spool_fd) if name.endswith(".json") and name[0] != ".")
+    finally:
+        os.close(spool_fd)
+
+
+def take(dir_fd: int, names: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the events in the spool files `names` that are not in the ledger yet, and the names to remove.
+
+    Each event has `spooled_ts` (when it happened) and `spool` (its file). A file that is not what was written (power
+    went while it was) is moved to the quarantine. Call with the lock held; remove the names once the events are
+    durable. Raises OSError.
+    """
+    seen = _already_folded(dir_fd)
+    events, done = [], []
+    spool_fd = open_subdir(dir_fd, DIRECTORY)
+    try:
+        for name in names:
+            event = _load(spool_fd, name)
+            if event is None:
+                _quarantine(dir_fd, spool_fd, name)
+                continue
+            done.append(name)
+            if f'"spool":"{name}"'.encode() not in seen:
+                event["spooled_ts"] = event.pop("ts")
+                event["spool"] = name
+                event.pop("crc")
+                events.append(event)
+    finally:
+        os.close(spool_fd)
+    return events, done
+
+
+def remove(dir_fd: int, names: list[str]) -> None:
+    """Unlink spool files whose events are in the ledger. Raises OSError."""
+    spool_fd = open_subdir(dir_fd, DIRECTORY)
+    try:
+        for name in names:
+            os.unlink(name, dir_fd=spool_fd)
+    finally:
+        os.close(spool_fd)
+
+
+def _load(spool_fd: int, name: str) -> dict[str, Any] | None:
+    try:
+        fd = open_file(spool_fd, name, os.O_RDONLY)
+    except (OSError, StateDirError):
+        return None
+    try:
+        data = os.read(fd, _LIMIT + 1)
+    finally:
+        os.close(fd)
+    try:
+        if len(data) <= _LIMIT and sound(data, 0):
+            event = decode(data)
+            if "event" in event and "ts" in event:
+                return event
+    except ValueError:
+        pass
+    return None
+
+
+def _quarantine(dir_fd: int, spool_fd: int, name: str) -> None:
+    quarantine_fd = open_subdir(dir_fd, "quarantine")
+    try:
+        os.rename(name, f"spool-{name}", src_dir_fd=spool_fd, dst_dir_fd=quarantine_fd)
+    finally:
+        os.close(quarantine_fd)
+
+
+def _already_folded(dir_fd: int) -> bytes:
+    """Return the bytes in which the name of a folded file would stand: the active segment and the one before it."""
+    found = []
+    for name in [*segment.list_sealed(dir_fd)[-1:], segment.ACTIVE]:
+        try:
+            fd = open_file(dir_fd, name, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            while chunk := os.read(fd, 1 << 20):
+                found.append(chunk)
+        finally:
+            os.close(fd)
+    return b"".join(found)

@@ -1,0 +1,233 @@
+"""Live associations: which events start and end one, and `state.json`, where they stand between two events.
+
+`Live.apply` is the one place that knows what ends an association; the writer, the readers and fsck all go through
+it. Standard library only: loaded on every ADD.
+"""
+
+from __future__ import annotations
+
+import os
+from binascii import crc32
+
+from eni_ledger.errors import StateDirError
+from eni_ledger.fastjson import dumps, loads
+from eni_ledger.ledger.statedir import open_file, write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+STATE_FILE = "state.json"
+
+_OF_THE_EVENT = frozenset(
+    ("ts", "seq", "v", "event", "crc", "took_ms", "error_code", "error_msg", "clock_step_us", "spool", "spooled_ts",
+     "supersedes", "reason")
+)  # fmt: skip
+"""Keys that belong to one event and not to the association that it starts."""
+
+_NOT_ON_DEL = frozenset(("since", "until", "ended_by", "add_seq", "end_seq", "via", "cni_version"))
+"""Keys of an association that its del does not repeat."""
+
+
+def happened_at(event: dict[str, Any]) -> str:
+    """Return the time at which an event happened: `ts`, or for one that went through the spool `spooled_ts`."""
+    return str(event.get("spooled_ts") or event["ts"])
+
+
+def association_of(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the association that an `add` or `adopt` event starts: its own keys, `since` and `add_seq`."""
+    found = {key: value for key, value in event.items() if key not in _OF_THE_EVENT and value is not None}
+    found["since"] = happened_at(event)
+    found["add_seq"] = event["seq"]
+    return found
+
+
+def identity_of(association: dict[str, Any]) -> dict[str, Any]:
+    """Return what an event that ends the association repeats of it, so that a search finds both ends."""
+    return {key: value for key, value in association.items() if key not in _NOT_ON_DEL}
+
+
+def exclusive_keys(association: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return what only one live association can have: attachment, VLAN of a trunk, interface of a namespace."""
+    keys: list[tuple[Any, ...]] = [("attachment", association.get("container_id"), association.get("ifname"))]
+    if association.get("vlan_id") is not None:
+        trunk = association.get("trunk_mac") or association.get("trunk_ifname")
+        keys.append(("vlan", trunk, association["vlan_id"]))
+    if association.get("netns_inode") is not None:
+        place = (association.get("netns_dev"), association["netns_inode"], association.get("ifname"))
+        keys.append(("netns", *place))
+    return keys
+
+
+class Live:
+    """The associations that are live after the events applied so far.
+
+    `boot_id` is that of the last `boot` or `checkpoint`. Iterating gives the associations in the order of their adds.
+    """
+
+    def __init__(self, associations: Iterable[dict[str, Any]] = (), boot_id: str | None = None) -> None:
+        self._reset(associations, boot_id)
+
+    def _reset(self, associations: Iterable[dict[str, Any]], boot_id: str | None) -> None:
+        self.boot_id = boot_id
+        self._by_id: dict[str, dict[str, Any]] = {}
+        self._id_by_key: dict[tuple[Any, ...], str] = {}
+        for association in associations:
+            self._start(association)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._by_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def get(self, association_id: str) -> dict[str, Any] | None:
+        """Return the live association with this id, or None."""
+        return self._by_id.get(association_id)
+
+    def attachment(self, container_id: str, ifname: str) -> dict[str, Any] | None:
+        """Return the live association of a CNI attachment, or None."""
+        return self._by_id.get(self._id_by_key.get(("attachment", container_id, ifname), ""))
+
+    def _start(self, association: dict[str, Any]) -> None:
+        self._by_id[association["association_id"]] = association
+        for key in exclusive_keys(association):
+            self._id_by_key[key] = association["association_id"]
+
+    def _end(self, association_id: str) -> dict[str, Any] | None:
+        association = self._by_id.pop(association_id, None)
+        if association is not None:
+            for key in exclusive_keys(association):
+                if self._id_by_key.get(key) == association_id:
+                    del self._id_by_key[key]
+        return association
+
+    def apply(self, event: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+        """Take one event into account; return the associations that it ended, each with the reason.
+
+        Reasons are ``del``, ``lost``, ``superseded`` and ``rebooted``. Events of a kind that has no bearing on what is
+        live (or that this version does not know) change nothing.
+        """
+        kind = event["event"]
+        if kind in ("add", "adopt"):
+            new = association_of(event)
+            ids = {self._id_by_key[key]: 0 for key in exclusive_keys(new) if key in self._id_by_key}
+            ended = [(old, "superseded") for old in map(self._end, ids) if old is not None]
+            self._start(new)
+            return ended
+        if kind in ("del", "lost"):
+            old = self._end(event.get("association_id", ""))
+            return [(old, kind)] if old is not None else []
+        if kind == "boot":
+            return self._boot(event.get("boot_id"))
+        if kind == "checkpoint":
+            # What is live is stated anew. Only behind a damaged piece can that differ from what was replayed.
+            stated = event.get("live") or []
+            kept = {association["association_id"] for association in stated}
+            gone = [(old, "lost") for old in self._by_id.values() if old["association_id"] not in kept]
+            self._reset(stated, event.get("boot_id"))
+            return gone
+        if kind == "identify":
+            self._identify(event)
+        return []
+
+    def _boot(self, boot_id: str | None) -> list[tuple[dict[str, Any], str]]:
+        if boot_id == self.boot_id:
+            return []
+        gone = [(old, "rebooted") for old in self._by_id.values()]
+        self._reset((), boot_id)
+        return gone
+
+    def _identify(self, event: dict[str, Any]) -> None:
+        """Add to an association what was not known when it began; what was known is never overwritten."""
+        association = self._by_id.get(event.get("association_id", ""))
+        if association is not None:
+            for key, value in association_of(event).items():
+                association.setdefault(key, value)
+
+
+def splice(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> tuple[list[bytes], list[str]]:
+    """Return the lines of the live associations after `event`, and the ids of those that it ended.
+
+    Only the lines that the event can touch are parsed: an ADD among 120 live associations costs a search through
+    their bytes and not 120 times JSON. Which of them it does touch, `Live` decides.
+    """
+    needles: list[bytes] = []
+    kind = event["event"]
+    if kind in ("add", "adopt"):
+        needles = [
+            b'"%b":%b' % (key.encode(), dumps(event[key]).encode("utf-8", "replace"))
+            for key in ("container_id", "netns_inode", "vlan_id")
+            if event.get(key) is not None
+        ]
+    elif kind in ("del", "lost", "identify"):
+        needles = [dumps(event["association_id"]).encode()]
+    elif kind not in ("boot", "checkpoint"):
+        return lines, []
+    touched = [line for line in lines if not needles or any(needle in line for needle in needles)]
+    live = Live((loads(line) for line in touched), boot_id)
+    ended = live.apply(event)
+    rest = [line for line in lines if line not in touched] if touched else lines
+    return rest + [encode_association(association) for association in live], [
+        old["association_id"] for old, _ in ended
+    ]
+
+
+def encode_association(association: dict[str, Any]) -> bytes:
+    """Return the line of `state.json` for an association, without comma and newline."""
+    return dumps(association).encode("utf-8", "replace")
+
+
+class State:
+    """`state.json`: `head` (v, seq, ts, boot_id, crc of the last event in it) and one line of JSON per association."""
+
+    __slots__ = ("head", "lines")
+
+    def __init__(self, head: dict[str, Any], lines: list[bytes]) -> None:
+        self.head = head
+        self.lines = lines
+
+    def encode(self) -> bytes:
+        """Return the bytes of the file: one JSON document with one association per line."""
+        body = b",\n".join(self.lines) + b"\n" if self.lines else b""
+        head = dumps({**self.head, "sum": f"{crc32(body):08x}"})[:-1].encode("utf-8", "replace")
+        return b'%b,"associations":[\n%b]}\n' % (head, body)
+
+
+def decode(data: bytes) -> State | None:
+    """Return the State that `data` holds, or None when it is not, to the byte, what a writer wrote."""
+    first, newline, rest = data.partition(b"\n")
+    if not newline or not rest.endswith(b"]}\n"):
+        return None
+    body = rest[:-3]
+    try:
+        head = loads(first + b"]}")
+        del head["associations"]
+        if head.pop("sum") != f"{crc32(body):08x}" or not isinstance(head["seq"], int):
+            return None
+    except (ValueError, KeyError, TypeError):
+        return None
+    return State(head, body[:-1].split(b",\n") if body else [])
+
+
+def read(dir_fd: int) -> State | None:
+    """Return what `state.json` says, or None when it is missing or unusable: it can always be rebuilt."""
+    try:
+        fd = open_file(dir_fd, STATE_FILE, os.O_RDONLY)
+    except (OSError, StateDirError):
+        return None
+    try:
+        chunks = []
+        while chunk := os.read(fd, 1 << 20):
+            chunks.append(chunk)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return decode(b"".join(chunks))
+
+
+def write(dir_fd: int, state: State) -> None:
+    """Replace `state.json`. Not synced: after a crash its `sum` tells, and it is rebuilt. Raises OSError."""
+    write_file(dir_fd, STATE_FILE, state.encode(), sync=False)

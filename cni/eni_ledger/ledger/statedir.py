@@ -1,0 +1,132 @@
+"""The state directory: opened once, checked once, everything in it reached through its file descriptor.
+
+The plugin runs as root on paths that it did not choose, so a symbolic link, somebody else's directory or one that
+others may write to is refused, and no file in it is opened through a link.
+
+Standard library only: loaded on every ADD.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from eni_ledger.errors import StateDirError
+
+DIRECTORY_MODE = 0o750
+FILE_MODE = 0o640
+
+
+def _make(path: str) -> None:
+    """Create `path` (0750) and what is missing above it (0755)."""
+    parent = os.path.dirname(path)
+    if parent not in ("", "/"):
+        os.makedirs(parent, 0o755, exist_ok=True)
+    try:
+        os.mkdir(path, DIRECTORY_MODE)
+    except FileExistsError:
+        pass  # another writer was faster
+
+
+def open_state_dir(path: str, *, create: bool = False) -> int:
+    """Return a descriptor of the state directory at `path`; with `create` it is made when missing.
+
+    Raises StateDirError when it is missing, a symbolic link, no directory, not readable, owned by neither root nor
+    this user, or writable by group or others.
+    """
+    path = path.rstrip("/") or "/"
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        try:
+            fd = os.open(path, flags)
+        except FileNotFoundError:
+            if not create:
+                raise
+            _make(path)
+            fd = os.open(path, flags)
+    except OSError as exc:
+        raise _refused(path, exc, create) from exc
+    found = os.fstat(fd)
+    problem = ""
+    if found.st_uid not in (0, os.geteuid()):
+        problem = f"it belongs to user {found.st_uid}"
+    elif found.st_mode & 0o022:
+        problem = f"others may write to it (mode {stat.S_IMODE(found.st_mode):04o})"
+    if problem:
+        os.close(fd)
+        raise StateDirError("the state directory is not safe to use", f"{path}: {problem}", "chown root, chmod 0750")
+    return fd
+
+
+def _refused(path: str, exc: OSError, create: bool) -> StateDirError:
+    """Return the error for a directory that could not be opened, with what to do about it."""
+    if os.path.islink(path):
+        return StateDirError("the state directory is a symbolic link", path, "set stateDir to the real directory")
+    if isinstance(exc, FileNotFoundError) and not create:
+        return StateDirError(
+            "there is no ledger here",
+            f"{path} does not exist",
+            "name the directory with --state-dir or ENI_LEDGER_STATE_DIR; the first ADD creates it",
+        )
+    if isinstance(exc, PermissionError) and not create:
+        return StateDirError("the state directory cannot be read", f"{path}: {exc.strerror}", "read it as root")
+    return StateDirError("the state directory cannot be used", f"{path}: {exc.strerror}")
+
+
+def open_file(dir_fd: int, name: str, flags: int) -> int:
+    """Open the regular file `name` in the directory, never through a link and never waiting for a FIFO's other end.
+
+    Raises OSError as `os.open` does, and StateDirError for what is no regular file.
+    """
+    fd = os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, FILE_MODE, dir_fd=dir_fd)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise StateDirError("a file of the state directory is not a regular file", name)
+    return fd
+
+
+def open_subdir(dir_fd: int, name: str) -> int:
+    """Return a descriptor of the directory `name` in the state directory, made when missing. Raises OSError."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(name, flags, dir_fd=dir_fd)
+    except FileNotFoundError:
+        try:
+            os.mkdir(name, DIRECTORY_MODE, dir_fd=dir_fd)
+        except FileExistsError:
+            pass
+        return os.open(name, flags, dir_fd=dir_fd)
+
+
+def write_file(dir_fd: int, name: str, data: bytes, *, sync: bool) -> None:
+    """Make the file `name` hold `data`, by way of a temporary name and rename; nobody sees half of it.
+
+    With `sync` data and name are on disk when it returns. Raises OSError; then the temporary file is gone again.
+    """
+    temporary = f".{name}.tmp"
+    fd = os.open(
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE, dir_fd=dir_fd
+    )
+    try:
+        try:
+            write_all(fd, data)
+            if sync:
+                os.fdatasync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, name, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+    except OSError:
+        try:
+            os.unlink(temporary, dir_fd=dir_fd)
+        except OSError:
+            pass
+        raise
+    if sync:
+        os.fsync(dir_fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of `data`; one short write is followed by another that gets the real errno. Raises OSError."""
+    done = os.write(fd, data)
+    while done < len(data):
+        done += os.write(fd, memoryview(data)[done:])

@@ -1,0 +1,325 @@
+"""Appending to the ledger: lock, find the end, apply, write, sync, let go.
+
+`record` is what an ADD or DEL costs: one lock, one read of the last 8 KiB, one read of `state.json`, one append with
+`fdatasync`, one replacement of `state.json`. Everything that is not the ordinary case lives in `rollover` and `rebuild`
+and is loaded when it happens. Standard library only: loaded on every ADD.
+"""
+
+from __future__ import annotations
+
+import os
+
+from eni_ledger.errors import FutureFormat, LedgerDamaged, LedgerError, LockTimeout, WriteFailed
+from eni_ledger.fastjson import dumps, loads
+from eni_ledger.ledger import lock, segment, spool, state
+from eni_ledger.ledger.codec import VERSION, encode, format_ts, now_us
+from eni_ledger.ledger.segment import Tail
+from eni_ledger.ledger.statedir import open_file, open_state_dir, open_subdir, write_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from eni_ledger.config import Settings
+
+    Event = dict[str, Any]
+
+FAILURES = "failures.jsonl"
+_FAILURES_LIMIT = 1024 * 1024
+
+
+def record(settings: Settings, event: Event) -> Event | None:
+    """Append one event and return it as written, with `ts`, `seq` and `association_id`.
+
+    `event` has the keys of the format without ts, seq, v and crc; an `add` gets its `association_id` here, and
+    `supersedes` when it ends others. A `del` names its attachment by `container_id` and `ifname`, the rest is copied
+    from the live association; when there is none, nothing is written and None returned. When the lock cannot be had
+    in time, or the ledger is of a later format, the event goes to the spool: then it has `spooled` true, the reason
+    in `spooled_because` and no `seq`. Raises LedgerError: then nothing was recorded.
+    """
+    occurred_us = now_us()
+    if event["event"] in ("add", "adopt"):
+        event = {**event, "association_id": f"assoc-{os.urandom(9).hex()[:17]}"}
+    dir_fd = open_state_dir(settings.state_dir, create=True)
+    try:
+        try:
+            session = Session(settings, dir_fd, event)
+        except (LockTimeout, FutureFormat) as exc:
+            return _put_into_spool(settings, dir_fd, event, occurred_us, exc)
+        try:
+            written = session.add(event)
+            session.commit()
+            return written
+        finally:
+            session.close()
+    except OSError as exc:
+        raise WriteFailed("the event could not be recorded", _where(settings, exc)) from exc
+    finally:
+        os.close(dir_fd)
+
+
+def record_gc(settings: Settings, network: str, valid: set[tuple[str, str]], about: Event) -> list[Event]:
+    """End the live associations of `network` whose (container_id, ifname) is not in `valid`; return their events.
+
+    `about` has the keys that each event shall carry (boot_id, via, cni_version ...). Raises LedgerError, LockTimeout
+    included: what is valid has to be compared with what is live, so it cannot wait in the spool.
+    """
+    dir_fd = open_state_dir(settings.state_dir, create=True)
+    try:
+        session = Session(settings, dir_fd, about)
+        try:
+            written = []
+            for line in list(session.lines):
+                association = loads(line)
+                attachment = (association.get("container_id"), association.get("ifname"))
+                if association.get("network") == network and attachment not in valid:
+                    event = {**about, **state.identity_of(association), "event": "lost", "reason": "gc"}
+                    written.append(session.append(event))
+            session.commit()
+            return written
+        finally:
+            session.close()
+    except OSError as exc:
+        raise WriteFailed("the ledger could not be written", _where(settings, exc)) from exc
+    finally:
+        os.close(dir_fd)
+
+
+def probe(settings: Settings) -> None:
+    """Return when an ADD could be recorded now, else raise LedgerError. Leaves nothing behind."""
+    dir_fd = open_state_dir(settings.state_dir, create=True)
+    try:
+        os.close(open_file(dir_fd, "lock", os.O_RDWR | os.O_CREAT))
+        os.close(open_subdir(dir_fd, spool.DIRECTORY))
+        try:
+            os.close(open_file(dir_fd, segment.ACTIVE, os.O_RDWR | os.O_APPEND))
+        except FileNotFoundError:
+            pass  # the first ADD makes it
+        name = f".probe-{os.getpid()}"
+        fd = open_file(dir_fd, name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            write_all(fd, bytes(4096))
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+            os.unlink(name, dir_fd=dir_fd)
+    except OSError as exc:
+        raise WriteFailed("the state directory cannot be written", _where(settings, exc)) from exc
+    finally:
+        os.close(dir_fd)
+
+
+def note_failure(settings: Settings, event: Event, error: Exception) -> None:
+    """Count an event that could not be recorded: a line in `failures.jsonl`, as long as that is possible at all.
+
+    The file stops at 1 MiB: it is there to be noticed, the journal has every one. Never raises.
+    """
+    try:
+        dir_fd = open_state_dir(settings.state_dir)
+        try:
+            fd = open_file(dir_fd, FAILURES, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            try:
+                if os.fstat(fd).st_size < _FAILURES_LIMIT:
+                    kept = {key: event[key] for key in ("event", "container_id", "ifname", "netns") if key in event}
+                    about = {"ts": format_ts(now_us()), **kept, "code": getattr(error, "code", 999), "msg": str(error)}
+                    os.write(fd, dumps(about).encode("utf-8", "replace") + b"\n")
+            finally:
+                os.close(fd)
+        finally:
+            os.close(dir_fd)
+    except (LedgerError, OSError, TypeError, ValueError):
+        pass  # the journal and stderr have it
+
+
+def _where(settings: Settings, exc: OSError) -> str:
+    """Return directory, file and reason of an OSError."""
+    name = f"/{exc.filename}" if isinstance(exc.filename, str) else ""
+    return f"{settings.state_dir}{name}: {exc.strerror or exc}"
+
+
+def _put_into_spool(
+    settings: Settings, dir_fd: int, event: Event, occurred_us: int, why: LedgerError
+) -> Event:
+    """Write the event into the spool and return it; raise WriteFailed with both reasons when that fails too."""
+    try:
+        spool.put(dir_fd, event, occurred_us, sync=settings.sync)
+    except OSError as exc:
+        raise WriteFailed("neither ledger nor spool could be written", f"{why}; {_where(settings, exc)}") from exc
+    return {"ts": format_ts(occurred_us), **event, "spooled": True, "spooled_because": str(why)}
+
+
+class Session:
+    """The ledger, locked, at its end, and ready to append. What `append` and `add` prepare, `commit` writes.
+
+    `lines` are the live associations as `state.json` has them. Raises LockTimeout, FutureFormat, OSError.
+    """
+
+    def __init__(self, settings: Settings, dir_fd: int, about: Event) -> None:
+        self._settings = settings
+        self._dir_fd = dir_fd
+        self._boot_id = about.get("boot_id")
+        self._about = {key: about[key] for key in ("boot_id", "instance_id") if about.get(key)}
+        self._fd = -1
+        self._pending: list[bytes] = []
+        self._folded: list[str] = []
+        self._changed = False
+        self._lock_fd = lock.acquire(dir_fd, settings.lock_wait_ms)
+        try:
+            self._open()
+            self._fold()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the lock. What was not committed is forgotten."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def _open(self) -> None:
+        """Find the end of the ledger and the live associations; rotate when the segment is full."""
+        flags = os.O_RDWR | os.O_APPEND
+        try:
+            self._fd = open_file(self._dir_fd, segment.ACTIVE, flags)
+            tail, torn = segment.read_tail(self._fd, segment.ACTIVE)
+        except FileNotFoundError:
+            tail, torn = None, 0
+        except LedgerDamaged:
+            self._seal_damaged()
+            return
+        if torn:
+            from eni_ledger.ledger.rebuild import set_aside
+
+            set_aside(self._dir_fd, self._fd, tail.size if tail else 0, torn)
+        if tail is None:
+            from eni_ledger.ledger.rebuild import begin
+
+            self.tail, self.lines, self.boot_id = begin(self._dir_fd, self._about)
+            self._reopen()
+            return
+        self.tail = tail
+        known = state.read(self._dir_fd)
+        if known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
+            self.lines, self.boot_id = known.lines, known.head.get("boot_id")
+        else:
+            from eni_ledger.ledger.rebuild import rebuild
+
+            self.lines, self.boot_id, damage = rebuild(self._dir_fd, self._fd, tail)
+            self._changed = True
+            if damage:
+                self._seal_damaged()
+                return
+        if tail.size >= self._settings.rotate_bytes:
+            self._rotate()
+
+    def _reopen(self) -> None:
+        """Open the new active segment and have `state.json` written with the next commit."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._fd = open_file(self._dir_fd, segment.ACTIVE, os.O_RDWR | os.O_APPEND)
+        self._changed = True
+
+    def _seal_damaged(self) -> None:
+        from eni_ledger.ledger.rebuild import seal_damaged
+
+        self.tail, self.lines, self.boot_id = seal_damaged(self._dir_fd, self._fd, self._about)
+        self._reopen()
+
+    def _rotate(self) -> None:
+        from eni_ledger.ledger.rollover import retain, rotate
+
+        about = {**self._about, "boot_id": self.boot_id}
+        tail = rotate(self._dir_fd, self._fd, self.tail, self.lines, about)
+        if tail is not None:
+            self.tail = tail
+            self._reopen()
+            retain(self._dir_fd, self._settings)
+
+    def _fold(self) -> None:
+        """Prepare the events that wait in the spool, in the order of time."""
+        names = spool.waiting(self._dir_fd)
+        if not names:
+            return
+        events, self._folded = spool.take(self._dir_fd, names)
+        for event in events:
+            stale = self._boot_id == self.boot_id != event.get("boot_id") and event.get("boot_id") is not None
+            if stale:  # from before a reboot that the ledger has seen already: it was, and it is over
+                event["event_boot_id"] = event.pop("boot_id")
+            written = self.add(event)
+            if stale and written is not None and written["event"] in ("add", "adopt"):
+                ended = {"event": "lost", "reason": "rebooted", **state.identity_of(state.association_of(written))}
+                self.append(ended)
+
+    def add(self, event: Event) -> Event | None:
+        """Prepare an event as `record` describes: `boot` before it when this is another boot, a `del` completed."""
+        boot_id = event.get("boot_id")
+        if boot_id and boot_id != self.boot_id:
+            if self.boot_id is not None:
+                keys = ("boot_id", "instance_id", "agent_version", "via")
+                self.append({"event": "boot", **{key: event[key] for key in keys if key in event}})
+            self.boot_id = boot_id
+        if event["event"] == "del":
+            needle = dumps(event["container_id"]).encode("utf-8", "replace")
+            live = state.Live(loads(line) for line in self.lines if needle in line)
+            association = live.attachment(event["container_id"], event["ifname"])
+            if association is None:
+                return None
+            event = {**event, **state.identity_of(association)}
+        return self.append(event)
+
+    def append(self, event: Event) -> Event:
+        """Prepare the line of one event and take its effect on what is live into account.
+
+        The clock is read here, with the lock held: so a time before the last event's is a clock that stepped back, and
+        not another writer that was faster.
+        """
+        clock_us = now_us()
+        ts_us = max(clock_us, self.tail.ts_us)
+        event = {**event, "ts": format_ts(ts_us), "seq": self.tail.seq + 1, "v": VERSION}
+        if ts_us > clock_us:
+            event["clock_step_us"] = ts_us - clock_us
+        self.lines, ended = state.splice(self.lines, event, self.boot_id)
+        if ended and event["event"] in ("add", "adopt"):
+            event["supersedes"] = ended
+        line, crc = encode(event, self.tail.crc)
+        self._pending.append(line)
+        self.tail = Tail(self.tail.seq + 1, crc, ts_us, self.tail.size + len(line))
+        return event
+
+    def commit(self) -> None:
+        """Write what was prepared; on return it is durable (unless `sync` is off) and `state.json` follows it.
+
+        On failure the segment is as it was before, and WriteFailed or OSError is raised: a failed sync leaves it open
+        what is on disk, so it is never tried again on the same descriptor.
+        """
+        if self._pending:
+            data = b"".join(self._pending)
+            before = self.tail.size - len(data)
+            try:
+                write_all(self._fd, data)
+                if self._settings.sync:
+                    os.fdatasync(self._fd)
+            except OSError:
+                os.ftruncate(self._fd, before)
+                raise
+            self._pending = []
+            self._changed = True
+        if self._changed:
+            head = {
+                "v": VERSION,
+                "seq": self.tail.seq,
+                "ts": format_ts(self.tail.ts_us),
+                "boot_id": self.boot_id,
+                "crc": f"{self.tail.crc:08x}",
+            }
+            try:
+                state.write(self._dir_fd, state.State(head, self.lines))
+            except OSError:
+                pass  # derived: the next writer finds it behind the ledger and rebuilds it
+        if self._folded:
+            spool.remove(self._dir_fd, self._folded)
