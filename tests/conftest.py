@@ -1,0 +1,40 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.prereq import need
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Settle how property tests run: no deadline (a busy machine is no bug), the same examples in every CI run."""
+    del config
+    if os.environ.get("ENI_LEDGER_LAB") == "vm":
+        return  # hypothesis takes seconds to import there, and nothing in the lab uses it
+    from hypothesis import settings
+
+    settings.register_profile("eni-ledger", deadline=None, derandomize=bool(os.environ.get("CI")))
+    settings.load_profile("eni-ledger")
+
+
+@pytest.fixture(scope="session")
+def front_door() -> Path:
+    """Return the `eni-ledger` to test: `$ENI_LEDGER_BIN`, else the built bundle, else this environment's script."""
+    candidates = [
+        REPOSITORY / "dist/eni-ledger/eni-ledger",
+        Path(sys.prefix, "bin/eni-ledger"),
+    ]
+    if chosen := os.environ.get("ENI_LEDGER_BIN"):
+        candidates = [Path(chosen)]
+    for candidate in candidates:
+        if os.access(candidate, os.X_OK):
+            return candidate
+    need(condition=False, reason=f"an eni-ledger executable: none of {', '.join(map(str, candidates))}")
+    raise AssertionError
