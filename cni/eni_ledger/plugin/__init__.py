@@ -1,0 +1,1 @@
+"""What the runtime executes. Standard library only: every import here is paid for on each ADD."""

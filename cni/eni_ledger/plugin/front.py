@@ -1,0 +1,72 @@
+"""The front door: a runtime's call goes to the plugin, everything else to the command line.
+
+A plugin call has no arguments and at least one CNI_* variable in its environment. The command line is a
+program of its own (`eni-ledger-cli`, in the bundle next to this one), so that none of its libraries are
+loaded for an ADD.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import monotonic_ns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from eni_ledger.plugin.protocol import Call
+
+CLI = "eni-ledger-cli"
+_OF_A_CALL = ("CNI_COMMAND", "CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS")
+
+
+def main() -> int:
+    """Run as the process that was asked for; return the exit status of a command."""
+    if len(sys.argv) <= 1 and any(name in os.environ for name in _OF_A_CALL):
+        _plugin(monotonic_ns())
+    if getattr(sys, "frozen", False):
+        return _hand_over()
+    from eni_ledger.cli.main import main as commands
+
+    return commands()
+
+
+def _plugin(started: int) -> NoReturn:
+    """Serve the call and end the process at once: taking the interpreter down properly costs time."""
+    from eni_ledger.plugin.protocol import serve
+
+    stdin, stdout, stderr = (getattr(stream, "buffer", None) for stream in (sys.stdin, sys.stdout, sys.stderr))
+    # Python ignores SIGPIPE: a runtime that is gone shows as an error from the write.
+    os._exit(serve(os.environ, stdin, stdout, stderr, _chained, started))
+
+
+def _chained(call: Call) -> None:
+    from eni_ledger.plugin import chained
+
+    chained.run(call)
+
+
+def _hand_over() -> int:
+    """Become the command line program; return 3 when it is not there."""
+    program = os.path.join(os.path.dirname(sys.executable), CLI)
+    try:
+        env = original_environment(os.environ)
+        os.execve(program, [program, *sys.argv[1:]], env)  # noqa: S606 - our own sibling, by its full path
+    except OSError as exc:
+        sys.stderr.write(f"error: {program} cannot be run: {exc.strerror}\ntry: install the bundle again\n")
+        return 3
+
+
+def original_environment(env: os._Environ[str] | dict[str, str]) -> dict[str, str]:
+    """Return `env` as before PyInstaller's bootloader: LD_LIBRARY_PATH undone, its own variables gone."""
+    found = {key: value for key, value in env.items() if not key.startswith("_PYI_") and key != "LD_LIBRARY_PATH_ORIG"}
+    if getattr(sys, "frozen", False):
+        found.pop("LD_LIBRARY_PATH", None)
+        if "LD_LIBRARY_PATH_ORIG" in env:
+            found["LD_LIBRARY_PATH"] = env["LD_LIBRARY_PATH_ORIG"]
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

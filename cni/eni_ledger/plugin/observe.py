@@ -1,0 +1,243 @@
+"""What the kernel shows of an attachment: namespace, process, VLAN ID, MAC, trunk, addresses.
+
+A VLAN link that was moved into another namespace keeps its parent, the trunk, in the namespace it came from.
+The kernel tells the parent's index (IFLA_LINK) and by which number the namespace knows the parent's one
+(IFLA_LINK_NETNSID); the trunk's name and MAC are looked up only when that namespace is proved to be our own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from eni_ledger.errors import ObserveError
+from eni_ledger.plugin import rtnetlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+    from typing import Any
+
+    from eni_ledger.plugin.rtnetlink import Link
+
+_FILE_LIMIT = 1 << 16
+_DEPTH = 8  # links stacked on each other, more than anybody has
+_SIOCGIFNAME, _SIOCGIFHWADDR = 0x8910, 0x8927  # netdevice(7)
+_ARPHRD_ETHER = 1
+_IFREQ = 40
+
+
+class NoInterfaceError(ObserveError):
+    """The namespace was looked at, and the interface is not in it."""
+
+
+def text(value: str) -> str:
+    """Return an environment value as the ledger has it: bytes that are no UTF-8 are `\\xff` escapes."""
+    return os.fsencode(value).decode("utf-8", "backslashreplace")
+
+
+class Netns:
+    """An open network namespace.
+
+    `path` as it was given; `fd` holds it; `dev` and `inode` are its identity while it exists; `proc` is the
+    directory of the process it was named by (`/proc/<pid>`, or `/host/proc/<pid>` in the ECS agent's
+    container), empty when it was named in another way; `pid` and `pid_start` (clock ticks after boot) tell
+    that process from a later one of the same number.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open `path`. Raises ObserveError when that fails, or when it is not a namespace."""
+        self.path = path
+        try:
+            # O_NONBLOCK: were it a FIFO, nobody would ever let us in.
+            self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        except (OSError, ValueError) as exc:
+            reason = getattr(exc, "strerror", None) or str(exc)
+            raise ObserveError("the network namespace cannot be opened", f"{path}: {reason}") from exc
+        try:
+            self.own_fd = os.open(rtnetlink.OWN_NETNS, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as exc:
+            os.close(self.fd)
+            raise ObserveError("our own network namespace cannot be opened", str(exc)) from exc
+        self.dev, self.inode = rtnetlink.identity(self.fd)
+        self.own = rtnetlink.identity(self.own_fd)
+        self.proc, self.pid = _process_of(path)
+        self.pid_start = _start_of(self.proc) if self.pid else None
+        if self.dev != self.own[0]:  # all namespaces are on one device of the kernel's own
+            self.close()
+            raise ObserveError("not a network namespace", path)
+
+    def is_own(self) -> bool:
+        """Return whether it is the namespace that this process runs in."""
+        return (self.dev, self.inode) == self.own
+
+    def fields(self) -> dict[str, Any]:
+        """Return it as the fields of an event."""
+        found = {
+            "netns_inode": self.inode,
+            "netns_dev": self.dev,
+            "pid": self.pid,
+            "pid_start": self.pid_start,
+        }
+        return {key: value for key, value in found.items() if value is not None}
+
+    def close(self) -> None:
+        """Let go of the namespace."""
+        os.close(self.fd)
+        os.close(self.own_fd)
+
+
+def _process_of(path: str) -> tuple[str, int | None]:
+    """Return process directory and pid that `path` names, `("", None)` unless it is `/proc/<pid>/ns/net`."""
+    for root in ("/proc/", "/host/proc/"):
+        pid, slash, rest = path.removeprefix(root).partition("/")
+        if path.startswith(root) and slash and rest == "ns/net" and pid.isascii() and pid.isdecimal():
+            return root + pid, int(pid)
+    return "", None
+
+
+def _start_of(proc: str) -> int | None:
+    """Return field 22 of `/proc/<pid>/stat`, proc(5). Field 2 may hold anything: count from the last `)`."""
+    try:
+        return int(_read(proc + "/stat").rpartition(b")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _read(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, _FILE_LIMIT)
+    finally:
+        os.close(fd)
+
+
+def observe(netns: Netns, ifname: str, *, gateways: bool = True) -> dict[str, Any]:
+    """Return what the kernel shows of `ifname` in `netns`, as fields of an event.
+
+    `observed_mac`, `addresses`, `gateways` (only looked for when `gateways` says so) and, where there is a
+    VLAN link, `vlan_id`, `observed_vlan_id`, `protocol`, `trunk_ifindex`, `trunk_ifname`, `trunk_mac`. What
+    is not there is left out. Where entering the namespace is refused, the VLAN ID and the trunk's name come
+    from `/proc/<pid>/net/vlan`. Raises ObserveError when nothing is to be seen.
+    """
+    try:
+        sock = rtnetlink.open_socket(netns.fd, netns.own_fd)
+    except (OSError, ImportError) as exc:
+        found = _from_proc(netns.proc, ifname)
+        if found is None:
+            raise ObserveError("the network namespace cannot be entered", f"{netns.path}: {exc}") from exc
+        return found
+    try:
+        return _ask(sock, netns, ifname, gateways)
+    except OSError as exc:
+        raise ObserveError("the kernel does not answer", f"rtnetlink in {netns.path}: {exc}") from exc
+    finally:
+        sock.close()
+
+
+def _ask(sock: socket, netns: Netns, ifname: str, gateways: bool) -> dict[str, Any]:
+    links = rtnetlink.links(sock)
+    link = next((each for each in links if each.name == ifname), None)
+    vlan = find_vlan(links, link)
+    subject = link or vlan
+    if subject is None:
+        raise NoInterfaceError("no such interface in the network namespace", f"{ifname} in {netns.path}")
+    found: dict[str, Any] = {
+        "observed_mac": subject.mac,
+        "addresses": rtnetlink.addresses(sock, subject.index),
+    }
+    if gateways:
+        found["gateways"] = rtnetlink.default_gateways(sock, subject.index)
+    if vlan is not None and vlan.vlan_id is not None:
+        found |= {"vlan_id": vlan.vlan_id, "observed_vlan_id": vlan.vlan_id, "protocol": "vlan"}
+        found |= _trunk(sock, netns, links, vlan)
+    return {key: value for key, value in found.items() if value not in (None, [])}
+
+
+def find_vlan(links: list[Link], link: Link | None) -> Link | None:
+    """Return the VLAN link that carries `link`: itself, one beneath it, or one in the same bridge (a tap).
+
+    Without `link`, the only VLAN link there is. A VLAN link that has nothing to do with `link` does not
+    count: a namespace has other interfaces beside its branch, and they are not on its VLAN.
+    """
+    vlans = [each for each in links if each.kind == "vlan"]
+    if link is None:
+        return vlans[0] if len(vlans) == 1 else None
+    beneath: Link | None = link
+    for _ in range(_DEPTH):
+        if beneath is None or beneath.kind == "vlan":
+            break
+        beneath = _parent(links, beneath)
+    if beneath is not None and beneath.kind == "vlan":
+        return beneath
+    bridged = [each for each in vlans if link.master and each.master == link.master]
+    return bridged[0] if len(bridged) == 1 else None
+
+
+def _parent(links: list[Link], link: Link) -> Link | None:
+    """Return the link beneath `link` when it is in the same namespace."""
+    if link.parent is None or link.parent_nsid is not None:
+        return None
+    return next((each for each in links if each.index == link.parent and each is not link), None)
+
+
+def _trunk(sock: socket, netns: Netns, links: list[Link], vlan: Link) -> dict[str, Any]:
+    """Return the fields of the link beneath `vlan`; only its index when that is in a third namespace."""
+    if vlan.parent is None:
+        return {}
+    found: dict[str, Any] = {"trunk_ifindex": vlan.parent}
+    beneath = _parent(links, vlan)
+    if beneath is not None:
+        found |= {"trunk_ifname": text(beneath.name), "trunk_mac": beneath.mac}
+    elif vlan.parent_nsid is not None and _is_ours(sock, netns, vlan.parent_nsid):
+        found |= own_link(vlan.parent)
+    return found
+
+
+def _is_ours(sock: socket, netns: Netns, number: int) -> bool:
+    try:
+        return rtnetlink.nsid(sock, netns.own_fd) == number
+    except OSError:
+        return False  # not proved
+
+
+def own_link(index: int) -> dict[str, Any]:
+    """Return `trunk_ifname` and `trunk_mac` of interface `index` of our own namespace, {} when it is gone."""
+    import _socket
+    from fcntl import ioctl
+
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    try:
+        request = bytes(16) + rtnetlink.pack_index(index)
+        name = ioctl(sock.fileno(), _SIOCGIFNAME, request.ljust(_IFREQ, b"\0"))[:16]
+        answer = ioctl(sock.fileno(), _SIOCGIFHWADDR, name.ljust(_IFREQ, b"\0"))
+    except OSError:
+        return {}
+    finally:
+        sock.close()
+    ethernet = int.from_bytes(answer[16:18], sys.byteorder) == _ARPHRD_ETHER
+    return {
+        "trunk_ifname": text(os.fsdecode(name.rstrip(b"\0"))),
+        "trunk_mac": rtnetlink.mac_text(answer[18:24]) if ethernet else None,
+    }
+
+
+def _from_proc(proc: str, ifname: str) -> dict[str, Any] | None:
+    """Return the VLAN fields that `/proc/<pid>/net/vlan/config` has for `ifname`, None when it has none.
+
+    Two lines of heading, then `link | VLAN ID | link beneath`. Which namespace the latter is in it does not
+    say, so the name is all that is taken from it.
+    """
+    if not proc:
+        return None
+    try:
+        rows = _read(proc + "/net/vlan/config").splitlines()[2:]
+    except OSError:
+        return None
+    for row in rows:
+        cells = [cell.strip() for cell in row.split(b"|")]
+        if len(cells) == 3 and os.fsdecode(cells[0]) == ifname and cells[1].isdigit():
+            number = int(cells[1])
+            trunk = text(os.fsdecode(cells[2]))
+            return {"vlan_id": number, "observed_vlan_id": number, "protocol": "vlan", "trunk_ifname": trunk}
+    return None
