@@ -120,9 +120,7 @@ def read_config_file(path: str) -> dict[str, Any]:
     return found
 
 
-def load(
-    net_conf: Mapping[str, Any] | None, env: Mapping[str, str], state_dir: str | None = None
-) -> Settings:
+def load(net_conf: Mapping[str, Any] | None, env: Mapping[str, str], state_dir: str | None = None) -> Settings:
     """Return the settings in force for a call.
 
     `net_conf` is the network configuration of a plugin call, None for a command; `env` the environment; `state_dir`

@@ -152,7 +152,8 @@ class WriteFailed(LedgerError):
 class LedgerDamaged(LedgerError):
     """A line of the ledger is not what a writer wrote.
 
-    `path` is the file, `line` counts from 1, `offset` is the byte at which the damaged line starts.
+    `path` is the file, `line` counts from 1, `offset` is the byte at which the damaged line starts. `found` is what a
+    question could be answered with nevertheless.
     """
 
     code = 103
@@ -166,6 +167,7 @@ class LedgerDamaged(LedgerError):
         self.path = path
         self.line = line
         self.offset = offset
+        self.found: list[dict[str, object]] = []
 
 
 class FutureFormat(LedgerError):

@@ -41,7 +41,7 @@ def now_us() -> int:
 
 
 def format_ts(us: int) -> str:
-    """Return `us` (microseconds since 1970) as RFC 3339 in UTC, always 27 characters, so that text order is time order."""
+    """Return `us` (microseconds since 1970) as RFC 3339 in UTC: always 27 characters, text order is time order."""
     seconds, micro = divmod(us, 1_000_000)
     t = time.gmtime(seconds)
     return f"{t[0]:04}-{t[1]:02}-{t[2]:02}T{t[3]:02}:{t[4]:02}:{t[5]:02}.{micro:06}Z"

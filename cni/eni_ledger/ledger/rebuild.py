@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
+from eni_ledger.errors import LedgerDamaged
 from eni_ledger.ledger import rollover, segment, state
-from eni_ledger.ledger.codec import decode, now_us, parse_ts, sound, stated_crc
+from eni_ledger.ledger.codec import now_us, parse_ts
 from eni_ledger.ledger.segment import Tail
 from eni_ledger.ledger.state import Live, encode_association
 from eni_ledger.ledger.statedir import open_file, open_subdir, write_file
@@ -37,39 +38,28 @@ def set_aside(dir_fd: int, fd: int, size: int, torn: int) -> str:
     return name
 
 
-def replay(fd: int, size: int) -> tuple[Live, Tail, str | None]:
-    """Return what is live after the sound events of a segment, where the chain ends, and the first damage or None.
+def replay(fd: int, name: str, size: int) -> tuple[Live, Tail, str | None]:
+    """Return what is live after the proven events of a segment, where the chain ends, and the first damage or None.
 
-    A line is sound when its CRC fits the one that the line before it states; so events behind a damaged line count
-    again, save the one right behind it when the damage hit the CRC itself. Raises OSError.
+    Raises OSError, FutureFormat.
     """
-    live, tail, damage = Live(), Tail(size=size), None
-    previous: int | None = None
-    for number, offset, line in segment.raw_lines(fd, size):
-        try:
-            event = decode(line)
-            if previous is None and offset == 0:
-                previous = int(event["prev_crc"], 16)
-            if previous is None or not sound(line, previous):
-                raise ValueError
-            live.apply(event)
-            tail.seq, tail.ts_us = event["seq"], parse_ts(event["ts"])
-        except (ValueError, KeyError, TypeError, AttributeError):
-            damage = damage or f"line {number}, offset {offset}"
-            tail.seq += 1  # the line has a seq, even if it cannot be read any more
-        try:
-            previous = tail.crc = stated_crc(line)
-        except ValueError:
-            previous = None
-    return live, tail, damage
+    live, tail, lines = Live(), Tail(size=size), 0
+    damage: list[LedgerDamaged] = []
+    for number, _, event, crc in segment.walk(fd, name, size, damage=damage):
+        live.apply(event)
+        tail.seq, tail.crc, tail.ts_us, lines = event["seq"], crc, parse_ts(event["ts"]), number
+    if damage:
+        # Every line has a seq, also those behind the last proven one that cannot be read any more.
+        tail.seq += sum(1 for _ in segment.raw_lines(fd, size)) - lines
+    return live, tail, damage[0].details if damage else None
 
 
-def rebuild(dir_fd: int, fd: int, tail: Tail) -> tuple[list[bytes], str | None, str | None]:
+def rebuild(fd: int, tail: Tail) -> tuple[list[bytes], str | None, str | None]:
     """Return `(lines, boot_id, damage)` from the active segment's checkpoint on; `damage` is None when it is sound.
 
     Raises OSError.
     """
-    live, _, damage = replay(fd, tail.size)
+    live, _, damage = replay(fd, segment.ACTIVE, tail.size)
     return [encode_association(association) for association in live], live.boot_id, damage
 
 
@@ -80,7 +70,7 @@ def seal_damaged(dir_fd: int, fd: int, about: dict[str, Any]) -> tuple[Tail, lis
     live lines and the boot id they belong to. Raises OSError.
     """
     size = os.fstat(fd).st_size
-    live, tail, damage = replay(fd, size)
+    live, tail, damage = replay(fd, segment.ACTIVE, size)
     lines, boot_id = [encode_association(association) for association in live], live.boot_id
     sealed = segment.list_sealed(dir_fd)
     before = (segment.sealed_range(sealed[-1]) or (0, 0))[1] if sealed else 0
@@ -92,7 +82,7 @@ def seal_damaged(dir_fd: int, fd: int, about: dict[str, Any]) -> tuple[Tail, lis
         first = before + 1
     tail.seq = max(tail.seq, first)
     name = segment.sealed_name(first, tail.seq)
-    about = {**about, "boot_id": boot_id, "damage": f"{name} {damage or f'after {size} bytes'}"}
+    about = {**about, "boot_id": boot_id, "damage": (damage or f"after {size} bytes").replace(segment.ACTIVE, name)}
     return rollover.start(dir_fd, tail, lines, about, previous=name, seal=name), lines, boot_id
 
 
@@ -112,7 +102,7 @@ def begin(dir_fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | 
     else:
         fd = open_file(dir_fd, name, os.O_RDONLY)
         try:
-            live, _, _ = replay(fd, os.fstat(fd).st_size)
+            live, _, _ = replay(fd, name, os.fstat(fd).st_size)
         finally:
             os.close(fd)
         lines, boot_id = [encode_association(association) for association in live], live.boot_id

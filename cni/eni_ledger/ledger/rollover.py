@@ -8,7 +8,7 @@ import time
 
 from eni_ledger.fastjson import loads
 from eni_ledger.ledger import segment
-from eni_ledger.ledger.codec import VERSION, decode, encode, format_ts, now_us, parse_ts
+from eni_ledger.ledger.codec import VERSION, decode, encode, format_ts, now_us, parse_ts, stated_crc
 from eni_ledger.ledger.segment import Tail
 from eni_ledger.ledger.statedir import open_file, write_file
 
@@ -103,7 +103,7 @@ def sealed_tail(dir_fd: int, name: str) -> Tail:
         tail = Tail(seq=last)
         for _, _, line in segment.raw_lines(fd, os.fstat(fd).st_size):
             try:
-                tail.crc = segment.stated_crc(line)
+                tail.crc = stated_crc(line)
                 tail.ts_us = parse_ts(decode(line)["ts"])
             except (ValueError, KeyError, TypeError):
                 continue

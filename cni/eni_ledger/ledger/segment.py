@@ -21,6 +21,9 @@ ACTIVE = "ledger.jsonl"
 MAX_LINE = 64 * 1024 * 1024
 """Bytes. Nothing that a writer makes comes near; a file without newlines is not read into memory for ever."""
 
+REQUIRED = frozenset(("ts", "seq", "event"))
+"""Keys without which a line is no event."""
+
 _CHUNK = 1 << 20
 _FIRST_LOOK = 8192
 """Bytes read from the end of the active segment on every ADD: two ordinary lines and to spare."""
@@ -86,33 +89,65 @@ def raw_lines(fd: int, end: int) -> Iterator[tuple[int, int, bytes]]:
 
 
 def walk(
-    fd: int, name: str, end: int, previous_crc: int | None = None, loads: Callable[[bytes], Any] = _loads
+    fd: int,
+    name: str,
+    end: int,
+    previous_crc: int | None = None,
+    *,
+    damage: list[LedgerDamaged] | None = None,
+    loads: Callable[[bytes], Any] = _loads,
 ) -> Iterator[tuple[int, int, dict[str, Any], int]]:
-    """Yield `(number, offset, event, crc)` of each line, every one of them proven by the chain.
+    """Yield `(number, offset, event, crc)` of each line that the chain proves to be what was written.
 
     `previous_crc` is that of the line before the segment; None takes the word of the checkpoint at its head (for
-    reading one segment alone). Raises LedgerDamaged with file, line and offset at the first line that is not what
-    was written, FutureFormat for a later format.
+    reading one segment alone). At a line that is not what was written LedgerDamaged is raised, with file, line and
+    offset; or, when there is a list `damage`, put there, and the walk goes on: a later line is proven when its CRC
+    fits the one that the line before it states. Raises FutureFormat for a later format, OSError.
     """
     crc = previous_crc
     number, offset = 0, 0
     try:
         for number, offset, line in raw_lines(fd, end):
-            event: Any = None
+            event = _event_of(line, name, loads)
+            if crc is None and offset == 0 and event is not None:
+                crc = _stated_previous(event)
+            proven = crc is not None and event is not None and sound(line, crc)
+            if not proven:
+                found = LedgerDamaged("the ledger is damaged", path=name, line=number, offset=offset)
+                if damage is None:
+                    raise found
+                damage.append(found)
             try:
-                event = loads(line)
+                crc = stated_crc(line)
             except ValueError:
-                pass
-            if isinstance(event, dict):
-                check_version(event, name)
-            if crc is None:
-                crc = int(event["prev_crc"], 16) if isinstance(event, dict) and "prev_crc" in event else 0
-            if not isinstance(event, dict) or "event" not in event or not sound(line, crc):
-                raise LedgerDamaged("the ledger is damaged", path=name, line=number, offset=offset)
-            crc = stated_crc(line)
-            yield number, offset, event, crc
-    except (ValueError, TypeError, RecursionError) as exc:
-        raise LedgerDamaged("the ledger is damaged", path=name, line=number + 1, offset=offset) from exc
+                crc = None
+            if proven and event is not None and crc is not None:
+                yield number, offset, event, crc
+    except ValueError as exc:  # a line without an end
+        found = LedgerDamaged("the ledger is damaged", path=name, line=number + 1, offset=offset)
+        if damage is None:
+            raise found from exc
+        damage.append(found)
+
+
+def _event_of(line: bytes, name: str, loads: Callable[[bytes], Any]) -> dict[str, Any] | None:
+    """Return the event of a line, None when it holds none; raise FutureFormat for a later format."""
+    try:
+        event = loads(line)
+    except ValueError:
+        return None
+    if not isinstance(event, dict):
+        return None
+    check_version(event, name)
+    return event if event.keys() >= REQUIRED else None
+
+
+def _stated_previous(event: dict[str, Any]) -> int | None:
+    """Return the CRC that a checkpoint says it is chained to, None when it is no checkpoint."""
+    try:
+        return int(event["prev_crc"], 16)
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 class Tail:
@@ -152,10 +187,7 @@ def read_tail(fd: int, name: str) -> tuple[Tail | None, int]:
     try:
         event = decode(line)
         check_version(event, name)
-        if before < 0:
-            previous = int(event["prev_crc"], 16)
-        else:
-            previous = stated_crc(data[earlier + 1 : before + 1])
+        previous = int(event["prev_crc"], 16) if before < 0 else stated_crc(data[earlier + 1 : before + 1])
         if not sound(line, previous):
             raise ValueError("the crc does not fit")
         return Tail(event["seq"], stated_crc(line), parse_ts(event["ts"]), start + last + 1), torn

@@ -40,9 +40,7 @@ def put(dir_fd: int, event: dict[str, Any], occurred_us: int, *, sync: bool) -> 
 def waiting(dir_fd: int) -> list[str]:
     """Return the names of the spooled events, oldest first. Raises OSError, but not for a spool that is not there."""
     try:
-        spool_fd = os.open(
-            DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd
-        )
+        spool_fd = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
     except FileNotFoundError:
         return []
     try:
@@ -54,9 +52,9 @@ def waiting(dir_fd: int) -> list[str]:
 def take(dir_fd: int, names: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the events in the spool files `names` that are not in the ledger yet, and the names to remove.
 
-    Each event has `spooled_ts` (when it happened) and `spool` (its file). A file that is not what was written (power
-    went while it was) is moved to the quarantine. Call with the lock held; remove the names once the events are
-    durable. Raises OSError.
+    Each event has `spooled_ts` (when it happened; it stays only if the chain has a later time by then) and `spool` (its
+    file). A file that is not what was written (power went while it was) is moved to the quarantine. Call with the lock
+    held; remove the names once the events are durable. Raises OSError.
     """
     seen = _already_folded(dir_fd)
     events, done = [], []

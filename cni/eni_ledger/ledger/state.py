@@ -11,7 +11,7 @@ from binascii import crc32
 
 from eni_ledger.errors import StateDirError
 from eni_ledger.fastjson import dumps, loads
-from eni_ledger.ledger.statedir import open_file, write_file
+from eni_ledger.ledger.statedir import open_file, open_state_dir, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,9 +169,7 @@ def splice(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> tu
     live = Live((loads(line) for line in touched), boot_id)
     ended = live.apply(event)
     rest = [line for line in lines if line not in touched] if touched else lines
-    return rest + [encode_association(association) for association in live], [
-        old["association_id"] for old, _ in ended
-    ]
+    return rest + [encode_association(association) for association in live], [old["association_id"] for old, _ in ended]
 
 
 def encode_association(association: dict[str, Any]) -> bytes:
@@ -231,3 +229,19 @@ def read(dir_fd: int) -> State | None:
 def write(dir_fd: int, state: State) -> None:
     """Replace `state.json`. Not synced: after a crash its `sum` tells, and it is rebuilt. Raises OSError."""
     write_file(dir_fd, STATE_FILE, state.encode(), sync=False)
+
+
+def find_live(state_dir: str, container_id: str, ifname: str) -> dict[str, Any] | None:
+    """Return the live association of a CNI attachment, or None. Takes no lock.
+
+    Raises StateDirError, LedgerDamaged, FutureFormat, OSError.
+    """
+    from eni_ledger.ledger.reader import live_lines  # CHECK only: an ADD does not pay for it
+
+    dir_fd = open_state_dir(state_dir)
+    try:
+        lines, boot_id = live_lines(dir_fd)
+    finally:
+        os.close(dir_fd)
+    needle = dumps(container_id).encode("utf-8", "replace")
+    return Live((loads(line) for line in lines if needle in line), boot_id).attachment(container_id, ifname)

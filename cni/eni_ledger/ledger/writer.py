@@ -12,7 +12,7 @@ import os
 from eni_ledger.errors import FutureFormat, LedgerDamaged, LedgerError, LockTimeout, WriteFailed
 from eni_ledger.fastjson import dumps, loads
 from eni_ledger.ledger import lock, segment, spool, state
-from eni_ledger.ledger.codec import VERSION, encode, format_ts, now_us
+from eni_ledger.ledger.codec import VERSION, encode, format_ts, now_us, parse_ts
 from eni_ledger.ledger.segment import Tail
 from eni_ledger.ledger.statedir import open_file, open_state_dir, open_subdir, write_all
 
@@ -120,8 +120,15 @@ def note_failure(settings: Settings, event: Event, error: Exception) -> None:
             fd = open_file(dir_fd, FAILURES, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
                 if os.fstat(fd).st_size < _FAILURES_LIMIT:
-                    kept = {key: event[key] for key in ("event", "container_id", "ifname", "netns") if key in event}
-                    about = {"ts": format_ts(now_us()), **kept, "code": getattr(error, "code", 999), "msg": str(error)}
+                    kept: Event = {
+                        key: event[key] for key in ("event", "container_id", "ifname", "netns") if key in event
+                    }
+                    about: Event = {
+                        **kept,
+                        "ts": format_ts(now_us()),
+                        "code": getattr(error, "code", 999),
+                        "msg": str(error),
+                    }
                     os.write(fd, dumps(about).encode("utf-8", "replace") + b"\n")
             finally:
                 os.close(fd)
@@ -137,9 +144,7 @@ def _where(settings: Settings, exc: OSError) -> str:
     return f"{settings.state_dir}{name}: {exc.strerror or exc}"
 
 
-def _put_into_spool(
-    settings: Settings, dir_fd: int, event: Event, occurred_us: int, why: LedgerError
-) -> Event:
+def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: int, why: LedgerError) -> Event:
     """Write the event into the spool and return it; raise WriteFailed with both reasons when that fails too."""
     try:
         spool.put(dir_fd, event, occurred_us, sync=settings.sync)
@@ -203,12 +208,15 @@ class Session:
             return
         self.tail = tail
         known = state.read(self._dir_fd)
+        if known is not None and known.head["seq"] > tail.seq:
+            self._seal_damaged()  # the ledger had more events once: somebody cut it
+            return
         if known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
             self.lines, self.boot_id = known.lines, known.head.get("boot_id")
         else:
             from eni_ledger.ledger.rebuild import rebuild
 
-            self.lines, self.boot_id, damage = rebuild(self._dir_fd, self._fd, tail)
+            self.lines, self.boot_id, damage = rebuild(self._fd, tail)
             self._changed = True
             if damage:
                 self._seal_damaged()
@@ -250,12 +258,12 @@ class Session:
             stale = self._boot_id == self.boot_id != event.get("boot_id") and event.get("boot_id") is not None
             if stale:  # from before a reboot that the ledger has seen already: it was, and it is over
                 event["event_boot_id"] = event.pop("boot_id")
-            written = self.add(event)
+            written = self.add(event, parse_ts(event["spooled_ts"]))
             if stale and written is not None and written["event"] in ("add", "adopt"):
                 ended = {"event": "lost", "reason": "rebooted", **state.identity_of(state.association_of(written))}
                 self.append(ended)
 
-    def add(self, event: Event) -> Event | None:
+    def add(self, event: Event, occurred_us: int | None = None) -> Event | None:
         """Prepare an event as `record` describes: `boot` before it when this is another boot, a `del` completed."""
         boot_id = event.get("boot_id")
         if boot_id and boot_id != self.boot_id:
@@ -270,18 +278,20 @@ class Session:
             if association is None:
                 return None
             event = {**event, **state.identity_of(association)}
-        return self.append(event)
+        return self.append(event, occurred_us)
 
-    def append(self, event: Event) -> Event:
+    def append(self, event: Event, occurred_us: int | None = None) -> Event:
         """Prepare the line of one event and take its effect on what is live into account.
 
-        The clock is read here, with the lock held: so a time before the last event's is a clock that stepped back, and
-        not another writer that was faster.
+        `occurred_us` is when an event that waited in the spool happened. For all others the clock is read here, with
+        the lock held: so a time before the last event's is a clock that stepped back, and not a faster writer.
         """
-        clock_us = now_us()
+        clock_us = now_us() if occurred_us is None else occurred_us
         ts_us = max(clock_us, self.tail.ts_us)
         event = {**event, "ts": format_ts(ts_us), "seq": self.tail.seq + 1, "v": VERSION}
-        if ts_us > clock_us:
+        if occurred_us == ts_us:
+            del event["spooled_ts"]
+        elif ts_us > clock_us and occurred_us is None:
             event["clock_step_us"] = ts_us - clock_us
         self.lines, ended = state.splice(self.lines, event, self.boot_id)
         if ended and event["event"] in ("add", "adopt"):

@@ -1,0 +1,46 @@
+"""eni-ledger: who had this VLAN, IP or branch ENI, and when.
+
+The public Python API. `open_ledger` gives a `Ledger`; what it returns are `Association` and `Event` models; what
+goes wrong is an `EniLedgerError`.
+
+    >>> import eni_ledger
+    >>> ledger = eni_ledger.open_ledger()                                    # doctest: +SKIP
+    >>> for association in ledger.who("10.0.32.4", at="2026-11-17T03:12:00Z"):  # doctest: +SKIP
+    ...     print(association.eni_id, association.vlan_id, association.task_arn)
+
+Importing this package loads nothing but this file: the plugin, for which every import counts, lives beside it.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.api import Ledger, open_ledger
+    from eni_ledger.errors import EniLedgerError, LedgerDamaged
+    from eni_ledger.ledger.models import Association, Event
+    from eni_ledger.version import __version__
+
+_HOME = {
+    "Association": "eni_ledger.ledger.models",
+    "EniLedgerError": "eni_ledger.errors",
+    "Event": "eni_ledger.ledger.models",
+    "Ledger": "eni_ledger.api",
+    "LedgerDamaged": "eni_ledger.errors",
+    "__version__": "eni_ledger.version",
+    "open_ledger": "eni_ledger.api",
+}
+
+__all__ = ["Association", "EniLedgerError", "Event", "Ledger", "LedgerDamaged", "__version__", "open_ledger"]
+
+
+def __getattr__(name: str) -> object:
+    """Load what is asked for when it is asked for."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'eni_ledger' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,64 @@
+"""The Python API: a ledger to ask, answers as models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from eni_ledger.config import load
+from eni_ledger.errors import UsageError
+from eni_ledger.ledger.history import History
+from eni_ledger.ledger.models import Association, Event
+
+Time = datetime | str
+
+
+def open_ledger(path: str | os.PathLike[str] | None = None) -> Ledger:
+    """Return the ledger in the state directory `path`; without it, the one that the commands would read.
+
+    Nothing is opened yet: a ledger that is not there shows with the first question. Raises ConfigError.
+    """
+    return Ledger(load(None, os.environ, os.fspath(path) if path is not None else None).state_dir)
+
+
+class Ledger:
+    """The ledger in `state_dir`. Every method reads it anew, takes no lock, and may be called while ADDs run.
+
+    All of them raise StateDirError when there is no ledger, LedgerDamaged, FutureFormat and OSError.
+    Times are `datetime` (naive ones are UTC) or RFC 3339 text.
+    """
+
+    def __init__(self, state_dir: str) -> None:
+        self.state_dir = state_dir
+        self._history = History(state_dir)
+
+    def live(self) -> list[Association]:
+        """Return the associations that are live now, oldest first."""
+        return [Association.model_validate(found) for found in self._history.live()]
+
+    def at(self, time: Time) -> list[Association]:
+        """Return the associations that were live at `time`, with their ends where they have ended since."""
+        return [Association.model_validate(found) for found in self._history.at(_text(time))]
+
+    def events(self, since: Time | None = None, until: Time | None = None) -> Iterator[Event]:
+        """Yield the events from `since` to `until`, both included, in order."""
+        for event in self._history.events(_text(since) if since else None, _text(until) if until else None):
+            yield Event.model_validate(event)
+
+    def who(self, what: str | int, at: Time | None = None) -> list[Association]:
+        """Return the associations that have or had `what`: an IP, MAC, VLAN ID, ENI ID, container ID or its start, task
+        ARN or ID, netns inode. With `at`, only those of that moment. Raises UsageError for what can be none of them.
+        """
+        found = self._history.who(str(what), _text(at) if at else None)
+        return [Association.model_validate(each) for each in found]
+
+
+def _text(time: Time) -> str:
+    """Return a time as the ledger writes it. Raises UsageError."""
+    try:
+        moment = datetime.fromisoformat(time) if isinstance(time, str) else time
+    except ValueError as exc:
+        raise UsageError("not a time", f"{time!r:.80}", "give a datetime or RFC 3339 text") from exc
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

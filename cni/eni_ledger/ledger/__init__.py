@@ -1,0 +1,95 @@
+"""The ledger. This page is its file-format specification, version 1.
+
+State directory
+===============
+
+``/var/lib/eni-ledger`` unless set otherwise. ``0750``, files ``0640``, owned by root or by whoever runs the plugin; a
+directory that is a symbolic link, belongs to somebody else or may be written to by others is not used.
+
+::
+
+    ledger.jsonl                     the active segment, always this name
+    ledger-<first>-<last>.jsonl      sealed segments; first and last seq, zero-padded to 16 digits; never change again
+    state.json                       live associations; derived, replaced by rename, can always be rebuilt
+    lock                             flock'ed by writers only, never renamed or removed
+    spool/                           one file per event that could not wait for the lock
+    quarantine/                      torn tails and spool files that were cut short, as found
+    failures.jsonl                   events that could not be recorded at all, as far as that could be written down
+
+Names that begin with a dot are temporary and mean nothing.
+
+Lines
+=====
+
+One event per line: a JSON object (RFC 8259) in UTF-8, ended by one LF, no other LF in it. Keys are flat lower
+snake_case; `ts` comes first and `crc` last, the others in the order of `codec.KEYS`. A null value is left out; absent
+and null mean the same. Readers keep keys that they do not know.
+
+=================== =================================================================================================
+`ts`                when it was written down; RFC 3339, UTC, always ``YYYY-MM-DDTHH:MM:SS.ffffffZ`` (27 characters, so
+                    that text order is time order); never earlier than the line before
+`clock_step_us`     microseconds by which the clock was behind the line before and `ts` therefore is ahead of it
+`seq`               1, 2, 3, ... without gaps through all segments
+`v`                 format version. A reader refuses a higher one than it knows; a writer leaves such a ledger alone and
+                    puts its events into the spool
+`event`             see below
+`association_id`    ``assoc-`` and 17 hex digits, the same from add to del
+`supersedes`        of an add: the associations that it ended
+`reason`            of a lost: ``gc``, ``rebooted``
+`spool`             the spool file that the event waited in
+`spooled_ts`        when it happened, if the chain had a later time by the time it was folded in
+`crc`               8 lower-case hex digits: CRC-32 (as in zlib) of the line from ``{`` up to, and not including,
+                    ``,"crc":``, seeded with the CRC of the line before; for the very first line with 0
+=================== =================================================================================================
+
+The other keys, with types and units, are described in `models` and in ``conf/schema/event.json``.
+
+The chain runs through all segments: the first line of a segment is seeded with the last line of the one before. It
+says so itself (`prev_crc`), so that a segment can also be proven alone.
+
+Events
+======
+
+``add`` an attachment was made. ``adopt`` one was found that nobody recorded. ``add_failed`` the plugin failed to make
+one. ``del`` the runtime ended it; carries what its association carried. ``lost`` it is over and no del came.
+``identify`` adds to an association what was not known at its add, and never overwrites. ``boot`` the host was started
+anew (`boot_id`). ``import`` something from before the ledger. ``checkpoint`` begins every segment: `prev_crc`;
+`prev_segment`, the name of the one before; `boot_id`; `live`, an array of the associations that are live at this
+point; `damage`, where the segment before is damaged. Whoever reads a segment from its checkpoint on knows what was
+live at any moment in it.
+
+An association is what its add (or adopt) and identify events say, with `since` and `add_seq`. It ends with the first
+of: its ``del``; a ``lost`` for it; an add of the same attachment (`container_id`, `ifname`), of the same VLAN of the
+same trunk, or of the same interface of the same network namespace (`superseded`); a ``boot`` with another `boot_id`
+(`rebooted`). `state.Live` is the one implementation of this.
+
+state.json
+==========
+
+One JSON document, laid out in lines: the head (`v`; `seq`, `ts` and `crc` of the last event in it; `boot_id`;
+`sum`, CRC-32 of the lines of the associations, newlines and commas between them included), then one association per
+line, then ``]}``. A file whose `sum` does not fit, or whose `seq` and `crc` are not those of the ledger's last
+line, is not used.
+
+Writing
+=======
+
+Under the lock: set a torn tail aside, fold in the spool, append with one write, ``fdatasync`` (unless `sync` is
+off), replace state.json. Then, and not before, success is told. If appending or syncing fails, the file is cut back
+to what it was and the caller gets the error. A segment of `rotateBytes` (16 MiB) or more is sealed before the next
+event: synced, the next one written under a temporary name and synced, two renames, directory synced.
+
+Torn tail and damage are different things. Bytes behind the last LF are what a crash leaves; they were never
+acknowledged and go to ``quarantine/``. A complete line whose CRC does not fit is damage: the segment is sealed as
+it is, the next one's checkpoint says `damage`, and readers name file, line and offset.
+
+Reading
+=======
+
+No lock: list, open the active segment, list again; if a rotation came between, once more. Stop at the last LF.
+
+Where the code is: `codec` a line; `segment` names, lines, chain, tail; `state` what is live; `lock`; `spool`;
+`writer` appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `reader`, `query`, `history`
+questions;
+`repair` fsck; `models` the typed view; `statedir` the directory itself.
+"""

@@ -1,0 +1,159 @@
+"""Reading without a lock, while writers write and rotate.
+
+A `Snapshot` is a list of segments that fit together and the active one held open up to its last newline: it stays the
+same whatever writers do, and sealed segments never change. Standard library only: CHECK uses `live_lines`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from eni_ledger.errors import LedgerError
+from eni_ledger.ledger import segment, state
+from eni_ledger.ledger.statedir import open_file, open_state_dir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_TRIES = 50
+_PAUSE = 0.002
+
+
+class Segment:
+    """One segment of a snapshot: its `name`, and its `size` in bytes up to the last newline."""
+
+    __slots__ = ("_fd", "_owner", "name", "size")
+
+    def __init__(self, owner: Snapshot, name: str, fd: int | None = None, size: int = -1) -> None:
+        self._owner = owner
+        self._fd = fd
+        self.name = name
+        self.size = size if size >= 0 else os.stat(name, dir_fd=owner.dir_fd, follow_symlinks=False).st_size
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it will never change again."""
+        return self._fd is None
+
+    def open(self) -> int:
+        """Return a descriptor to read it by; the caller closes it. Raises OSError."""
+        return os.dup(self._fd) if self._fd is not None else open_file(self._owner.dir_fd, self.name, os.O_RDONLY)
+
+
+class Snapshot:
+    """The segments of a state directory at one moment, oldest first; the last one is the active one, if there is one.
+
+    Raises StateDirError, LedgerError when the segments change faster than they can be listed, OSError.
+    """
+
+    def __init__(self, state_dir: str) -> None:
+        self.state_dir = state_dir
+        self.dir_fd = open_state_dir(state_dir)
+        self._active = -1
+        try:
+            self.segments = self._take()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what is held open."""
+        for fd in (self._active, self.dir_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._active = self.dir_fd = -1
+
+    def _take(self) -> list[Segment]:
+        """List, open, list again: a rotation in between shows, and then it is done anew."""
+        for _ in range(_TRIES):
+            before = segment.list_sealed(self.dir_fd)
+            try:
+                self._active = open_file(self.dir_fd, segment.ACTIVE, os.O_RDONLY)
+            except FileNotFoundError:
+                pass  # between the two renames of a rotation, or a crash there, or no ledger yet
+            if before == segment.list_sealed(self.dir_fd) and (self._active >= 0 or not self._rotating()):
+                return self._segments(before)
+            if self._active >= 0:
+                os.close(self._active)
+                self._active = -1
+            time.sleep(_PAUSE)
+        raise LedgerError("the ledger keeps rotating while it is read", self.state_dir, "try again")
+
+    def _rotating(self) -> bool:
+        """Whether a next segment lies ready, so that the active one will be there in a moment."""
+        return ".next" in os.listdir(self.dir_fd)
+
+    def _segments(self, sealed: list[str]) -> list[Segment]:
+        found = []
+        for name in sealed:
+            try:
+                found.append(Segment(self, name))
+            except FileNotFoundError:
+                continue  # retention took it just now
+        if self._active >= 0:
+            found.append(Segment(self, segment.ACTIVE, self._active, _complete(self._active)))
+        return found
+
+
+def _complete(fd: int) -> int:
+    """Return the size of a segment up to and with its last newline."""
+    size = os.fstat(fd).st_size
+    while size > 0:
+        start = max(0, size - 65536)
+        at = os.pread(fd, size - start, start).rfind(b"\n")
+        if at >= 0:
+            return start + at + 1
+        size = start
+    return 0
+
+
+def live_lines(dir_fd: int) -> tuple[list[bytes], str | None]:
+    """Return one JSON line for each live association, and the boot id they belong to. Takes no lock.
+
+    `state.json` is believed when it is as new as the ledger; else what is live is worked out from the last checkpoint.
+    Raises LedgerDamaged when that is not possible, FutureFormat, OSError.
+    """
+    for attempt in range(5):
+        try:
+            fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
+        except FileNotFoundError:
+            tail = None
+        else:
+            try:
+                tail, _ = segment.read_tail(fd, segment.ACTIVE)
+            finally:
+                os.close(fd)
+        known = state.read(dir_fd)
+        if known is not None and (tail is None or known.head["seq"] >= tail.seq):
+            return known.lines, known.head.get("boot_id")
+        if attempt < 4:
+            time.sleep(_PAUSE)  # a writer between its append and its state.json
+    return _replay_last(dir_fd)
+
+
+def _replay_last(dir_fd: int) -> tuple[list[bytes], str | None]:
+    """Work out what is live from the last segment alone: its checkpoint and what follows."""
+    names = [*segment.list_sealed(dir_fd), segment.ACTIVE]
+    while names:
+        try:
+            fd = open_file(dir_fd, names.pop(), os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            live = state.Live()
+            for _, _, event, _ in segment.walk(fd, segment.ACTIVE, _complete(fd)):
+                live.apply(event)
+        finally:
+            os.close(fd)
+        return [state.encode_association(association) for association in live], live.boot_id
+    return [], None
