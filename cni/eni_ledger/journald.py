@@ -63,9 +63,7 @@ _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _NAME_CHARS = _LETTERS | frozenset("0123456789_")
 
 
-def send(
-    event: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None, sockets: Sequence[str] = SOCKETS
-) -> bool:
+def send(event: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None, sockets: Sequence[str] = SOCKETS) -> bool:
     """Send the journal entry of one ledger event and return whether journald took it.
 
     `event` is flat, keys as in the ledger; `extra` has further keys for the journal only. `sockets` are tried
@@ -82,9 +80,7 @@ def send(
         return False
 
 
-def send_failure(
-    message: str, fields: Mapping[str, Any] | None = None, *, sockets: Sequence[str] = SOCKETS
-) -> bool:
+def send_failure(message: str, fields: Mapping[str, Any] | None = None, *, sockets: Sequence[str] = SOCKETS) -> bool:
     """Send "an event could not be recorded", priority 3, and return whether journald took it.
 
     `message` is the sentence, `fields` what is known, keys as in an event. Never raises, never blocks.
@@ -123,7 +119,8 @@ def _head(sentence: str, message_id: str | None, priority: int) -> list[tuple[st
 
 
 def _priority(event: Mapping[str, Any]) -> int:
-    return WARNING if event.get("event") in ("add_failed", "lost") or event.get("mismatch") else INFO
+    notable = event.get("event") in ("add_failed", "lost") or event.get("mismatch") or event.get("error_msg")
+    return WARNING if notable else INFO
 
 
 def _add_fields(entry: list[tuple[str, str]], event: Mapping[str, Any]) -> None:
@@ -237,6 +234,10 @@ def _sentence(event: Mapping[str, Any]) -> str:
     if mismatch:
         names = mismatch if isinstance(mismatch, (list, tuple)) else [mismatch]
         sentence += "; the kernel shows another " + ", ".join(_shown(name) for name in names)
+    if kind != "add_failed" and event.get("error_msg"):
+        sentence += "; not seen in the kernel: " + _shown(event["error_msg"], 400)
+    if event.get("spooled"):
+        sentence += "; waits in the spool"
     return sentence
 
 

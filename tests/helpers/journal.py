@@ -153,9 +153,7 @@ class Journal:
         """
         self.run(["journalctl", "--sync"])
         out = self.run(["journalctl", "--output=json", "--all", "--no-pager", *matches])
-        return [
-            {name: _value(value) for name, value in json.loads(line).items()} for line in out.splitlines()
-        ]
+        return [{name: _value(value) for name, value in json.loads(line).items()} for line in out.splitlines()]
 
 
 def _value(value: object) -> object:

@@ -198,9 +198,7 @@ def test_the_standard_paths_are_used(journal: Journal) -> None:
     assert len(journal.entries("EVENT=add")) == 1
 
 
-def test_only_var_run_leads_to_the_socket_as_in_the_agents_container(
-    journal: Journal, tmp_path: Path
-) -> None:
+def test_only_var_run_leads_to_the_socket_as_in_the_agents_container(journal: Journal, tmp_path: Path) -> None:
     seen = journal.run_with_only_var_run(
         ["sh", "-c", 'ls /run; ls /var/run/systemd/journal; exec "$@"', "sh", sys.executable, "-c", SENDER],
         tmp_path,

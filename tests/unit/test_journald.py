@@ -146,8 +146,7 @@ def test_catalog_names_only_fields_that_an_entry_can_have() -> None:
                 "netns_inode": 4026532281,
                 "container_id": "0123456789abcdef",
             },
-            "branch eni-0a1 vlan 101 10.0.32.4 on trunk enp40s0"
-            " joined netns 4026532281 (container 0123456789ab)",
+            "branch eni-0a1 vlan 101 10.0.32.4 on trunk enp40s0 joined netns 4026532281 (container 0123456789ab)",
         ),
         (
             {"event": "add", "branch_mac": "0a:00:00:00:00:01", "vlan_id": 0, "netns": "/run/netns/x"},
@@ -199,6 +198,10 @@ def test_catalog_names_only_fields_that_an_entry_can_have() -> None:
         ({"event": "checkpoint", "live": []}, "ledger checkpoint: 0 live associations"),
         ({"event": "import", "vlan_id": 7, "netns": "/n"}, "branch vlan 7 imported: joined netns /n"),
         ({"event": "later", "vlan_id": 7}, "branch vlan 7 later"),
+        (
+            {"event": "add", "ifname": "eth0", "netns": "/n", "error_msg": "no such interface", "spooled": True},
+            "interface eth0 joined netns /n; not seen in the kernel: no such interface; waits in the spool",
+        ),
     ],
 )
 def test_sentences(receiver: Receiver, event: dict[str, Any], sentence: str) -> None:
@@ -213,6 +216,7 @@ def test_sentences(receiver: Receiver, event: dict[str, Any], sentence: str) -> 
         ({"event": "add", "mismatch": []}, "6"),
         ({"event": "add", "mismatch": ["observed_mac"]}, "4"),
         ({"event": "add_failed"}, "4"),
+        ({"event": "add", "error_code": 110, "error_msg": "no such interface"}, "4"),
         ({"event": "lost"}, "4"),
     ],
 )
@@ -312,9 +316,7 @@ def test_the_first_socket_that_is_there_is_used(receiver: Receiver, tmp_path: Pa
     assert ("EVENT", b"add") in receiver.receive()
 
 
-@pytest.mark.parametrize(
-    "sockets", [[], ["/nonexistent/socket"], ["/" + "x" * 200], ["a\0b"], ["/dev/null", "/"]]
-)
+@pytest.mark.parametrize("sockets", [[], ["/nonexistent/socket"], ["/" + "x" * 200], ["a\0b"], ["/dev/null", "/"]])
 def test_no_journald_is_false(sockets: list[str]) -> None:
     assert journald.send({"event": "add"}, sockets=sockets) is False
     assert journald.send_failure("no", sockets=sockets) is False
@@ -348,9 +350,7 @@ def test_many_threads_do_not_mix_their_entries(receiver: Receiver) -> None:
 
     def write(n: int) -> None:
         for i in range(10):
-            while not journald.send(
-                {"event": "add", "network": f"{n}/{i}" * 30_000}, sockets=[receiver.path]
-            ):
+            while not journald.send({"event": "add", "network": f"{n}/{i}" * 30_000}, sockets=[receiver.path]):
                 pass
 
     writers = [threading.Thread(target=write, args=(n,)) for n in range(4)]
@@ -363,9 +363,7 @@ def test_many_threads_do_not_mix_their_entries(receiver: Receiver) -> None:
 
 
 def test_failure_has_its_fields_and_a_safe_message(receiver: Receiver) -> None:
-    assert journald.send_failure(
-        "not\nrecorded", {"error_code": 102, "message": "x"}, sockets=[receiver.path]
-    )
+    assert journald.send_failure("not\nrecorded", {"error_code": 102, "message": "x"}, sockets=[receiver.path])
     fields = dict(receiver.receive())
     assert fields["MESSAGE"] == rb"not\nrecorded"
     assert fields["PRIORITY"] == b"3"

@@ -81,6 +81,7 @@ class _Identity(_Record):
     )
     instance_id: str | None = _opt("EC2 instance ID of the host.", "i-0123456789abcdef0")
     boot_id: str | None = _opt("The kernel's boot ID of the host, a UUID.")
+    event_boot_id: str | None = _opt("Boot ID under which a spooled event happened, when the host was rebooted since.")
     agent_version: str | None = _opt("Version of the ECS agent.", "1.105.0")
     container_id: str | None = _opt("CNI_CONTAINERID; on ECS the Docker ID of the pause container, 64 hex digits.")
     ifname: str | None = _opt("Name of the interface in the namespace, CNI_IFNAME.", "eth0")
@@ -164,7 +165,6 @@ class Event(_Identity, _Head):
     )
     spool: str | None = _opt("Spool file that the event waited in, as it could not have the lock.")
     spooled_ts: Timestamp | None = _opt("When an event that waited in the spool happened; ts is when it was folded in.")
-    event_boot_id: str | None = _opt("Boot ID under which a spooled event happened, when the host was rebooted since.")
     prev_crc: Crc | None = _opt("Checkpoint: CRC of the last line of the segment before, the chain's link.")
     prev_segment: str | None = _opt("Checkpoint: file name of the segment before.")
     damage: str | None = _opt("Checkpoint: the segment before was sealed damaged; where it is.")
@@ -196,7 +196,7 @@ class State(_Record):
 class Config(BaseModel):
     """`/etc/eni-ledger/config.json`. A network configuration of the plugin can have the first four keys too."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     state_dir: Annotated[str, Field(pattern=r"^/[^\u0000]*$")] = Field(
         DEFAULT_STATE_DIR,
