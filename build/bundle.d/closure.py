@@ -1,0 +1,173 @@
+"""Finds every module that the front door can import, and packs them into one.
+
+Each import in eni_ledger's own sources is followed, the ones inside functions too (an ADD must not fail on an import
+that only its error path makes); `if TYPE_CHECKING:` is not. What they lead to has to be ours, or C code that
+is part of the interpreter, or one of the modules that CPython keeps frozen in libpython: anything else is refused here,
+so nothing else can be loaded on an ADD.
+"""
+
+from __future__ import annotations
+
+import __future__
+import ast
+import importlib.machinery
+import importlib.util
+import marshal
+import sys
+from pathlib import Path
+from types import CodeType
+
+PACKAGE = "eni_ledger"
+# The CLI is another executable; front.main only imports it when it is not in a bundle.
+ELSEWHERE = ("eni_ledger.cli",)
+# Importing the package itself is for users of the Python API, which needs pydantic. The front door gets an empty one.
+EMPTY = (PACKAGE,)
+
+
+class NotAllowed(Exception):
+    """The front door imports something that it must not."""
+
+
+def _imports(tree: ast.AST, name: str, is_package: bool) -> list[tuple[str, int]]:
+    """(module, line) for each import in `tree`; for `from a import b` both `a` and `a.b`."""
+    found: list[tuple[str, int]] = []
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            for statement in node.orelse:
+                found += _imports(statement, name, is_package)
+        elif isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = name if is_package else name.rpartition(".")[0]
+                base = importlib.util.resolve_name("." * node.level + base, package)
+            found.append((base, node.lineno))
+            found += [(f"{base}.{alias.name}", -node.lineno) for alias in node.names]
+        else:
+            found += _imports(node, name, is_package)
+    return found
+
+
+def _source(root: Path, name: str) -> tuple[Path, bool] | None:
+    """The source of one of our modules and whether it is a package; None when there is no such module."""
+    path = root / name.replace(".", "/")
+    if path.is_dir():
+        return path / "__init__.py", True
+    path = path.with_suffix(".py")
+    return (path, False) if path.exists() else None
+
+
+def _c_module(name: str) -> str | None:
+    """`built-in`, `frozen`, or the path of the shared object that this C module is; None for anything else."""
+    if name in sys.builtin_module_names:
+        return "built-in"
+    spec = importlib.machinery.FrozenImporter.find_spec(name)
+    if spec is not None:
+        return "frozen"
+    spec = importlib.machinery.PathFinder.find_spec(name)
+    if spec and isinstance(spec.loader, importlib.machinery.ExtensionFileLoader):
+        return spec.origin if name in sys.stdlib_module_names else None
+    return None
+
+
+def _pyc(code: CodeType) -> bytes:
+    """The contents of a .pyc file that is never compared with a source (PEP 552, "unchecked hash-based")."""
+    return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
+
+
+def _compiled(text: str, name: str) -> bytes:
+    """The marshalled code, without docstrings and asserts, and without a build machine's paths.
+
+    `from __future__ import annotations` becomes a flag of the compiler: left in, it would import __future__.
+    """
+    tree = ast.parse(text)
+    flags = 0
+    for node in list(tree.body):
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            tree.body.remove(node)
+            for alias in node.names:
+                flags |= getattr(__future__, alias.name).compiler_flag
+    filename = name.replace(".", "/") + ".py"
+    code = compile(tree, filename, "exec", flags=flags, dont_inherit=True, optimize=2)
+    return marshal.dumps(code)
+
+
+class Closure:
+    """Everything that importing `start` can lead to.
+
+    `modules`: name -> (is a package, marshalled code). `extensions`: name -> path of the C modules that are no part of
+    libpython. Raises NotAllowed, with file and line of the import.
+    """
+
+    def __init__(self, root: Path, start: str) -> None:
+        self.root = root
+        self.modules: dict[str, tuple[bool, bytes]] = {}
+        self.extensions: dict[str, str] = {}
+        self.builtin: set[str] = set()
+        self._add(start)
+
+    def _add(self, name: str) -> bool:
+        """Take in one of our modules, its packages, and all that they import."""
+        if name in self.modules:
+            return True
+        found = _source(self.root, name)
+        if found is None:
+            return False
+        parent = name.rpartition(".")[0]
+        if parent:
+            self._add(parent)
+        path, is_package = found
+        if name in EMPTY or not path.exists():
+            self.modules[name] = (True, _compiled("", name))
+            return True
+        text = path.read_text(encoding="utf-8")
+        tree = ast.parse(text, str(path))
+        self.modules[name] = (is_package, _compiled(text, name))
+        for wanted, line in _imports(tree, name, is_package):
+            self._follow(wanted, line, path)
+        return True
+
+    def _follow(self, wanted: str, line: int, path: Path) -> None:
+        if wanted == "__future__" or wanted.startswith("__future__.") or wanted.startswith(ELSEWHERE):
+            return
+        if wanted.split(".")[0] == PACKAGE:
+            if not self._add(wanted) and line > 0:
+                raise NotAllowed(f"{path}:{line}: there is no module {wanted}")
+            return
+        if line < 0:  # `from os import path`: a name inside of a module that has been looked at
+            return
+        kind = _c_module(wanted)
+        if kind is None:
+            raise NotAllowed(
+                f"{path}:{line}: imports {wanted}, which is neither C code of the interpreter nor frozen in libpython"
+            )
+        if kind in ("built-in", "frozen"):
+            self.builtin.add(wanted)
+        else:
+            self.extensions[wanted] = kind
+
+    def write(self, target: Path) -> None:
+        """Write a compiled module with one name, MODULES: {module: (is a package, marshalled code)}."""
+        text = f"MODULES = {dict(sorted(self.modules.items()))!r}\n"
+        target.write_bytes(_pyc(compile(text, "front_modules.py", "exec", dont_inherit=True)))
+
+
+def compiled_file(package: str, name: str, target: Path) -> Path:
+    """Compile one module of the standard library to a file that stands for itself, without its source; return it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise NotAllowed(f"the standard library has no package {package}")
+    text = (Path(spec.origin).parent / f"{name}.py").read_text(encoding="utf-8")
+    target.mkdir(parents=True, exist_ok=True)
+    path = target / f"{name}.pyc"
+    code = compile(text, f"{package}/{name}.py", "exec", dont_inherit=True, optimize=2)
+    path.write_bytes(_pyc(code))
+    return path
+
+
+def submodules(package: Path) -> list[str]:
+    """The dotted names of all modules below a package's directory, without the package's own."""
+    names = (path.relative_to(package).with_suffix("").parts for path in package.rglob("*.py"))
+    dotted = {".".join(parts[:-1] if parts[-1] == "__init__" else parts) for parts in names}
+    return sorted(dotted - {""})

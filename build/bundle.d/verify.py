@@ -1,0 +1,134 @@
+# ruff: noqa: T201 - a script: what it prints is what it is for
+"""Refuses a bundle that would not do on a customer's host. Prints what was found, exits with 1 if anything is wrong.
+
+usage: verify.py BUNDLE
+"""
+
+from __future__ import annotations
+
+import json
+import marshal
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from elf import Elf, NotElf, glibc_version
+from portable import GLIBC, too_new
+from PyInstaller.archive.readers import CArchiveReader  # type: ignore[import-untyped]
+
+# What every glibc host has (manylinux lets wheels rely on them; glibc itself loads libgcc_s to end threads). Anything
+# else that a file is linked to has to be in the bundle.
+HOST_LIBRARIES = {
+    *("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1", "libgcc_s.so.1"),
+    *("ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"),
+}
+LIMIT = ".".join(map(str, GLIBC))
+# Type codes of PyInstaller's CArchive: modules and packages, scripts, interpreter options, the archive of modules.
+MODULES, SCRIPT, OPTION, ARCHIVE = ("m", "M"), "s", "o", "z"
+
+
+def elf_files(bundle: Path) -> list[Elf]:
+    """Every ELF file of the bundle."""
+    found = []
+    for path in sorted(bundle.rglob("*")):
+        if path.is_file() and not path.is_symlink():
+            try:
+                found.append(Elf(path))
+            except NotElf:
+                continue
+    return found
+
+
+def wrong_with_libraries(bundle: Path) -> list[str]:
+    """A line for each need of a glibc that is too new, or of a library that is neither here nor glibc's."""
+    files = elf_files(bundle)
+    here = {elf.path.name for elf in files}
+    wrong = []
+    for elf in files:
+        name = elf.path.relative_to(bundle)
+        for need in too_new(elf):
+            symbols = ", ".join(elf.symbols(need)) or "no symbol"
+            wrong.append(
+                f"{name} needs {need.version} of {need.library} ({symbols}); the oldest host has {GLIBC[0]}.{GLIBC[1]}"
+            )
+        strangers = set(elf.libraries()) - here - HOST_LIBRARIES
+        wrong += [f"{name} needs {library}, which is not in the bundle" for library in sorted(strangers)]
+        if elf.machine != files[0].machine:
+            wrong.append(f"{name} is for another machine")
+    return wrong
+
+
+def wrong_with_front(front: Path) -> list[str]:
+    """A line for everything in the front door's archive besides its script and its own modules."""
+    archive = CArchiveReader(str(front))
+    wrong = []
+    for name, (*_, kind) in archive.toc.items():
+        if kind in MODULES and name != "front_modules":
+            wrong.append(f"the front door carries the module {name}, which is PyInstaller's")
+        elif kind == SCRIPT and name != "front_door":
+            wrong.append(f"the front door runs {name}: a runtime hook or PyInstaller's bootstrap")
+        elif kind == ARCHIVE and archive.open_embedded_archive(name).toc:
+            wrong.append("the front door carries an archive of modules")
+        elif kind not in (*MODULES, SCRIPT, OPTION, ARCHIVE):
+            wrong.append(f"the front door carries {name} (type {kind})")
+    return wrong
+
+
+def wrong_with_modules(front: Path) -> list[str]:
+    """A line for each of the front door's modules that is not ours."""
+    names: dict[str, dict[str, object]] = {}
+    code = marshal.loads(CArchiveReader(str(front)).extract("front_modules"))  # noqa: S302 - just built
+    exec(code, names)  # noqa: S102
+    return [f"the front door carries {name}" for name in names["MODULES"] if name.split(".")[0] != "eni_ledger"]
+
+
+def wrong_with_answer(front: Path) -> list[str]:
+    """A line if VERSION in an empty environment is not answered as the CNI specification says."""
+    done = subprocess.run(
+        [front], env={"CNI_COMMAND": "VERSION"}, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+    )
+    try:
+        versions = json.loads(done.stdout)["supportedVersions"]
+    except (ValueError, KeyError, TypeError):
+        versions = []
+    if done.returncode == 0 and "1.1.0" in versions and not done.stderr:
+        return []
+    said = (done.stdout + done.stderr).decode(errors="replace").strip()
+    return [f"VERSION in an empty environment: exit status {done.returncode}, {said or 'no answer'}"]
+
+
+def wrong_with_cli(front: Path) -> list[str]:
+    """A line if the command line, reached through the front door, does not run."""
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("CNI_")}
+    done = subprocess.run([front, "version"], env=environ, capture_output=True, timeout=60, check=False)
+    if done.returncode == 0:
+        return []
+    return [f"`eni-ledger version`: exit status {done.returncode}, {done.stderr.decode(errors='replace').strip()}"]
+
+
+def summary(bundle: Path) -> str:
+    """One line: version of glibc needed, size in MiB, number of files."""
+    versions = [glibc_version(need) for elf in elf_files(bundle) for need in elf.needs()]
+    newest = max(version for version in versions if version)
+    files = [path for path in bundle.rglob("*") if path.is_file() and not path.is_symlink()]
+    size = sum(path.stat().st_size for path in files) / 2**20
+    return f"glibc {'.'.join(map(str, newest))} or newer, {size:.1f} MiB in {len(files)} files"
+
+
+def main() -> int:
+    """Verify the bundle named on the command line; return the exit status."""
+    bundle = Path(sys.argv[1])
+    front = bundle / "eni-ledger"
+    wrong = wrong_with_libraries(bundle) + wrong_with_front(front)
+    # Asked only when the archive is as expected: else the answers would be noise.
+    wrong = wrong or [*wrong_with_modules(front), *wrong_with_answer(front), *wrong_with_cli(front)]
+    for line in wrong:
+        print(f"bundle: {line}", file=sys.stderr)
+    if not wrong:
+        print(f"bundle: {summary(bundle)}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
