@@ -1,0 +1,102 @@
+"""`eni-ledger fsck`: is every line what was written, and is none missing?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eni_ledger.cli.common import Command, Session, reading, require_ledger
+from eni_ledger.errors import LedgerDamaged
+from eni_ledger.ledger.repair import FsckReport, fsck
+from eni_ledger.render import table as tables
+from eni_ledger.render.progress import Progress
+from eni_ledger.render.screen import complain, error_lines
+from eni_ledger.render.table import Cell, Column, Table
+from eni_ledger.render.text import safe, size
+
+DAMAGE_FOUND = 1
+SHOWN = 10  # damages printed; a wiped disk has thousands, and --json has them all
+
+EXAMPLES = [
+    ("eni-ledger fsck", "proves the chain of checksums through all segments"),
+    ("eni-ledger fsck --json | jq .damage", "every damaged place: path, line, offset"),
+    ("eni-ledger fsck --state-dir /mnt/evidence/eni-ledger", "a copy that was taken from another host"),
+]
+
+
+@click.command(cls=Command, examples=EXAMPLES, short_help="Prove that the ledger is what was written.")
+@click.option("--json", "as_json", is_flag=True, help='Print one document: "sound", "segments", "damage", "notes", ...')
+@reading
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, state_dir: str | None, no_color: bool) -> int:
+    """Prove the chain of checksums over all segments and tell file, line and offset of every damaged place.
+
+    It changes nothing and takes no lock. Exit status 0 when all is sound, 1 when there is damage.
+    """
+    session = Session(ctx, state_dir, no_color)
+    path = session.state_dir()
+    require_ledger(path)
+    progress = Progress(session.screen, "fsck")
+    try:
+        report = fsck(path, progress)
+    finally:
+        progress.close()
+    if as_json:
+        session.screen.json_document(_document(report, path))
+    else:
+        _print(report, path, session)
+    return 0 if report.sound else DAMAGE_FOUND
+
+
+def _document(report: FsckReport, state_dir: str) -> dict[str, Any]:
+    return {
+        "sound": report.sound,
+        "state_dir": state_dir,
+        "events": report.events,
+        "live": report.live,
+        "segments": report.segments,
+        "damage": [{"msg": one.msg, "path": one.path, "line": one.line, "offset": one.offset} for one in report.damage],
+        "notes": report.notes,
+    }
+
+
+def _print(report: FsckReport, state_dir: str, session: Session) -> None:
+    screen = session.screen
+    screen.line(safe(state_dir))
+    table = Table(
+        [
+            Column("SEGMENT"),
+            Column("EVENTS", right=True),
+            Column("FROM", right=True, drop=2),
+            Column("TO", right=True, drop=1),
+            Column("SIZE", right=True, drop=3),
+            Column("STATUS"),
+        ]
+    )
+    for row in report.segments:
+        sound = row["status"] == "sound"
+        values = [Path(row["path"]).name, row["lines"], row["first_seq"], row["last_seq"]]
+        cells = [Cell.of(safe(value)) for value in values]
+        status = Cell.of(safe(row["status"]), "green" if sound else "bold red")
+        table.rows.append([*cells, Cell.of(size(int(row["bytes"]))), status])
+    tables.show(table, screen)
+    for note in report.notes:
+        screen.line(f"note: {safe(note)}")
+    if report.sound:
+        words = f"{report.events} events, {report.live} live: every line is what was written"
+        screen.line(screen.paint("sound", "green") + f": {words}")
+        return
+    screen.flush()
+    _complain(report.damage, session)
+
+
+def _complain(damage: list[LedgerDamaged], session: Session) -> None:
+    """Print where the damage is, first to last, and what to do about it once."""
+    for one in damage[:SHOWN]:
+        for line in error_lines(safe(str(one)), "", colour=session.screen.colour_err):
+            complain(line)
+    if len(damage) > SHOWN:
+        complain(f"... and {len(damage) - SHOWN} more places")
+    complain("try: keep the file, it is evidence; all commands answer from what is sound and say so")

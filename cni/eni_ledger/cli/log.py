@@ -1,0 +1,93 @@
+"""`eni-ledger log`: the events, as they were written."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+
+from eni_ledger.cli.common import Command, Session, located, reading
+from eni_ledger.errors import UsageError
+from eni_ledger.render.events import EventLines
+
+EXAMPLES = [
+    ("eni-ledger log --since -15m", "the last quarter of an hour"),
+    ("eni-ledger log --since 'yesterday 03:00' --until 'yesterday 04:00'", "an hour of yesterday (UTC)"),
+    ("eni-ledger log -n 20 -f", "the last 20 events, then each new one as it is written"),
+    ("eni-ledger log --json | jq 'select(.event == \"add_failed\")'", "the lines of the ledger"),
+]
+
+
+@click.command(cls=Command, examples=EXAMPLES, short_help="The events as they were written.")
+@click.option("--since", metavar="TIME", help="Events of this time and later. Forms as with 'who --at'.")
+@click.option("--until", metavar="TIME", help="Events of this time and earlier.")
+@click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), help="Only the last N of them.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with each new event as it is written, until ^C.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with the keys of the ledger.")
+@reading
+@click.pass_context
+def command(
+    ctx: click.Context,
+    since: str | None,
+    until: str | None,
+    lines: int | None,
+    follow: bool,
+    as_json: bool,
+    state_dir: str | None,
+    no_color: bool,
+) -> None:
+    """Print events in the order in which they were written: add, del, lost, add_failed, boot, checkpoint and the
+    rest.
+
+    With --json each line is one event with exactly the keys of the ledger file, so what reads ledger.jsonl reads
+    this too.
+    """
+    session = Session(ctx, state_dir, no_color)
+    first, last = session.time(since, "--since"), session.time(until, "--until")
+    if first and last and first > last:
+        raise UsageError("--since is later than --until", f"{first} and {last}", "change the two round")
+    if follow and until:
+        raise UsageError("--follow and --until exclude each other", hint="eni-ledger log --help")
+    history = session.history()
+    events: Iterable[dict[str, Any]] = history.events(first, last)
+    if follow:
+        from eni_ledger.cli.follow import following
+
+        events = following(history, first, lines)
+    elif lines is not None:
+        events = _last(events, lines)
+    with located(history.state_dir):
+        _print(events, session, as_json=as_json, at_once=follow)
+
+
+def _last(events: Iterable[dict[str, Any]], lines: int) -> Iterator[dict[str, Any]]:
+    """Yield the last `lines` events; those before a damaged line, too, before its error goes on."""
+    kept: deque[dict[str, Any]] = deque(maxlen=lines)
+    try:
+        kept.extend(events)
+    finally:
+        yield from kept
+
+
+def _print(events: Iterable[dict[str, Any]], session: Session, *, as_json: bool, at_once: bool) -> None:
+    """Print the events as they come; `at_once` is for somebody who waits for the next one."""
+    screen = session.screen
+    shown = 0
+    if as_json:
+        for _ in screen.json_lines(events):
+            shown += 1
+            if at_once:
+                screen.flush()
+        return
+    lines = EventLines(screen)
+    for event in events:
+        if not shown:
+            screen.line(lines.header())
+        screen.line(lines.line(event))
+        shown += 1
+        if at_once:
+            screen.flush()
+    if not shown:
+        screen.note("no events")

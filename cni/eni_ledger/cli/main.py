@@ -1,0 +1,199 @@
+"""`eni-ledger`: finds the command, runs it, and turns what went wrong into a message and an exit code.
+
+Exit codes: 0 done; 1 nothing found, or `fsck` found damage; 2 the command line cannot be understood; 3 the
+ledger cannot be read, or only in part; 130 interrupted; 141 whoever read the output has gone (as SIGPIPE
+would say).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from eni_ledger.cli.common import (
+    COMPLETE_VAR,
+    PROGRAM,
+    Command,
+    Defaults,
+    colour_option,
+    print_version,
+    state_dir_option,
+)
+from eni_ledger.errors import EniLedgerError, NotFound, UsageError
+from eni_ledger.render.screen import Screen, complain, error_lines
+from eni_ledger.render.text import safe
+
+COMMANDS = ("list", "who", "show", "log", "fsck", "schema", "version", "completion")
+FOUND_NOTHING, USAGE, FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
+
+EPILOG = """\b
+Examples:
+  eni-ledger list
+  eni-ledger who 10.0.32.4 --at 'tuesday 03:12'
+  eni-ledger log --since -15m --json | jq .
+
+\b
+Environment:
+  ENI_LEDGER_STATE_DIR  the state directory, when --state-dir is not given
+  ENI_LEDGER_CONFIG     the configuration file (/etc/eni-ledger/config.json)
+  NO_COLOR              no colour on terminals
+
+\b
+Exit status: 0 done; 1 nothing found, or fsck found damage; 2 usage;
+3 the ledger cannot be read, or only in part.
+"""
+
+
+class Commands(click.Group):
+    """The group of all commands; a command's module is imported when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order in which people need them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the command of that name, or None."""
+        return load(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return name, command and the rest; raise UsageError with the nearest name for an unknown one."""
+        name = args[0]
+        if name not in COMMANDS and not ctx.resilient_parsing and not name.startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, COMMANDS, 1) or get_close_matches(name.lower(), COMMANDS, 1)
+            raise UsageError(
+                "there is no such command",
+                f"'{name:.60}'",
+                f"{PROGRAM} {near[0]}" if near else f"{PROGRAM} --help",
+            )
+        return super().resolve_command(ctx, args)
+
+
+def load(name: str) -> Command | None:
+    """Return the command `name`. The imports are spelled out, so that PyInstaller sees them."""
+    match name:
+        case "list":
+            from eni_ledger.cli.list import command
+        case "who":
+            from eni_ledger.cli.who import command
+        case "show":
+            from eni_ledger.cli.show import command
+        case "log":
+            from eni_ledger.cli.log import command
+        case "fsck":
+            from eni_ledger.cli.fsck import command
+        case "schema":
+            from eni_ledger.cli.schema import command
+        case "version":
+            from eni_ledger.cli.version import command
+        case "completion":
+            from eni_ledger.cli.completion import command
+        case _:
+            return None
+    return command
+
+
+@click.group(
+    cls=Commands,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_version,
+    help="Print the version.",
+)
+@state_dir_option
+@colour_option
+@click.pass_context
+def cli(ctx: click.Context, state_dir: str | None, no_color: bool) -> None:
+    """Who had this VLAN, IP or branch ENI, and when.
+
+    eni-ledger writes down every branch ENI, VLAN ID and network namespace at the moment they are joined.
+    These commands read that ledger. They take no lock and change nothing; most need root, because the
+    ledger does.
+    """
+    ctx.obj = Defaults(state_dir, no_color)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: that of the process) and return the exit code."""
+    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
+        # An odd locale costs a few escapes, never a UnicodeEncodeError.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(argv)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_has_gone()
+    except OSError as exc:
+        _discard_stdout()  # or the interpreter fails on it once more at exit
+        return _fail(EniLedgerError(exc.strerror or "the system refused", str(exc.filename or "")), FAILED)
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Run the command and return its exit code; every error on purpose has been printed."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if COMPLETE_VAR in os.environ:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, PROGRAM, COMPLETE_VAR, os.environ[COMPLETE_VAR])
+    try:
+        # Not cli.main(): it answers a closed pipe with exit code 1, which here means "nothing found".
+        with cli.make_context(PROGRAM, args) as ctx:
+            return int(cli.invoke(ctx) or 0)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return INTERRUPTED
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as exc:
+        where = getattr(exc, "ctx", None)
+        path = where.command_path if where else PROGRAM
+        words = exc.format_message().rstrip(".")
+        return _fail(UsageError(words[:1].lower() + words[1:], hint=f"{path} --help"), USAGE)
+    except UsageError as exc:
+        return _fail(exc, USAGE)
+    except NotFound as exc:
+        return _fail(exc, FOUND_NOTHING)
+    except EniLedgerError as exc:
+        return _fail(exc, FAILED)
+
+
+def _fail(exc: EniLedgerError, code: int) -> int:
+    """Print an error behind what was printed before it, and return `code`."""
+    screen = Screen()
+    screen.flush()
+    for line in error_lines(safe(str(exc)), safe(exc.hint), colour=screen.colour_err):
+        complain(line)
+    return code
+
+
+def _reader_has_gone() -> int:
+    _discard_stdout()
+    return PIPE_CLOSED
+
+
+def _discard_stdout() -> None:
+    """Send what is still buffered nowhere, so that flushing it at exit does not fail again."""
+    if sys.stdout is None:
+        return
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+    except (OSError, ValueError):
+        sys.stdout = None  # no descriptor behind it: leave nothing to flush

@@ -1,0 +1,1 @@
+"""What people see: words, tables and cards. Nothing in here reads a ledger."""
