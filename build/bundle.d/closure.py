@@ -7,8 +7,8 @@ so nothing else can be loaded on an ADD.
 """
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import importlib.machinery
 import importlib.util

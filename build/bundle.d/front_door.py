@@ -23,7 +23,7 @@ class FrontModules:
         return None
 
     @staticmethod
-    def create_module(spec):  # noqa: ARG004
+    def create_module(spec):
         """None: a plain module will do."""
 
     @staticmethod
