@@ -92,6 +92,8 @@ def status(call: Call) -> None:
         probe(settings)
     except errors.EniLedgerError as exc:
         raise errors.NotAvailable(exc.msg, exc.details, exc.hint) from exc
+    except Exception as exc:
+        raise errors.NotAvailable("an ADD could not be recorded", f"{type(exc).__name__}: {exc}") from exc
 
 
 def check(call: Call) -> None:

@@ -38,7 +38,7 @@ def mac(prev: dict[str, Any], ifname: str) -> str | None:
     """Return the MAC that a result declares for the container's interface, lower case with colons."""
     for entry in _objects(prev.get("interfaces")):
         if entry.get("name") == ifname and entry.get("sandbox"):
-            return _mac(entry.get("mac"))
+            return mac_text(entry.get("mac"))
     return None
 
 
@@ -77,7 +77,8 @@ def ip(value: object) -> str | None:
     return None
 
 
-def _mac(value: object) -> str | None:
+def mac_text(value: object) -> str | None:
+    """Return a MAC in the kernel's form, `0a:1b:...` in lower case, None for what is none."""
     if not isinstance(value, str):
         return None
     octets = value.lower().replace("-", ":").split(":")

@@ -24,6 +24,7 @@ _FILE_LIMIT = 1 << 16
 _DEPTH = 8  # links stacked on each other, more than anybody has
 _SIOCGIFNAME, _SIOCGIFHWADDR = 0x8910, 0x8927  # netdevice(7)
 _ARPHRD_ETHER = 1
+_NS_GET_NSTYPE = 0xB703  # ioctl_ns(2)
 _IFREQ = 40
 
 
@@ -63,9 +64,19 @@ class Netns:
         self.own = rtnetlink.identity(self.own_fd)
         self.proc, self.pid = _process_of(path)
         self.pid_start = _start_of(self.proc) if self.pid else None
-        if self.dev != self.own[0]:  # all namespaces are on one device of the kernel's own
+        if not self._is_network():
             self.close()
             raise ObserveError("not a network namespace", path)
+
+    def _is_network(self) -> bool:
+        if self.dev != self.own[0]:  # all namespaces are on one device of the kernel's own
+            return False
+        from fcntl import ioctl
+
+        try:
+            return ioctl(self.fd, _NS_GET_NSTYPE) == rtnetlink.CLONE_NEWNET
+        except OSError:
+            return True  # before Linux 4.11; entering it will tell
 
     def is_own(self) -> bool:
         """Return whether it is the namespace that this process runs in."""

@@ -25,7 +25,7 @@ OWN_NETNS = "/proc/thread-self/ns/net"
 REPLY_LIMIT = 1 << 20
 _TIMEOUT_S = 0.2
 
-_CLONE_NEWNET = 0x40000000
+CLONE_NEWNET = 0x40000000
 _RTLD_NOW = 2
 
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
@@ -200,12 +200,12 @@ def _setns(fd: int) -> None:
     """Put this process into the network namespace `fd`; the caller checks where it is. Raises OSError."""
     setns = getattr(os, "setns", None)  # Python 3.12
     if setns is not None:
-        setns(fd, _CLONE_NEWNET)
+        setns(fd, CLONE_NEWNET)
         return
     import _ctypes  # `ctypes` itself takes 5 ms to load, this half a millisecond
 
     setns_address = _ctypes.dlsym(_ctypes.dlopen(None, _RTLD_NOW), "setns")  # type: ignore[arg-type] # None is this process
-    if _ctypes.call_function(setns_address, (fd, _CLONE_NEWNET)) != 0:
+    if _ctypes.call_function(setns_address, (fd, CLONE_NEWNET)) != 0:
         raise PermissionError("setns is refused; it takes CAP_SYS_ADMIN")  # errno is not to be had this way
 
 
