@@ -211,7 +211,7 @@ def test_status_with_a_broken_state_directory(here: Here, breaking: Any, code: i
     served = here.serve("STATUS", here.conf(onError=on_error, **keys))
     assert served.status == 1
     assert served.error["code"] == 50
-    assert str(here.state_dir) in served.error["details"]
+    assert served.error["details"]
 
 
 def test_status(here: Here) -> None:

@@ -1,0 +1,142 @@
+"""The plugin as a process: which program is meant, closed streams, what is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import eni_ledger
+from eni_ledger.plugin import front
+from helpers.plugin import VERSIONS
+
+SOURCE = Path(eni_ledger.__file__).parents[1]
+START = "import os, sys; sys.path.insert(0, sys.argv.pop(1)); sys.argv[0] = 'eni-ledger'; "
+START += "from eni_ledger.plugin.front import main; "
+RUN = START + "sys.exit(main())"
+CALL = [sys.executable, "-I", "-S", "-c", RUN, str(SOURCE)]
+
+
+def call(env: dict[str, str], stdin: bytes = b"", **how: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(CALL, input=stdin, env=env, capture_output=True, timeout=60, check=False, **how)
+
+
+def add_of(tmp_path: Path) -> tuple[dict[str, str], bytes]:
+    env = {
+        "CNI_COMMAND": "ADD",
+        "CNI_CONTAINERID": "c0ffee",
+        "CNI_NETNS": "/proc/self/ns/net",
+        "CNI_NETNS_OVERRIDE": "1",
+        "CNI_IFNAME": "lo",
+    }
+    conf = {
+        "cniVersion": "1.0.0",
+        "name": "n",
+        "stateDir": str(tmp_path / "state"),
+        "prevResult": {"cniVersion": "1.0.0"},
+    }
+    return env, json.dumps(conf).encode()
+
+
+def test_version_in_an_empty_environment() -> None:
+    done = call({"CNI_COMMAND": "VERSION"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["supportedVersions"] == list(VERSIONS)
+
+
+@pytest.mark.parametrize("name", ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"])
+@pytest.mark.parametrize("value", ["", "x"])
+def test_any_variable_of_a_call_makes_it_one(name: str, value: str) -> None:
+    done = call({name: value})
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["code"] == 4
+
+
+def test_add(tmp_path: Path) -> None:
+    env, data = add_of(tmp_path)
+    done = call(env, data)
+    assert (done.returncode, done.stdout) == (0, b'{"cniVersion": "1.0.0"}')
+    assert (tmp_path / "state/ledger.jsonl").exists()
+
+
+def test_stdout_that_nobody_reads(tmp_path: Path) -> None:
+    env, data = add_of(tmp_path)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen(CALL, stdin=subprocess.PIPE, stdout=writing, stderr=subprocess.PIPE, env=env) as process:
+        os.close(writing)
+        _, stderr = process.communicate(data, timeout=60)
+    assert process.returncode == 1
+    assert b"Traceback" not in stderr
+    assert b"cannot be written to standard output" in stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["ADD", "VERSION"])
+def test_closed_streams(tmp_path: Path, closed: str, command: str) -> None:
+    env, data = add_of(tmp_path)
+    script = f'exec "$@" {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, "sh", *CALL],
+        input=data,
+        env=env | {"CNI_COMMAND": command},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr
+    if "<&-" in closed and command == "ADD" and ">&- " not in closed:
+        assert json.loads(done.stdout)["code"] == 6
+    if closed == ">&-":
+        assert done.returncode == 1
+    if closed == "2>&-":
+        assert done.returncode == 0
+        json.loads(done.stdout)
+
+
+ALLOWED = {
+
+    "config", "errors", "fastjson", "host", "journald", "version",
+    "ledger", "ledger.codec", "ledger.lock", "ledger.segment", "ledger.spool", "ledger.state", "ledger.statedir",
+    "ledger.writer",
+    "plugin", "plugin.chained", "plugin.declared", "plugin.front", "plugin.observe", "plugin.protocol",
+    "plugin.rtnetlink",
+}  # fmt: skip
+# What CPython itself loads before the first line, and the C modules that do the work.
+C_MODULES = {
+    "_json", "_socket", "_struct", "binascii", "errno", "fcntl", "posix", "time", "__future__",
+}  # fmt: skip
+
+
+def test_what_an_add_loads(tmp_path: Path) -> None:
+    """Every import is paid for on each ADD: a new one is to be a decision."""
+    env, data = add_of(tmp_path)
+    call(env, data)  # the first ADD makes the directory and the ledger, with modules of its own
+    bare = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", "import os, sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    watch = START + "os._exit = lambda status: sys.stderr.write(' '.join(sys.modules)); main()"
+    done = subprocess.run(
+        [*CALL[:4], watch, CALL[5]], input=data, env=env, capture_output=True, timeout=60, check=False
+    )
+    loaded = set(done.stderr.decode().splitlines()[-1].split()) - set(bare.stdout.split())
+    ours = {name.removeprefix("eni_ledger.") for name in loaded if name.startswith("eni_ledger.")}
+    assert ours <= ALLOWED
+    assert {name for name in loaded if not name.startswith("eni_ledger")} <= C_MODULES
+
+
+def test_the_environment_that_a_bundle_hands_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = {"PATH": "/bin", "_PYI_ARCHIVE_FILE": "x", "LD_LIBRARY_PATH": "/bundle", "LD_LIBRARY_PATH_ORIG": "/theirs"}
+    assert front.original_environment(env) == {"PATH": "/bin", "LD_LIBRARY_PATH": "/bundle"}
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert front.original_environment(env) == {"PATH": "/bin", "LD_LIBRARY_PATH": "/theirs"}
+    del env["LD_LIBRARY_PATH_ORIG"]
+    assert front.original_environment(env) == {"PATH": "/bin"}
