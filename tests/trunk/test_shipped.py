@@ -60,5 +60,5 @@ def test_the_demonstration_runs_to_its_end(front_door: Path, the_trunk: Trunk) -
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].startswith("demo: 3 ADDs and 1 DEL on a real trunk")
+    assert done.stdout.splitlines()[-1].startswith("demo: 4 ADDs and 1 DEL on a real trunk")
     assert the_trunk.name not in done.stderr
