@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "eni-ledger"
 COMPLETE_VAR = "_ENI_LEDGER_COMPLETE"
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -35,6 +36,7 @@ class Command(click.Command):
     """A command whose help ends with examples, each a full command line with a few words on it."""
 
     def __init__(self, *args: Any, examples: list[tuple[str, str]], **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", CONTEXT_SETTINGS)
         super().__init__(*args, **kwargs)
         self.examples = examples
 

@@ -15,6 +15,7 @@ import click
 
 from eni_ledger.cli.common import (
     COMPLETE_VAR,
+    CONTEXT_SETTINGS,
     PROGRAM,
     Command,
     Defaults,
@@ -102,7 +103,7 @@ def load(name: str) -> Command | None:
 @click.group(
     cls=Commands,
     epilog=EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT_SETTINGS,
     invoke_without_command=True,
 )
 @click.option(

@@ -7,6 +7,7 @@ import click
 from eni_ledger.cli.common import PROGRAM, Command, Session, reading
 from eni_ledger.cli.sound import ask, was_live
 from eni_ledger.errors import NotFound
+from eni_ledger.ledger.history import History
 from eni_ledger.ledger.query import Query
 from eni_ledger.render.associations import print_history
 from eni_ledger.render.text import clock
@@ -60,11 +61,15 @@ def command(
     if answer.damage:
         raise answer.damage
     if not answer.found:
-        raise _nobody(what, moment)
+        raise _nobody(history, what, moment)
 
 
-def _nobody(what: str, moment: str | None) -> NotFound:
+def _nobody(history: History, what: str, moment: str | None) -> NotFound:
     """Return the error for no answer, with the question that might have one."""
     if moment is None:
         return NotFound("nobody has or had it", what, f"{PROGRAM} list")
+    first = next(history.events(), None)
+    if first and moment < first["ts"]:
+        begins = f"the ledger begins at {clock(first['ts'])} UTC"
+        return NotFound(f"nothing is known of {clock(moment)} UTC", begins, f"{PROGRAM} who {what}")
     return NotFound(f"nobody had it at {clock(moment)} UTC", what, f"{PROGRAM} who {what} (at any time)")

@@ -7,8 +7,9 @@ from typing import Any
 
 from eni_ledger.render.card import mismatch_text
 from eni_ledger.render.screen import Screen
-from eni_ledger.render.text import SHORT, addresses, clock, family, mismatches, safe, task_id
+from eni_ledger.render.text import SHORT, addresses, clock, family, mismatches, safe, short_id, task_id
 
+_REASONS = {"gc": "GC: the runtime does not list it any more", "rebooted": "the host was booted again"}
 _NO_NAMESPACE = ("boot", "checkpoint", "identify")
 
 WIDE = 110  # from here on there is room for milliseconds and the owner
@@ -107,7 +108,11 @@ def _about(event: dict[str, Any]) -> str:
         return f"{len(live)} live" if isinstance(live, list) else ""
     if kind == "identify":
         return " ".join(part for part in ("task", task_id(event.get("task_arn")), family(event)) if part)
-    return ""
+    # Why an association was lost, and what an add put an end to.
+    supersedes = event.get("supersedes")
+    ended = f"supersedes {', '.join(map(short_id, supersedes))}" if isinstance(supersedes, list) else ""
+    reason = safe(event.get("reason"))
+    return _REASONS.get(reason, reason) or ended
 
 
 def _namespace(event: dict[str, Any]) -> str:

@@ -1,0 +1,251 @@
+"""Whatever is wrong, there is one clear error, the right exit code, and never a traceback."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from helpers.prereq import need
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from unit.cli.conftest import Ledger, Ran, Run
+
+READING = [["list"], ["list", "--at", "now"], ["who", "101"], ["who", "101", "--at", "now"], ["show", "0"], ["log"]]
+
+
+def clear(done: Ran, code: int) -> None:
+    """Assert that a command ended with `code` and one error that is no traceback."""
+    lines = done.err.splitlines()
+    assert done.code == code, done.err
+    assert sum(line.startswith("error: ") for line in lines) == 1
+    assert all(line.startswith(("error: ", "try: ")) for line in lines)
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("args", [*READING, ["fsck"]], ids=" ".join)
+class TestNoLedger:
+    def test_missing_directory(self, run: Run, ledger: Ledger, args: list[str]) -> None:
+        done = run(*args)
+        clear(done, 3)
+        assert f"there is no ledger here: {ledger.path} does not exist" in done.err
+        assert "--state-dir" in done.err
+
+    def test_directory_without_a_ledger(self, run: Run, ledger: Ledger, args: list[str]) -> None:
+        ledger.path.mkdir(mode=0o750)
+        done = run(*args)
+        clear(done, 3)
+        assert f"there is no ledger here: {ledger.path} has no ledger.jsonl" in done.err
+        assert "the first ADD creates it" in done.err
+
+    def test_symbolic_link(self, run: Run, filled: Ledger, tmp_path: Path, args: list[str]) -> None:
+        link = tmp_path / "link"
+        link.symlink_to(filled.path)
+        done = run(*args, "--state-dir", str(link))
+        clear(done, 3)
+        assert "symbolic link" in done.err
+
+    def test_a_file_for_a_directory(self, run: Run, tmp_path: Path, args: list[str]) -> None:
+        file = tmp_path / "file"
+        file.write_text("")
+        clear(run(*args, "--state-dir", str(file)), 3)
+
+    def test_others_may_write(self, run: Run, filled: Ledger, args: list[str]) -> None:
+        filled.path.chmod(0o777)
+        done = run(*args)
+        clear(done, 3)
+        assert "others may write to it" in done.err
+
+    def test_somebody_elses(self, run: Run, filled: Ledger, args: list[str]) -> None:
+        need(os.geteuid() == 0, "root")
+        os.chown(filled.path, 12345, 12345)
+        done = run(*args)
+        clear(done, 3)
+        assert "belongs to user 12345" in done.err
+
+    def test_segment_is_a_link(self, run: Run, filled: Ledger, args: list[str], tmp_path: Path) -> None:
+        moved = tmp_path / "elsewhere"
+        filled.file.rename(moved)
+        filled.file.symlink_to(moved)
+        clear(run(*args), 3)
+
+    def test_later_format(self, run: Run, ledger: Ledger, args: list[str]) -> None:
+        ledger.path.mkdir(mode=0o750)
+        ledger.file.write_text('{"ts":"2026-11-23T14:00:00.000000Z","seq":1,"v":2,"event":"x","crc":"00000000"}\n')
+        done = run(*args)
+        clear(done, 3)
+        assert "the ledger is in format version 2" in done.err
+
+    def test_bad_configuration_file(self, run: Run, args: list[str], tmp_path: Path) -> None:
+        config = tmp_path / "config.json"
+        config.write_text("{nonsense")
+        done = run(*args, env={"ENI_LEDGER_CONFIG": str(config)})
+        clear(done, 3)
+        assert str(config) in done.err
+
+
+def flip(ledger: Ledger, line: int, *, keep_state: bool = False) -> int:
+    """Flip one bit in `line` (from 1) of the active segment; return the line's offset."""
+    data = bytearray(ledger.file.read_bytes())
+    offset = sum(map(len, bytes(data).splitlines(keepends=True)[: line - 1]))
+    data[offset + 40] ^= 1
+    ledger.file.write_bytes(bytes(data))
+    if not keep_state:
+        (ledger.path / "state.json").unlink()
+    return offset
+
+
+class TestDamage:
+    def test_fsck_names_file_line_and_offset(self, run: Run, filled: Ledger) -> None:
+        offset = flip(filled, 3)
+        done = run("fsck")
+        assert done.code == 1
+        assert f"{filled.file} line 3, offset {offset}" in done.err
+        assert "damaged" in done.out
+        document = run("fsck", "--json").json()
+        assert document["sound"] is False
+        assert {key: document["damage"][0][key] for key in ("path", "line", "offset")} == {
+            "path": str(filled.file),
+            "line": 3,
+            "offset": offset,
+        }
+
+    @pytest.mark.usefixtures("filled")
+    def test_a_sound_ledger_is_said_to_be(self, run: Run) -> None:
+        done = run("fsck")
+        assert (done.code, done.err) == (0, "")
+        assert "sound: 5 events, 2 live" in done.out
+        document = run("fsck", "--json").json()
+        assert (document["sound"], document["events"], document["damage"]) == (True, 5, [])
+
+    def test_log_prints_the_sound_events_then_the_error(self, run: Run, filled: Ledger) -> None:
+        offset = flip(filled, 3)
+        done = run("log")
+        clear(done, 3)
+        assert f"{filled.file} line 3, offset {offset}" in done.err
+        assert "a1a1a1a1a1a1" in done.out
+        assert "3f9a1c20de41" not in done.out
+        assert len(run("log", "--json").json_lines()) == 4
+        clear(run("log", "-n", "1"), 3)
+        assert len(run("log", "-n", "1", "--json").json_lines()) == 1
+
+    def test_list_shows_what_is_proven_then_the_error(self, run: Run, filled: Ledger) -> None:
+        flip(filled, 3)
+        done = run("list")
+        clear(done, 3)
+        assert "a3a3a3a3a3a3" in done.out
+        document = run("list", "--json").json()
+        assert [one["vlan_id"] for one in document["associations"]] == [101]
+        assert document["damage"]["line"] == 3
+        assert document["damage"]["path"] == str(filled.file)
+
+    def test_who_shows_what_is_proven_then_the_error(self, run: Run, filled: Ledger) -> None:
+        flip(filled, 3, keep_state=True)
+        done = run("who", "101")
+        clear(done, 3)
+        assert "a1a1a1a1a1a1" in done.out
+        assert "a3a3a3a3a3a3" in done.out
+        assert len(run("who", "101", "--json").json()["associations"]) == 2
+        # not found in what is proven is no "nobody": the damage may hide it
+        done = run("who", "102")
+        clear(done, 3)
+        done = run("who", "101", "--at", "now")
+        clear(done, 3)
+        assert "a3a3a3a3a3a3" in done.out
+
+    def test_show_gives_what_is_proven_then_the_error(self, run: Run, filled: Ledger) -> None:
+        event = filled.add(0xA4, 104, "10.0.32.9/20")
+        flip(filled, 3, keep_state=True)
+        done = run("show", event["association_id"])
+        clear(done, 3)
+        assert "10.0.32.9/20" in done.out
+
+    def test_a_torn_tail_is_no_damage(self, run: Run, filled: Ledger) -> None:
+        with filled.file.open("ab") as file:
+            file.write(b'{"ts":"2026-11-23T14:0')
+        assert run("log").code == 0
+        assert run("list").code == 0
+        done = run("fsck")
+        assert done.code == 0
+        assert "note: ledger.jsonl has 22 torn bytes" in done.out
+
+    def test_many_damaged_places_are_not_all_printed(self, run: Run, ledger: Ledger) -> None:
+        for n in range(1, 40):
+            ledger.add(n, 100 + n)
+        lines = ledger.file.read_bytes().splitlines(keepends=True)
+        ledger.file.write_bytes(lines[0] + b"".join(b"x" + line for line in lines[1:]))
+        done = run("fsck")
+        assert done.code == 1
+        assert done.err.count("error: ") == 10
+        assert "... and " in done.err
+
+
+@pytest.mark.parametrize("args", [*READING, ["fsck"], ["log", "--json"], ["list", "--json"]], ids=" ".join)
+@pytest.mark.parametrize("seed", range(6))
+def test_any_bytes_for_a_ledger_end_in_an_answer_or_one_error(
+    run: Run, filled: Ledger, seed: int, args: list[str]
+) -> None:
+    rand = random.Random(seed)
+    data = bytearray(filled.file.read_bytes())
+    if seed == 0:
+        data = bytearray(rand.randbytes(5000))
+    elif seed == 1:
+        data = bytearray(b"\0" * 4096 + b"\n")
+    elif seed == 2:
+        data = bytearray(b"[" * 100_000 + b"\n")
+    elif seed == 3:
+        del data[len(data) // 2 :]
+    else:
+        for _ in range(4):
+            data[rand.randrange(len(data))] ^= 1 << rand.randrange(8)
+    filled.file.write_bytes(bytes(data))
+    if seed % 2:
+        (filled.path / "state.json").write_bytes(rand.randbytes(200))
+    done = run(*args)
+    assert done.code in (0, 1, 2, 3)
+    assert "Traceback" not in done.err
+    assert done.code == 0 or done.err
+
+
+@pytest.mark.parametrize(
+    ("args", "words", "hint"),
+    [
+        (["lst"], "there is no such command: 'lst'", "eni-ledger list"),
+        (["frobnicate"], "there is no such command: 'frobnicate'", "eni-ledger --help"),
+        (["list", "--foo"], "no such option", "eni-ledger list --help"),
+        (["--foo"], "no such option", "eni-ledger --help"),
+        (["who"], "missing argument 'WHAT'", "eni-ledger who --help"),
+        (["who", "10.0.0.1", "extra"], "got unexpected extra argument (extra)", "eni-ledger who --help"),
+        (["who", "10.0.0.1", "--at", "soonish"], "--at is not a time: 'soonish'", "'2h ago'"),
+        (["who", "10.0.0.1", "--at", ""], "--at is not a time: ''", "'2h ago'"),
+        (["list", "--at", "2026-02-30"], "--at is not a time: '2026-02-30' (", "'2h ago'"),
+        (["log", "--since", "\x1b[2J"], "--since is not a time: '\\x1b[2J'", "'2h ago'"),
+        (["log", "--until", "yesteryear"], "--until is not a time", "'2h ago'"),
+        (["log", "--since", "now", "--until", "-1h"], "--since is later than --until", "change the two round"),
+        (["log", "-n", "-5"], "invalid value for '-n'", "eni-ledger log --help"),
+        (["log", "-f", "--until", "now"], "--follow and --until exclude each other", "eni-ledger log --help"),
+        (["who", "eni-xyz"], "not an ENI ID", "hex digits"),
+        (["who", "what is this?"], "that cannot be looked for", "a MAC"),
+        (["who", ""], "that cannot be looked for", "a MAC"),
+        (["schema", "nothing"], "invalid value for", "eni-ledger schema --help"),
+        (["completion", "tcsh"], "invalid value for", "eni-ledger completion --help"),
+        (["list", "--state-dir", ""], "--state-dir is empty", "--state-dir /var/lib/eni-ledger"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_usage_errors_exit_2_and_say_what_to_type(
+    run: Run, filled: Ledger, args: list[str], words: str, hint: str
+) -> None:
+    done = run(*args)
+    clear(done, 2)
+    assert words in done.err
+    assert hint in done.err.splitlines()[-1]
+    assert done.out == ""
+
+
+def test_a_time_is_refused_even_when_there_is_no_ledger(run: Run) -> None:
+    clear(run("who", "10.0.0.1", "--at", "soonish"), 2)

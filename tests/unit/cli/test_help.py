@@ -1,0 +1,135 @@
+"""Nothing is undocumented: every command, option and example is held to that here."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from eni_ledger.cli.common import Command
+from eni_ledger.cli.main import COMMANDS, load
+from eni_ledger.version import __version__
+from helpers.prereq import need
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from unit.cli.conftest import Run
+
+
+def command_of(name: str) -> Command:
+    found = load(name)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+class TestEveryCommand:
+    def test_has_help_a_summary_and_examples(self, name: str) -> None:
+        command = command_of(name)
+        assert command.help
+        assert command.short_help
+        assert len(command.short_help) < 60
+        assert len(command.examples) >= 2
+
+    def test_has_help_for_every_option(self, name: str) -> None:
+        for param in command_of(name).params:
+            if isinstance(param, click.Option):
+                assert param.help, param.opts
+                assert param.help.endswith((".", "...")), param.help
+
+    def test_explains_its_arguments(self, name: str) -> None:
+        command = command_of(name)
+        for param in command.params:
+            if isinstance(param, click.Argument):
+                metavar = param.metavar or str(param.human_readable_name).upper()
+                known = metavar in str(command.help) or isinstance(param.type, click.Choice)
+                assert known, f"{metavar} is not in the help of {name}"
+
+    def test_examples_are_command_lines_of_that_command(self, name: str) -> None:
+        command = command_of(name)
+        for line, words in command.examples:
+            assert words
+            before_the_shell = re.split(r"\s[|>]\s", line)[0]
+            program, called, *args = shlex.split(before_the_shell)
+            assert (program, called) == ("eni-ledger", name)
+            with command.make_context(name, args):  # raises when an option is none
+                pass
+
+    def test_help_fits_80_columns(self, name: str, run: Run) -> None:
+        done = run(name, "-h", env={"COLUMNS": "80"})
+        assert done.code == 0
+        assert "Examples:" in done.out
+        assert max(map(len, done.out.splitlines())) <= 82, done.out
+        assert run(name, "--help").out == done.out
+
+
+def test_the_overview_names_every_command_and_the_exit_codes(run: Run) -> None:
+    done = run("--help")
+    assert done.code == 0
+    for name in COMMANDS:
+        assert f"\n  {name} " in done.out
+    assert "Exit status: 0 done; 1 nothing found" in done.out
+    assert "..." not in done.out.split("Commands:")[1].split("Examples:")[0].replace("ENI ...", "")
+    assert run().out == done.out
+    assert run().code == 0
+
+
+def test_version_is_said_everywhere_the_same(run: Run) -> None:
+    assert run("--version").out == f"eni-ledger {__version__}\n"
+    assert run("version").out.startswith(f"eni-ledger {__version__} (ledger format 1; Python 3.")
+    about = run("version", "--json").json()
+    assert about["version"] == __version__
+    assert about["bundle"] is False
+
+
+def test_options_for_all_commands_may_stand_before_the_command(run: Run, tmp_path: Path) -> None:
+    first, second = str(tmp_path / "one"), str(tmp_path / "two")
+    assert f"{first} does not exist" in run("--state-dir", first, "list").err
+    assert f"{first} does not exist" in run("list", "--state-dir", first).err
+    assert f"{second} does not exist" in run("--state-dir", first, "list", "--state-dir", second).err
+
+
+@pytest.mark.parametrize("kind", ["event", "state", "config"])
+def test_schema_prints_a_json_schema(run: Run, kind: str) -> None:
+    done = run("schema", kind)
+    assert done.code == 0
+    assert json.loads(done.out)["$schema"].endswith("2020-12/schema")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_script_is_one_that_the_shell_can_read(run: Run, shell: str) -> None:
+    done = run("completion", shell)
+    assert done.code == 0
+    assert "_ENI_LEDGER_COMPLETE" in done.out
+    if shell == "bash":
+        program = shutil.which("bash")
+        need(program, "bash")
+        assert program
+        subprocess.run([program, "-n"], input=done.out, text=True, check=True)
+
+
+def test_completion_completes_commands_and_options(run: Run) -> None:
+    bash = {"_ENI_LEDGER_COMPLETE": "bash_complete"}
+    done = run(env={**bash, "COMP_WORDS": "eni-ledger l", "COMP_CWORD": "1"})
+    assert done.out.split() == ["plain,list", "plain,log"]
+    done = run(env={**bash, "COMP_WORDS": "eni-ledger who --a", "COMP_CWORD": "2"})
+    assert done.out.split() == ["plain,--at"]
+
+
+def test_a_reading_command_loads_neither_rich_nor_pydantic_in_a_pipe(tmp_path: Path) -> None:
+    code = (
+        "import sys; from eni_ledger.cli.main import main; main(sys.argv[1:]);"
+        "print([name for name in ('rich', 'pydantic', 'pyroute2', 'asyncio', 'subprocess') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "list", "--state-dir", str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -1,0 +1,179 @@
+"""The commands as processes: on a terminal of some width, in a pipe that closes, followed, interrupted."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from typing import IO, TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from unit.cli.conftest import Ledger
+
+PROGRAM = [sys.executable, "-c", "import sys; from eni_ledger.cli.main import main; sys.exit(main())"]
+
+
+def environment(ledger: Ledger, **more: str) -> dict[str, str]:
+    kept = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "HOME") if key in os.environ}
+    return {**kept, "ENI_LEDGER_STATE_DIR": str(ledger.path), "TERM": "xterm-256color", "LANG": "C.UTF-8", **more}
+
+
+def on_terminal(ledger: Ledger, width: int, *args: str, **env: str) -> str:
+    """Return what the command line prints on a terminal of that width."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    process = subprocess.Popen(
+        [*PROGRAM, *args], stdin=theirs, stdout=theirs, stderr=theirs, env=environment(ledger, **env)
+    )
+    os.close(theirs)
+    data = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            data += chunk
+    except OSError:  # Linux: the other side has gone
+        pass
+    finally:
+        os.close(ours)
+        process.wait()
+    return data.decode().replace("\r\n", "\n")
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+@pytest.mark.parametrize("width", [80, 120, 160])
+@pytest.mark.parametrize("args", [["list"], ["who", "101"], ["who", "102"], ["log"], ["fsck"], ["list", "--at", "now"]])
+def test_every_line_fits_the_terminal(filled: Ledger, width: int, args: list[str]) -> None:
+    out = on_terminal(filled, width, *args)
+    assert "error" not in out
+    lines = plain(out).splitlines()
+    assert max(len(line) for line in lines if "arn:aws" not in line) <= width
+    if args == ["list"]:
+        assert lines[0].split()[0] == "VLAN"
+        assert "10.0.32.5" in out
+
+
+def test_80_columns_keep_what_identifies_and_say_what_is_missing(filled: Ledger) -> None:
+    filled.add(0xA4, 103, "10.0.39.117/20", "2600:1f14:abcd:1200:1111:2222:3333:4444/64")
+    out = plain(on_terminal(filled, 80, "list"))
+    assert "eni-0123456789abcdef0" in out
+    assert "4026532162" in out
+    assert "10.0.39.117 +1" in out
+    assert re.search(r"\(.*PID: no room in 80 columns\)", out)
+
+
+def test_one_answer_on_a_narrow_terminal_is_a_card(filled: Ledger) -> None:
+    out = plain(on_terminal(filled, 80, "who", "102"))
+    assert out.startswith("assoc-")
+    assert "task      arn:aws:ecs:" in out
+    assert "until" not in out
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_colour_can_be_forbidden_by_the_environment(filled: Ledger, env: dict[str, str]) -> None:
+    assert "\x1b[" in on_terminal(filled, 120, "list")
+    for args in (["list"], ["who", "102"], ["log"], ["fsck"], ["who", "nobody"]):
+        assert "\x1b" not in on_terminal(filled, 120, *args, **env)
+
+
+def test_colour_can_be_forbidden_by_an_option(filled: Ledger) -> None:
+    assert "\x1b" not in on_terminal(filled, 120, "list", "--no-color")
+    assert "\x1b" not in on_terminal(filled, 120, "--no-color", "log")
+
+
+def test_an_evil_name_is_shown_and_not_obeyed_on_a_terminal(ledger: Ledger) -> None:
+    ledger.add(1, 101, "10.0.0.1/24", eni_id="\x1b]0;owned\x07[red]x")
+    for args in (["list"], ["who", "101"], ["log"], ["list", "--json"], ["log", "--json"]):
+        out = plain(on_terminal(ledger, 200, *args))
+        assert "\x1b" not in out
+        assert "\x07" not in out
+        assert "[red]x" in out
+
+
+def start(ledger: Ledger, *args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*PROGRAM, *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        env=environment(ledger),
+    )
+
+
+def out_of(process: subprocess.Popen[str]) -> IO[str]:
+    assert process.stdout is not None
+    return process.stdout
+
+
+def test_a_reader_that_goes_away_is_no_error(ledger: Ledger) -> None:
+    for n in range(1, 200):
+        ledger.add(n, n, f"10.0.0.{n}/24")
+    process = start(ledger, "log", "--json")
+    out_of(process).readline()
+    out_of(process).close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait() in (0, 141)
+    process.stderr.close()
+
+
+def test_a_full_disk_behind_stdout_is_an_error(filled: Ledger) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [*PROGRAM, "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment(filled)
+        )
+    assert done.returncode == 3
+    assert done.stderr == "error: No space left on device\n"
+
+
+def test_a_closed_stdout_is_survived(filled: Ledger) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *PROGRAM, "list"],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=environment(filled),
+    )
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}])
+def test_any_locale_can_print_any_name(ledger: Ledger, locale: dict[str, str]) -> None:
+    ledger.add(1, 101, "10.0.0.1/24", task_family="名前")
+    for args in (["list"], ["list", "--json"]):
+        done = subprocess.run(
+            [*PROGRAM, *args], capture_output=True, check=False, env={**environment(ledger), **locale}
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["associations"][0]["task_family"] == "名前"
+
+
+def test_follow_goes_on_over_a_rotation_until_interrupted(ledger: Ledger) -> None:
+    ledger.settings.rotate_bytes = 4096
+    for n in range(1, 4):
+        ledger.add(n, 100 + n, f"10.0.0.{n}/24")
+    process = start(ledger, "log", "--json", "-f", "-n", "2")
+    out = out_of(process)
+    assert [json.loads(out.readline())["vlan_id"] for _ in range(2)] == [102, 103]
+    for n in range(4, 20):
+        ledger.add(n, 100 + n, f"10.0.0.{n}/24")
+    assert len(list(ledger.path.glob("ledger-*.jsonl"))) >= 1
+    seen: list[int] = []
+    while 119 not in seen:
+        event = json.loads(out.readline())
+        seen += [event["vlan_id"]] if "vlan_id" in event else []
+    assert seen == list(range(104, 120))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert (process.returncode, err) == (130, "")
