@@ -123,7 +123,7 @@ def test_what_an_add_loads(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    watch = START + "os._exit = lambda status: sys.stderr.write(' '.join(sys.modules)); main()"
+    watch = START + "os._exit = lambda status: sys.exit(' '.join(sys.modules)); main()"
     done = subprocess.run(
         [*CALL[:4], watch, CALL[5]], input=data, env=env, capture_output=True, timeout=60, check=False
     )
