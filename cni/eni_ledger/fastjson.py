@@ -36,8 +36,10 @@ def _not_serialisable(value: object) -> None:
 
 
 _scan: Callable[[str, int], tuple[Any, int]] = _json.make_scanner(_Rules)
+# No dict of containers being written: the encoder does not empty it after an error, and then takes the next object at
+# the same address for a cycle. A real cycle ends in RecursionError.
 _encode: Callable[[Any, int], tuple[str, ...]] = _json.make_encoder(
-    {}, _not_serialisable, _json.encode_basestring, None, ":", ",", False, False, False
+    None, _not_serialisable, _json.encode_basestring, None, ":", ",", False, False, False
 )
 
 
@@ -112,4 +114,7 @@ def members(text: str) -> list[tuple[str, Any, int, int]]:
 
 def dumps(value: Any) -> str:
     """Return `value` as compact JSON, non-ASCII characters as they are. Raises TypeError, ValueError (NaN, cycles)."""
-    return "".join(_encode(value, 0))
+    try:
+        return "".join(_encode(value, 0))
+    except RecursionError:
+        raise ValueError("nested too deeply, or within itself") from None
