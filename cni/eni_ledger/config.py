@@ -69,10 +69,18 @@ _CALL_KEYS = ("stateDir", "onError", "journald", "sync")
 FILE_KEYS = (*_CALL_KEYS, *_NUMBERS)
 
 
+def _is_path(text: str) -> bool:
+    """Tell whether the kernel can be given `text` as a path: no NUL, no surrogate that stands for no byte."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+
+
 def _apply(settings: Settings, key: str, value: object, error: type[EniLedgerError], where: str) -> None:
     """Set the attribute that `key` stands for, or raise `error` naming key, value and `where` it came from."""
     if key == "stateDir":
-        if isinstance(value, str) and value.startswith("/") and "\0" not in value:
+        if isinstance(value, str) and value.startswith("/") and _is_path(value):
             settings.state_dir = value
             return
         wanted = "an absolute path"
