@@ -1,0 +1,1 @@
+"""What build/bench runs: measurements, no tests."""

@@ -1,0 +1,124 @@
+"""Measures the built bundle; started by build/bench in namespaces of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter_ns
+
+from bench.figures import BASE, Figures, table
+from bench.history import CACHE, prepare
+from bench.run import Failed, Plugin, host_local, recorder, spooled
+from bench.scene import Journald, make_namespaces, own_run
+
+FRONT = Path(__file__).parents[2] / "dist/eni-ledger/eni-ledger"
+HOST_LOCAL = Path("/usr/lib/cni/host-local")
+AT_ONCE = 64
+LIVE = (0, 120)
+
+
+def say(text: str) -> None:
+    """Tell about progress, on stderr."""
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def measure(plugins: list[Plugin], rounds: int, figures: Figures) -> None:
+    """Take `rounds` times of an ADD of each plugin, in turns, so that a busy moment of the machine is everybody's."""
+    for plugin in plugins:
+        plugin.add_and_del()
+    for n in range(rounds):
+        if n % 20 == 0:
+            say(f"round {n} of {rounds}")
+        # Each round begins with another one: who comes after whom should not matter.
+        for plugin in plugins[n % len(plugins) :] + plugins[: n % len(plugins)]:
+            figures.times.setdefault(plugin.name, []).append(plugin.add_and_del())
+
+
+def measure_at_once(plugins: list[Plugin], namespaces: list[str], rounds: int, figures: Figures) -> None:
+    """Take the time of many ADDs at once, each in a namespace of its own."""
+    say(f"{len(namespaces)} ADDs at once")
+    for _ in range(rounds):
+        for plugin in plugins:
+            figures.at_once.setdefault(plugin.name, []).append(plugin.all_at_once(namespaces))
+
+
+def measure_list(directory: Path, rounds: int) -> list[float]:
+    """Return the milliseconds that `eni-ledger list` takes, its table going nowhere."""
+    times = []
+    for _ in range(rounds):
+        started = perf_counter_ns()
+        subprocess.run([FRONT, "--state-dir", directory, "list"], check=True, stdout=subprocess.DEVNULL)
+        times.append((perf_counter_ns() - started) / 1e6)
+    return times
+
+
+def run(options: argparse.Namespace, scratch: Path) -> Figures:
+    """Prepare everything, measure everything. Raises Failed, OSError, CalledProcessError."""
+    figures = Figures(width=AT_ONCE)
+    own_run()
+    say("namespaces and journald")
+    namespaces = make_namespaces(AT_ONCE)
+    journald = Journald()
+    if journald.why_not:
+        figures.remarks.append(f"WITHOUT journald, so less is measured than the target means: {journald.why_not}")
+    histories = (0, 1_000) if options.quick else (0, 1_000, 1_000_000)
+    base = host_local(HOST_LOCAL, scratch / "host-local", namespaces[0])
+    base.name = BASE
+    plugins = [base]
+    for events in histories:
+        for live in LIVE:
+            directory = scratch / f"state-{events}-{live}"
+            prepare(directory, events, live)
+            name = f"ADD, {events:,} events, {live} live"
+            plugins.append(recorder(FRONT, directory, namespaces[0], name, journald=not journald.why_not))
+    try:
+        for plugin in plugins:
+            plugin.check(quiet=plugin is not base)
+        measure(plugins, options.rounds, figures)
+        rush = scratch / "rush"
+        rush.mkdir(mode=0o750)
+        crowd = [base, recorder(FRONT, rush, namespaces[0], "chained ADD", journald=not journald.why_not)]
+        measure_at_once(crowd, namespaces, max(3, options.rounds // 20), figures)
+        figures.spooled = spooled(rush)
+        say("memory and list")
+        figures.peak_mib = {plugin.name: plugin.peak_mib() for plugin in (plugins[1], plugins[-1])}
+        figures.list_ms = measure_list(scratch / "state-0-120", max(10, options.rounds // 5))
+        if not journald.why_not and not journald.entries():
+            raise Failed("journald took no entry of ours")
+    finally:
+        journald.stop()
+    return figures
+
+
+def main() -> int:
+    """Measure and print; return the exit status."""
+    parser = argparse.ArgumentParser(prog="build/bench")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, no million events")
+    parser.add_argument("--rounds", type=int, help="default 100, with --quick 20")
+    parser.add_argument("--json", action="store_true", help="figures as JSON")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (20 if options.quick else 100)
+    if not HOST_LOCAL.exists():
+        say(f"{HOST_LOCAL} is missing: it is in Debian's containernetworking-plugins")
+        return 1
+    # On the disk that the repository is on: a /tmp in memory would know nothing of fdatasync.
+    scratch = CACHE / f"run-{os.getpid()}"
+    scratch.mkdir(parents=True, mode=0o750)
+    try:
+        figures = run(options, scratch)
+    except Failed as exc:
+        say(str(exc))
+        return 1
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    print(json.dumps(figures.as_json(), indent=1) if options.json else table(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""What was measured, as a table, and against the targets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from statistics import median, quantiles
+
+# The targets of the project.
+TIMES_HOST_LOCAL = 5.0
+TIMES_ITSELF = 1.1
+PEAK_MIB = 24.0
+LIST_MS = 200.0
+
+
+@dataclass
+class Figures:
+    """Milliseconds of each round by what was measured; `at_once` are the walls of 64 ADDs, `spooled` of how many.
+
+    `ratio` relates medians to host-local's.
+    """
+
+    times: dict[str, list[float]] = field(default_factory=dict)
+    at_once: dict[str, list[float]] = field(default_factory=dict)
+    width: int = 64
+    spooled: int = 0
+    peak_mib: dict[str, float] = field(default_factory=dict)
+    list_ms: list[float] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def ratio(self, name: str, to: str) -> float:
+        """The ratio of two medians."""
+        return median(self.times[name]) / median(self.times[to])
+
+    def as_json(self) -> dict[str, object]:
+        """Everything, for programs."""
+        medians = {name: median(values) for name, values in self.times.items()}
+        return {**asdict(self), "median_ms": medians, "targets": [asdict(target) for target in targets(self)]}
+
+
+@dataclass
+class Target:
+    """One target: what was reached, `met` is None when it was not measured."""
+
+    what: str
+    limit: float
+    reached: float | None
+    unit: str
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it was reached."""
+        return None if self.reached is None else self.reached <= self.limit
+
+    def line(self) -> str:
+        """One line about it."""
+        word = {True: "met", False: "NOT MET", None: "not measured"}[self.met]
+        reached = "" if self.reached is None else f"{self.reached:.2f}{self.unit}, "
+        return f"{word:<13} {self.what}: {reached}target {self.limit:g}{self.unit}"
+
+
+BASE = "host-local ADD"
+FIRST = "ADD, 0 events, 0 live"
+LAST = "ADD, 1,000,000 events, 0 live"
+LAST_LIVE = "ADD, 1,000,000 events, 120 live"
+FIRST_LIVE = "ADD, 0 events, 120 live"
+
+
+def targets(figures: Figures) -> list[Target]:
+    """Every target with what this run says to it."""
+    adds = [name for name in figures.times if name.startswith("ADD, ")]
+    worst = max((figures.ratio(name, BASE) for name in adds), default=None)
+    grown = [
+        figures.ratio(last, first) for last, first in ((LAST, FIRST), (LAST_LIVE, FIRST_LIVE)) if last in figures.times
+    ]
+    return [
+        Target("chained ADD, slowest of the histories, against host-local", TIMES_HOST_LOCAL, worst, "x"),
+        Target("chained ADD after a million events against none", TIMES_ITSELF, max(grown, default=None), "x"),
+        Target("peak memory of an ADD", PEAK_MIB, max(figures.peak_mib.values(), default=None), " MiB"),
+        Target("list", LIST_MS, median(figures.list_ms) if figures.list_ms else None, " ms"),
+    ]
+
+
+def table(figures: Figures) -> str:
+    """The table that people read."""
+    lines = [f"{'':34} {'median':>9} {'p10':>8} {'p90':>8} {'ratio':>7}"]
+    for name, values in figures.times.items():
+        deciles = quantiles(values, n=10)
+        row = f"{median(values):9.2f} {deciles[0]:8.2f} {deciles[-1]:8.2f} {figures.ratio(name, BASE):6.2f}x"
+        lines.append(f"{name:34} {row}")
+    for name, values in figures.at_once.items():
+        wall = median(values)
+        lines.append(f"{f'{figures.width} {name}s at once, wall':34} {wall:9.2f}   {wall / figures.width:.2f} ms each")
+    if figures.at_once:
+        total = figures.width * min(map(len, figures.at_once.values()))
+        lines.append(f"{'  of these through the spool':34} {figures.spooled:9}   of {total}")
+    lines += [f"{f'peak memory, {name}':34} {mib:9.1f} MiB" for name, mib in figures.peak_mib.items()]
+    if figures.list_ms:
+        lines.append(f"{'list, 120 live':34} {median(figures.list_ms):9.2f}")
+    lines.append("Milliseconds from spawn to exit. Ratios are of medians, to host-local.")
+    return "\n".join([*lines, *figures.remarks, "", *(target.line() for target in targets(figures))])
