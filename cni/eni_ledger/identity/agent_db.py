@@ -1,0 +1,252 @@
+"""The ENI and the task of a MAC address, from the ECS agent's own state: `agent.db`.
+
+Source: amazon-ecs-agent, `agent/data` (buckets and keys), `agent/api/task/json.go` (`Arn`, `Family`, `Version`,
+`ServiceName`, `KnownStatus`, and `ENI`: a list, in old state files a single object) and
+`ecs-agent/netlib/model/networkinterface` (`ec2Id`, `MacAddress`, `IPV4Addresses`, `IPV6Addresses`,
+`InterfaceAssociationProtocol`, `InterfaceVlanProperties`). The agent saves a task before it starts its pause container,
+so at ADD the ENI is there. The file is a bbolt database that the agent keeps locked; `bolt` reads it without the lock.
+
+Which task, when several have the MAC? Tasks stay in the file for hours after they stopped (three by default), and EC2
+gives MAC addresses out again. A wrong answer would be worse than none, so:
+
+1. A task whose ENI contradicts what the plugin was told, another VLAN ID or none of the addresses, is not it.
+2. A task whose `KnownStatus` is STOPPED is not it: all its containers are gone, nothing is being attached for it.
+   `DesiredStatus` says nothing here, a task may be told to stop while it starts. Who asks about the past wants
+   those too (`stopped=True`); a task that has not stopped is preferred even then.
+3. If those that remain name one ENI, that is the ENI, and if they are one task, that is the task. Else: not known.
+
+Nothing here raises for what is in the file or for its absence: damaged, cut short, missing, too slow is "not known".
+
+Standard library only: this module is loaded on ADD.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from eni_ledger import fastjson
+from eni_ledger.identity import bolt
+from eni_ledger.plugin.declared import ip, mac_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, TypedDict, TypeVar
+
+    T = TypeVar("T")
+
+    class Identity(TypedDict, total=False):
+        """What the agent knows about an ENI; keys are the ledger's, and one that is not known is absent.
+
+        `addresses` are without prefix length, the primary one first: the agent stores them so.
+        """
+
+        eni_id: str
+        branch_mac: str
+        addresses: list[str]
+        vlan_id: int
+        trunk_mac: str
+        protocol: str
+        task_arn: str
+        cluster: str
+        task_family: str
+        task_revision: str
+        service: str
+
+    class Metadata(TypedDict, total=False):
+        """What the agent knows about itself and its instance."""
+
+        cluster: str
+        instance_id: str
+        container_instance_arn: str
+        availability_zone: str
+        agent_version: str
+
+
+#: Where the agent keeps it: on the host, and as its own container sees it.
+HOST_PATH = "/var/lib/ecs/data/agent.db"
+CONTAINER_PATH = "/data/agent.db"
+
+_METADATA = {
+    b"cluster-name": "cluster",
+    b"ec2-instance-id": "instance_id",
+    b"container-instance-arn": "container_instance_arn",
+    b"availability-zone": "availability_zone",
+    b"agent-version": "agent_version",
+}
+_HEX = frozenset("0123456789abcdef")
+_STOPPED = "STOPPED"
+_TEXT_MAX = 512
+
+
+def lookup(
+    path: str,
+    mac: str,
+    deadline_s: float = 0.05,
+    *,
+    vlan_id: int | None = None,
+    addresses: Iterable[str] = (),
+    stopped: bool = False,
+) -> Identity | None:
+    """Return what the agent knows about the ENI with this MAC, None when that is not known for certain. Never raises.
+
+    `vlan_id` and `addresses` (with or without prefix length) are what the plugin was told; a task that contradicts them
+    is not the one. `stopped` lets tasks count that have stopped. Gives up after `deadline_s` seconds.
+    """
+    wanted = mac_text(mac)
+    if wanted is None:
+        return None
+    told = {address for address in (ip(text.partition("/")[0]) for text in addresses) if address}
+    needle = f'"{wanted}"'.encode()
+
+    def use(snapshot: bolt.Snapshot) -> Identity | None:
+        found = list(_enis(snapshot, needle))
+        fitting = [
+            (identity, status)
+            for identity, status in found
+            if identity.get("branch_mac") == wanted
+            and not (vlan_id and identity.get("vlan_id", vlan_id) != vlan_id)
+            and not (told and identity.get("addresses") and told.isdisjoint(identity["addresses"]))
+        ]
+        running = [identity for identity, status in fitting if status != _STOPPED]
+        return _one(running or [identity for identity, _ in fitting if stopped])
+
+    return _ask(path, deadline_s, use)
+
+
+def metadata(path: str, deadline_s: float = 0.05) -> Metadata:
+    """Return what the agent knows about the instance, empty when nothing can be read. Never raises."""
+    return _ask(path, deadline_s, _metadata) or {}
+
+
+def tasks(path: str, deadline_s: float = 1.0) -> list[Identity] | None:
+    """Return all ENIs of all tasks in the file, stopped ones too, None when it cannot be read. Never raises."""
+    return _ask(path, deadline_s, lambda snapshot: [identity for identity, _ in _enis(snapshot, b"")])
+
+
+def problem(path: str, deadline_s: float = 1.0) -> str | None:
+    """Return in one sentence why the file cannot be read, None when all of it can. Never raises."""
+
+    def everything(snapshot: bolt.Snapshot) -> None:
+        for name, bucket in snapshot.buckets().items():
+            for _, value in snapshot.items(bucket):
+                if name == b"tasks":
+                    list(_of_task(value))
+
+    try:
+        bolt.view(path, monotonic() + deadline_s, everything)
+    except OSError as error:
+        return error.strerror or "cannot be read"
+    except (bolt.Unreadable, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _ask(path: str, deadline_s: float, use: Callable[[bolt.Snapshot], T]) -> T | None:
+    try:
+        return bolt.view(path, monotonic() + deadline_s, use)
+    except (OSError, ValueError, bolt.Unreadable):
+        return None
+
+
+def _enis(snapshot: bolt.Snapshot, needle: bytes) -> Iterator[tuple[Identity, str | None]]:
+    """Yield each ENI with its task's KnownStatus, of the tasks whose JSON contains `needle`.
+
+    Parsing is what costs; only what has the MAC in it somewhere is parsed. Raises ValueError when that is no JSON: it
+    might have been the right one.
+    """
+    bucket = snapshot.buckets().get(b"tasks")
+    if bucket is not None:
+        for _, value in snapshot.items(bucket, needle):
+            yield from _of_task(value)
+
+
+def _of_task(value: bytes) -> Iterator[tuple[Identity, str | None]]:
+    task = fastjson.loads(value)
+    if not isinstance(task, dict):
+        raise ValueError("a task is no JSON object")
+    enis = task.get("ENI")
+    for eni in enis if isinstance(enis, list) else [enis]:
+        if isinstance(eni, dict):
+            yield _identity(task, eni), _text(task.get("KnownStatus"))
+
+
+def _identity(task: dict[str, Any], eni: dict[str, Any]) -> Identity:
+    vlan = eni.get("InterfaceVlanProperties")
+    vlan = vlan if isinstance(vlan, dict) else {}
+    arn = _text(task.get("Arn"))
+    # arn:aws:ecs:<region>:<account>:task/<cluster>/<id>; before 2018 without the cluster
+    resource = arn.split(":", 5)[5].split("/") if arn and arn.startswith("arn:") and arn.count(":") >= 5 else []
+    protocol = eni.get("InterfaceAssociationProtocol")
+    known = {
+        "eni_id": _eni_id(eni.get("ec2Id")),
+        "branch_mac": mac_text(eni.get("MacAddress")),
+        "addresses": _addresses(eni),
+        "vlan_id": _vlan_id(vlan.get("VlanID")),
+        "trunk_mac": mac_text(vlan.get("TrunkInterfaceMacAddress")),
+        "protocol": protocol if protocol in ("vlan", "default") else None,
+        "task_arn": arn if resource[:1] == ["task"] else None,
+        "cluster": resource[1] if len(resource) == 3 and resource[0] == "task" else None,
+        "task_family": _text(task.get("Family")),
+        "task_revision": _text(task.get("Version")),
+        "service": _text(task.get("ServiceName")),
+    }
+    found: Identity = {key: value for key, value in known.items() if value}  # type: ignore[assignment]
+    return found
+
+
+def _one(found: list[Identity]) -> Identity | None:
+    """Return what all of them agree on, if they agree on the ENI; None otherwise and when there are none."""
+    if not found or len({identity.get("eni_id") for identity in found}) > 1:
+        return None
+    if len(found) > 1 and "eni_id" not in found[0]:
+        return None
+    first, *others = found
+    same: Identity = {  # type: ignore[assignment]
+        key: value for key, value in first.items() if all(other.get(key) == value for other in others)
+    }
+    return same
+
+
+def _metadata(snapshot: bolt.Snapshot) -> Metadata:
+    bucket = snapshot.buckets().get(b"metadata")
+    found: Metadata = {}
+    for key, value in snapshot.items(bucket) if bucket else ():
+        name = _METADATA.get(key)
+        text = _text(fastjson.loads(value)) if name else None
+        if name and text:
+            found[name] = text  # type: ignore[literal-required]
+    return found
+
+
+def _addresses(eni: dict[str, Any]) -> list[str]:
+    """Return the ENI's addresses in canonical form, IPv4 first, the primary one before the others of its family."""
+    found: list[str] = []
+    for family in ("IPV4Addresses", "IPV6Addresses"):
+        entries = eni.get(family)
+        entries = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+        for entry in sorted(entries, key=lambda entry: entry.get("Primary") is not True):
+            address = ip(entry.get("Address"))
+            if address and address not in found:
+                found.append(address)
+    return found
+
+
+def _eni_id(value: object) -> str | None:
+    """Return an ENI ID (`eni-` and 8 or 17 hex digits), None for what is none."""
+    if isinstance(value, str) and value.startswith("eni-") and len(value) in (12, 21) and _HEX.issuperset(value[4:]):
+        return value
+    return None
+
+
+def _vlan_id(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 4 and 0 < int(value) < 4095:
+        return int(value)
+    return None
+
+
+def _text(value: object) -> str | None:
+    """Return a text as AWS names things, None for anything else: it will stand in the ledger and on screens."""
+    if isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= _TEXT_MAX:
+        return value or None
+    return None
