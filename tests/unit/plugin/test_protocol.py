@@ -268,11 +268,24 @@ def test_version_on_a_terminal_does_not_wait() -> None:
 # --- answers ---
 
 
-def test_a_bug_is_an_error_in_the_runtimes_language(here: Here) -> None:
-    def stumble(call: protocol.Call) -> None:
-        raise ZeroDivisionError("a\nb")
+def stumble(call: protocol.Call) -> None:
+    raise ZeroDivisionError("a\nb")
 
-    served = here.serve("ADD", here.conf(), act=stumble)
+
+@pytest.mark.parametrize("command", ["ADD", "DEL", "CHECK", "GC"])
+def test_a_bug_harms_nobody(here: Here, command: str) -> None:
+    served = here.serve(command, here.conf(prev={"cniVersion": "1.1.0"}), act=stumble)
+    assert served.status == 0
+    assert served.stdout == (b'{"cniVersion": "1.1.0"}' if command == "ADD" else b"")
+    assert served.stderr == "eni-ledger: internal error: ZeroDivisionError: a\\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "keys"),
+    [("STATUS", {}), ("ADD", {}), ("ADD", {"onError": "fail", "prevResult": {}}), ("DEL", {"onError": "fail"})],
+)
+def test_a_bug_is_an_error_in_the_runtimes_language(here: Here, command: str, keys: dict[str, object]) -> None:
+    served = here.serve(command, here.conf() | keys, act=stumble)
     assert (served.status, served.error["code"]) == (1, 999)
     assert "ZeroDivisionError" in served.error["msg"]
     assert "Traceback" not in served.stderr
@@ -280,11 +293,11 @@ def test_a_bug_is_an_error_in_the_runtimes_language(here: Here) -> None:
 
 
 def test_a_bug_after_the_answer_adds_no_second_document(here: Here) -> None:
-    def stumble(call: protocol.Call) -> None:
+    def answer_and_stumble(call: protocol.Call) -> None:
         call.reply("{}")
         raise ZeroDivisionError
 
-    served = here.serve("ADD", here.conf(), act=stumble)
+    served = here.serve("ADD", here.conf(), act=answer_and_stumble)
     assert (served.status, served.stdout) == (1, b"{}")
 
 
