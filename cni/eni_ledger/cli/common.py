@@ -129,7 +129,7 @@ def state_dir_option(function: F) -> F:
     return click.option(
         "--state-dir",
         metavar="DIR",
-        type=click.Path(),
+        type=click.Path(readable=False),  # for completion; what is wrong with it is said better elsewhere
         help="The state directory. Default: what ENI_LEDGER_STATE_DIR or the configuration "
         "file says, else /var/lib/eni-ledger.",
     )(function)

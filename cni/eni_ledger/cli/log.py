@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from eni_ledger.cli.common import Command, Session, located, reading
+from eni_ledger.cli.tail import following, last_events
 from eni_ledger.errors import UsageError
 from eni_ledger.render.events import EventLines
 
@@ -51,24 +51,15 @@ def command(
     if follow and until:
         raise UsageError("--follow and --until exclude each other", hint="eni-ledger log --help")
     history = session.history()
-    events: Iterable[dict[str, Any]] = history.events(first, last)
+    events: Iterable[dict[str, Any]]
     if follow:
-        from eni_ledger.cli.follow import following
-
         events = following(history, first, lines)
     elif lines is not None:
-        events = _last(events, lines)
+        events = last_events(history, first, last, lines)
+    else:
+        events = history.events(first, last)
     with located(history.state_dir):
         _print(events, session, as_json=as_json, at_once=follow)
-
-
-def _last(events: Iterable[dict[str, Any]], lines: int) -> Iterator[dict[str, Any]]:
-    """Yield the last `lines` events; those before a damaged line, too, before its error goes on."""
-    kept: deque[dict[str, Any]] = deque(maxlen=lines)
-    try:
-        kept.extend(events)
-    finally:
-        yield from kept
 
 
 def _print(events: Iterable[dict[str, Any]], session: Session, *, as_json: bool, at_once: bool) -> None:

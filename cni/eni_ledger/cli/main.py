@@ -142,7 +142,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _reader_has_gone()
     except OSError as exc:
         _discard_stdout()  # or the interpreter fails on it once more at exit
-        return _fail(EniLedgerError(exc.strerror or "the system refused", str(exc.filename or "")), FAILED)
+        hint = "read the ledger as root" if isinstance(exc, PermissionError) else ""
+        return _fail(EniLedgerError(exc.strerror or "the system refused", str(exc.filename or ""), hint), FAILED)
     return code
 
 

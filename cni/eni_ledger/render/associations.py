@@ -112,8 +112,8 @@ def _identity_cells(one: Association, *, all_ips: bool = True) -> list[Cell]:
     if len(ips) > 1 and not all_ips:
         ips = [f"{ips[0]} +{len(ips) - 1}"]
     return [
-        _marked(safe(one.get("vlan_id")), bool(wrong - {"mac", "addresses"})),
-        _marked(_branch(one)[1], "mac" in wrong),
+        _marked(safe(one.get("vlan_id")), bool(wrong - {"branch_mac", "addresses"})),
+        _marked(_branch(one)[1], "branch_mac" in wrong),
         _marked("\n".join(ips), "addresses" in wrong),
         Cell.of(_owner(one)[1]),
     ]

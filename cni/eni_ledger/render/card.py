@@ -19,7 +19,7 @@ WHY_ENDED = {
 }
 # what `mismatch` names: (key of what was declared, key of what the kernel shows, words for it)
 _DIFFERENT = {
-    "mac": ("branch_mac", "observed_mac", "MAC"),
+    "branch_mac": ("branch_mac", "observed_mac", "MAC"),
     "vlan_id": ("vlan_id", "observed_vlan_id", "VLAN"),
     "addresses": ("addresses", "", "addresses"),
 }

@@ -18,7 +18,8 @@ PATIENCE = 1.0  # seconds; a bar that flashes by is a nuisance
 class Progress:
     """Called with bytes done and bytes in all; draws nothing before a second has gone by."""
 
-    def __init__(self, screen: Screen, words: str) -> None:
+    def __init__(self, screen: Screen, words: str, patience: float = PATIENCE) -> None:
+        self._patience = patience
         self._wanted = screen.err_is_terminal
         self._colour = screen.colour_err
         self._words = words
@@ -31,7 +32,7 @@ class Progress:
         if not self._wanted:
             return
         if self._bar is None:
-            if time.monotonic() - self._began < PATIENCE or done >= total:
+            if time.monotonic() - self._began < self._patience or done >= total:
                 return
             self._bar = self._start(total)
         if self._task is not None:

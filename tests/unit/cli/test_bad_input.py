@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from helpers.ledgers import append_line
 from helpers.prereq import need
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from unit.cli.conftest import Ledger, Ran, Run
 
 READING = [["list"], ["list", "--at", "now"], ["who", "101"], ["who", "101", "--at", "now"], ["show", "0"], ["log"]]
@@ -73,9 +75,8 @@ class TestNoLedger:
         filled.file.symlink_to(moved)
         clear(run(*args), 3)
 
-    def test_later_format(self, run: Run, ledger: Ledger, args: list[str]) -> None:
-        ledger.path.mkdir(mode=0o750)
-        ledger.file.write_text('{"ts":"2026-11-23T14:00:00.000000Z","seq":1,"v":2,"event":"x","crc":"00000000"}\n')
+    def test_later_format(self, run: Run, filled: Ledger, args: list[str]) -> None:
+        append_line(filled.path, v=2, event="add")
         done = run(*args)
         clear(done, 3)
         assert "the ledger is in format version 2" in done.err
@@ -249,3 +250,32 @@ def test_usage_errors_exit_2_and_say_what_to_type(
 
 def test_a_time_is_refused_even_when_there_is_no_ledger(run: Run) -> None:
     clear(run("who", "10.0.0.1", "--at", "soonish"), 2)
+
+
+def test_what_only_root_may_read_is_said_to_be(run: Run, filled: Ledger) -> None:
+    need(os.geteuid() == 0, "root")
+    # pytest's own directories are closed to others, so that it would not be ours that is refused
+    with tempfile.TemporaryDirectory() as open_to_all:
+        Path(open_to_all).chmod(0o755)
+        place = shutil.copytree(filled.path, Path(open_to_all) / "state")
+        (place / "ledger.jsonl").chmod(0o600)
+        config = {"ENI_LEDGER_CONFIG": f"{open_to_all}/none"}
+        done = []
+        for mode in (0o700, 0o755):
+            place.chmod(mode)
+            os.seteuid(65534)
+            try:
+                done.append(run("list", "--state-dir", str(place), env=config))
+            finally:
+                os.seteuid(0)
+    for one, words in zip(done, ("the state directory cannot be read", "Permission denied: ledger.jsonl"), strict=True):
+        clear(one, 3)
+        assert words in one.err
+        assert "as root" in one.err
+
+
+def test_bytes_that_are_no_text_on_the_command_line(run: Run, filled: Ledger) -> None:
+    text = "\udcff"
+    for args in (["who", text], ["list", "--at", text], [text], ["show", text], ["log", "--since", text]):
+        clear(run(*args), 2)
+    clear(run("list", "--state-dir", f"{filled.path}\udcff"), 3)

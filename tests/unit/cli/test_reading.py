@@ -69,7 +69,7 @@ def test_list_at_a_time_shows_who_was_live_then_and_says_which_time_that_is(fill
 
 
 def test_a_mismatch_is_marked_and_explained(ledger: Ledger, run: Run) -> None:
-    event = ledger.add(1, 101, "10.0.0.1/24", observed_mac="0a:00:00:00:00:99", mismatch=["mac"])
+    event = ledger.add(1, 101, "10.0.0.1/24", observed_mac="0a:00:00:00:00:99", mismatch=["branch_mac"])
     out = run("list").out
     assert "0a:12:34:56:78:01!" in out
     words = "MAC 0a:12:34:56:78:01 declared, 0a:00:00:00:00:99 in the kernel"
@@ -196,6 +196,10 @@ def test_a_log_over_several_segments(ledger: Ledger, run: Run) -> None:
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert len(run("list").out.splitlines()) == 30
     assert run("fsck").code == 0
+    for count in (1, 5, 6, 7, 20, 500):
+        assert run("log", "--json", "-n", str(count)).json_lines() == events[-count:]
+        middle = run("log", "--json", "-n", str(count), "--since", events[3]["ts"], "--until", events[20]["ts"])
+        assert middle.json_lines() == events[3:21][-count:]
 
 
 def test_what_was_written_into_a_name_cannot_steer_the_terminal(ledger: Ledger, run: Run) -> None:

@@ -39,7 +39,7 @@ def test_a_pipe_gets_one_line_for_each_event_whatever_its_length() -> None:
 @pytest.mark.parametrize("width", [74, 80, 100, 120])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     failed = {**ADD, "event": "add_failed", "error_code": 11, "error_msg": "the plugin failed " * 20}
-    for event in (ADD, failed, {**ADD, "mismatch": ["mac"], "branch_mac": "0a:00:00:00:00:01"}):
+    for event in (ADD, failed, {**ADD, "mismatch": ["branch_mac"], "branch_mac": "0a:00:00:00:00:01"}):
         text = lines_at(width).line(event)
         assert max(map(len, text.split("\n"))) <= width
     assert max(map(len, lines_at(width).header().split("\n"))) <= width
@@ -59,7 +59,7 @@ def test_colour_is_on_the_kind_alone() -> None:
         ({"event": "add_failed", "error_code": 7, "error_msg": "bad\nconfig"}, "error 7: bad\\nconfig"),
         ({"event": "lost", "reason": "gc"}, "GC: the runtime does not list it any more"),
         ({"event": "del", "clock_step_us": 1500000}, "the clock had stepped back by 1.500 s"),
-        ({**ADD, "mismatch": ["mac"], "branch_mac": "0a:01", "observed_mac": "0a:02"},
+        ({**ADD, "mismatch": ["branch_mac"], "branch_mac": "0a:01", "observed_mac": "0a:02"},
          "MAC 0a:01 declared, 0a:02 in the kernel"),
         ({**ADD, "mismatch": ["addresses"]}, "addresses 10.0.32.4/20 declared, others in the kernel"),
     ],

@@ -1,0 +1,98 @@
+"""The end of the log: its last events, and new ones as they are written."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from eni_ledger.errors import LedgerDamaged
+from eni_ledger.ledger.history import History
+from eni_ledger.ledger.reader import Snapshot
+from eni_ledger.ledger.segment import ACTIVE
+
+Event = dict[str, Any]
+
+PAUSE = 0.25  # seconds between two looks at the file; a look is one stat
+LINES = 10  # how many old events come first when nothing else is said, as with tail -f
+
+_TS = slice(len(b'{"ts":"'), len(b'{"ts":"') + 27)  # where `ts` stands in every line
+
+
+def last_events(history: History, since: str | None, until: str | None, lines: int) -> Iterator[Event]:
+    """Yield the last `lines` events from `since` to `until`, reading no more segments than that takes.
+
+    Raises what `History.events` does; LedgerDamaged after the events, when the damage is in what was read.
+    """
+    starts = _starts(history.state_dir)
+    count = 1
+    while True:
+        start = starts[-count] if count < len(starts) else None
+        enough = start is None or (since is not None and start <= since)
+        kept: deque[Event] = deque(maxlen=lines)
+        damage = None
+        try:
+            kept.extend(history.events(since if enough else start, until))
+        except LedgerDamaged as exc:
+            damage = exc
+        if enough or len(kept) >= lines:
+            yield from kept
+            if damage:
+                raise damage
+            return
+        count *= 2
+
+
+def following(history: History, since: str | None, lines: int | None) -> Iterator[Event]:
+    """Yield the last `lines` events (from `since` on), then each new one; ends only by an exception.
+
+    A rotation is no event of its own: the file is looked for by name, and new events are told by their seq,
+    whichever segment they are in. Raises what `History.events` does.
+    """
+    seen = _mark(history)
+    last: Event | None = None
+    if lines is None and since is not None:
+        old = history.events(since)
+    else:
+        old = last_events(history, since, None, LINES if lines is None else lines)
+    for event in old:
+        last = event
+        yield event
+    if last is None:  # nothing of it was wanted, but where it ends has to be known
+        last = next(last_events(history, None, None, 1), None)
+    while True:
+        time.sleep(PAUSE)
+        now = _mark(history)
+        if now == seen:
+            continue
+        seen = now
+        after = last["seq"] if last else 0
+        for event in history.events(last["ts"] if last else since):
+            if event["seq"] > after:
+                last = event
+                yield event
+
+
+def _starts(state_dir: str) -> list[str]:
+    """Return the time of the first event of each segment, oldest first."""
+    found = []
+    with Snapshot(state_dir) as snapshot:
+        for part in snapshot.segments:
+            fd = part.open()
+            try:
+                found.append(os.pread(fd, 64, 0)[_TS].decode("ascii", "replace"))
+            finally:
+                os.close(fd)
+    return found
+
+
+def _mark(history: History) -> tuple[int, int, int] | None:
+    """Return what changes when an event is appended or a segment begins, None between two segments."""
+    try:
+        found = (Path(history.state_dir) / ACTIVE).lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size
