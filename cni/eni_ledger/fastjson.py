@@ -35,7 +35,8 @@ def _not_serialisable(value: object) -> None:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-_scan: Callable[[str, int], tuple[Any, int]] = _json.make_scanner(_Rules)
+# typeshed wants a make_scanner as the context of a make_scanner; the C code reads these attributes of anything.
+_scan: Callable[[str, int], tuple[Any, int]] = _json.make_scanner(_Rules)  # type: ignore[arg-type]
 # No dict of containers being written: the encoder does not empty it after an error, and then takes the next object at
 # the same address for a cycle. A real cycle ends in RecursionError.
 _encode: Callable[[Any, int], tuple[str, ...]] = _json.make_encoder(
