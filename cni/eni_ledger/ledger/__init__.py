@@ -31,7 +31,8 @@ and null mean the same. Readers keep keys that they do not know.
 `clock_step_us`     microseconds by which the clock was behind the line before and `ts` therefore is ahead of it
 `seq`               1, 2, 3, ... without gaps through all segments
 `v`                 format version. A reader refuses a higher one than it knows; a writer leaves such a ledger alone and
-                    puts its events into the spool
+                    puts its events into the spool. `crc` and the chain are the same in every version: only a line
+                    that they prove is believed to be of a later one
 `event`             see below
 `association_id`    ``assoc-`` and 17 hex digits, the same from add to del
 `supersedes`        of an add: the associations that it ended
@@ -67,9 +68,9 @@ state.json
 ==========
 
 One JSON document, laid out in lines: the head (`v`; `seq`, `ts` and `crc` of the last event in it; `boot_id`;
-`sum`, CRC-32 of the lines of the associations, newlines and commas between them included), then one association per
-line, then ``]}``. A file whose `sum` does not fit, or whose `seq` and `crc` are not those of the ledger's last
-line, is not used.
+`sum`, CRC-32 of the head up to ``,"sum":`` and of the lines of the associations, their newlines and commas
+included), then one association per line, then ``]}``. A file whose `sum` does not fit, or whose `seq` and `crc` are
+not those of the ledger's last line, is not used.
 
 Writing
 =======

@@ -54,6 +54,9 @@ def parse_ts(ts: str) -> int:
     """
     if len(ts) != 27 or ts[4] + ts[7] + ts[10] + ts[13] + ts[16] + ts[19] + ts[26] != "--T::.Z":
         raise ValueError(f"not a ledger time stamp: {ts!r:.40}")
+    digits = ts[:4] + ts[5:7] + ts[8:10] + ts[11:13] + ts[14:16] + ts[17:19] + ts[20:26]
+    if not (digits.isascii() and digits.isdigit()):  # int() would take signs, spaces and underscores too
+        raise ValueError(f"not a ledger time stamp: {ts!r:.40}")
     year, month, day = int(ts[:4]), int(ts[5:7]), int(ts[8:10])
     hour, minute, second, micro = int(ts[11:13]), int(ts[14:16]), int(ts[17:19]), int(ts[20:26])
     if not (year >= 1970 and 1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second < 61):
@@ -84,9 +87,12 @@ def stated_crc(line: bytes) -> int:
     """Return the CRC that a line (with its newline) carries. Raises ValueError when its end is not that of a line."""
     tail = line[-_TRAILER:]
     digits = tail[8:16]
-    if tail[:8] != b',"crc":"' or tail[16:] != b'"}\n' or digits.lower() != digits:
+    if tail[:8] != b',"crc":"' or tail[16:] != b'"}\n' or len(digits) != 8:
         raise ValueError("the line does not end with its crc")
-    return int(digits, 16)
+    crc = int(digits, 16)
+    if b"%08x" % crc != digits:  # int() takes signs, spaces and underscores too: a flipped bit makes " " of a leading 0
+        raise ValueError("the line does not end with its crc")
+    return crc
 
 
 def sound(line: bytes, previous_crc: int) -> bool:

@@ -105,14 +105,17 @@ def walk(
     fits the one that the line before it states. Raises FutureFormat for a later format, OSError.
     """
     crc = previous_crc
-    number, offset = 0, 0
+    number, offset, done = 0, 0, 0
     try:
         for number, offset, line in raw_lines(fd, end):
-            event = _event_of(line, name, loads)
+            done = offset + len(line)
+            event = _event_of(line, loads)
             if crc is None and offset == 0 and event is not None:
                 crc = _stated_previous(event)
             proven = crc is not None and event is not None and sound(line, crc)
-            if not proven:
+            if proven and event is not None:
+                check_version(event, name)
+            else:
                 found = LedgerDamaged("the ledger is damaged", path=name, line=number, offset=offset)
                 if damage is None:
                     raise found
@@ -123,23 +126,23 @@ def walk(
                 crc = None
             if proven and event is not None and crc is not None:
                 yield number, offset, event, crc
+        # A file that has become shorter than `end` is a writer taking back what it could not sync.
+        if done < end <= os.fstat(fd).st_size:
+            raise ValueError("the last line has no end")
     except ValueError as exc:  # a line without an end
-        found = LedgerDamaged("the ledger is damaged", path=name, line=number + 1, offset=offset)
+        found = LedgerDamaged("the ledger is damaged", path=name, line=number + 1, offset=done)
         if damage is None:
             raise found from exc
         damage.append(found)
 
 
-def _event_of(line: bytes, name: str, loads: Callable[[bytes], Any]) -> dict[str, Any] | None:
-    """Return the event of a line, None when it holds none; raise FutureFormat for a later format."""
+def _event_of(line: bytes, loads: Callable[[bytes], Any]) -> dict[str, Any] | None:
+    """Return the event of a line, None when it holds none."""
     try:
         event = loads(line)
     except ValueError:
         return None
-    if not isinstance(event, dict):
-        return None
-    check_version(event, name)
-    return event if event.keys() >= REQUIRED else None
+    return event if isinstance(event, dict) and event.keys() >= REQUIRED else None
 
 
 def _stated_previous(event: dict[str, Any]) -> int | None:
@@ -148,6 +151,11 @@ def _stated_previous(event: dict[str, Any]) -> int | None:
         return int(event["prev_crc"], 16)
     except (KeyError, ValueError, TypeError):
         return None
+
+
+def _newlines(fd: int, end: int) -> int:
+    """Return the number of newlines before byte `end`."""
+    return sum(os.pread(fd, min(_CHUNK, end - at), at).count(b"\n") for at in range(0, end, _CHUNK))
 
 
 class Tail:
@@ -186,12 +194,12 @@ def read_tail(fd: int, name: str) -> tuple[Tail | None, int]:
     line = data[before + 1 : last + 1]
     try:
         event = decode(line)
-        check_version(event, name)
         previous = int(event["prev_crc"], 16) if before < 0 else stated_crc(data[earlier + 1 : before + 1])
         if not sound(line, previous):
             raise ValueError("the crc does not fit")
+        check_version(event, name)
         return Tail(event["seq"], stated_crc(line), parse_ts(event["ts"]), start + last + 1), torn
     except (ValueError, KeyError, TypeError) as exc:
         offset = start + before + 1
-        number = sum(1 for _, at, _ in raw_lines(fd, size) if at <= offset)
+        number = 1 + _newlines(fd, offset)
         raise LedgerDamaged("the end of the ledger is damaged", path=name, line=number, offset=offset) from exc
