@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 STATE_FILE = "state.json"
+_SUM_LENGTH = len(',"sum":"00000000","associations":[')
 
 _OF_THE_EVENT = frozenset(
     ("ts", "seq", "v", "event", "crc", "took_ms", "error_code", "error_msg", "clock_step_us", "spool", "spooled_ts",
@@ -50,7 +51,9 @@ def identity_of(association: dict[str, Any]) -> dict[str, Any]:
 
 def exclusive_keys(association: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Return what only one live association can have: attachment, VLAN of a trunk, interface of a namespace."""
-    keys: list[tuple[Any, ...]] = [("attachment", association.get("container_id"), association.get("ifname"))]
+    keys: list[tuple[Any, ...]] = []
+    if association.get("container_id") is not None:
+        keys.append(("attachment", association["container_id"], association.get("ifname")))
     if association.get("vlan_id") is not None:
         trunk = association.get("trunk_mac") or association.get("trunk_ifname")
         keys.append(("vlan", trunk, association["vlan_id"]))
@@ -72,7 +75,8 @@ class Live:
     def _reset(self, associations: Iterable[dict[str, Any]], boot_id: str | None) -> None:
         self.boot_id = boot_id
         self._by_id: dict[str, dict[str, Any]] = {}
-        self._id_by_key: dict[tuple[Any, ...], str] = {}
+        # Several ids under one key: an identify can show two live associations to be in each other's way.
+        self._ids_by_key: dict[tuple[Any, ...], dict[str, None]] = {}
         for association in associations:
             self._start(association)
 
@@ -88,20 +92,29 @@ class Live:
 
     def attachment(self, container_id: str, ifname: str) -> dict[str, Any] | None:
         """Return the live association of a CNI attachment, or None."""
-        return self._by_id.get(self._id_by_key.get(("attachment", container_id, ifname), ""))
+        ids = self._ids_by_key.get(("attachment", container_id, ifname))
+        return self._by_id[next(reversed(ids))] if ids else None
 
     def _start(self, association: dict[str, Any]) -> None:
         self._by_id[association["association_id"]] = association
+        self._index(association)
+
+    def _index(self, association: dict[str, Any]) -> None:
         for key in exclusive_keys(association):
-            self._id_by_key[key] = association["association_id"]
+            self._ids_by_key.setdefault(key, {})[association["association_id"]] = None
 
     def _end(self, association_id: str) -> dict[str, Any] | None:
         association = self._by_id.pop(association_id, None)
         if association is not None:
-            for key in exclusive_keys(association):
-                if self._id_by_key.get(key) == association_id:
-                    del self._id_by_key[key]
+            self._unindex(association)
         return association
+
+    def _unindex(self, association: dict[str, Any]) -> None:
+        for key in exclusive_keys(association):
+            ids = self._ids_by_key[key]
+            del ids[association["association_id"]]
+            if not ids:
+                del self._ids_by_key[key]
 
     def apply(self, event: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
         """Take one event into account; return the associations that it ended, each with the reason.
@@ -112,7 +125,7 @@ class Live:
         kind = event["event"]
         if kind in ("add", "adopt"):
             new = association_of(event)
-            ids = {self._id_by_key[key]: 0 for key in exclusive_keys(new) if key in self._id_by_key}
+            ids = {each: None for key in exclusive_keys(new) for each in self._ids_by_key.get(key, ())}
             ended = [(old, "superseded") for old in map(self._end, ids) if old is not None]
             self._start(new)
             return ended
@@ -143,8 +156,10 @@ class Live:
         """Add to an association what was not known when it began; what was known is never overwritten."""
         association = self._by_id.get(event.get("association_id", ""))
         if association is not None:
-            for key, value in association_of(event).items():
-                association.setdefault(key, value)
+            self._unindex(association)
+            for name, value in association_of(event).items():
+                association.setdefault(name, value)
+            self._index(association)
 
 
 def splice(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> tuple[list[bytes], list[str]]:
@@ -188,25 +203,25 @@ class State:
 
     def encode(self) -> bytes:
         """Return the bytes of the file: one JSON document with one association per line."""
+        head = dumps(self.head)[:-1].encode("utf-8", "replace")
         body = b",\n".join(self.lines) + b"\n" if self.lines else b""
-        head = dumps({**self.head, "sum": f"{crc32(body):08x}"})[:-1].encode("utf-8", "replace")
-        return b'%b,"associations":[\n%b]}\n' % (head, body)
+        return b'%b,"sum":"%08x","associations":[\n%b]}\n' % (head, crc32(body, crc32(head)), body)
 
 
 def decode(data: bytes) -> State | None:
     """Return the State that `data` holds, or None when it is not, to the byte, what a writer wrote."""
     first, newline, rest = data.partition(b"\n")
-    if not newline or not rest.endswith(b"]}\n"):
+    head, body = first[:-_SUM_LENGTH], rest[:-3]
+    stated = b',"sum":"%08x","associations":[' % crc32(body, crc32(head))
+    if not newline or first[-_SUM_LENGTH:] != stated or rest[-3:] != b"]}\n":
         return None
-    body = rest[:-3]
     try:
-        head = loads(first + b"]}")
-        del head["associations"]
-        if head.pop("sum") != f"{crc32(body):08x}" or not isinstance(head["seq"], int):
+        found = loads(head + b"}")
+        if not isinstance(found, dict) or not isinstance(found["seq"], int):
             return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError):
         return None
-    return State(head, body[:-1].split(b",\n") if body else [])
+    return State(found, body[:-1].split(b",\n") if body else [])
 
 
 def read(dir_fd: int) -> State | None:
