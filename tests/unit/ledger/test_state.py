@@ -1,0 +1,340 @@
+"""What is live: every rule that ends an association, the writer's splice against the replay, and state.json."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eni_ledger.ledger import state
+from eni_ledger.ledger.state import Live
+from helpers.ledgers import BOOT, OTHER_BOOT, TRUNK, add_event, del_event, record, state_file, three_segments
+
+Event = dict[str, Any]
+
+
+def stamped(seq: int, event: Event) -> Event:
+    ts = f"2026-11-23T14:{seq // 60:02}:{seq % 60:02}.000000Z"
+    out = {"ts": ts, "seq": seq, "v": 1, **event}
+    if event["event"] in ("add", "adopt"):
+        out.setdefault("association_id", f"assoc-{seq:017x}")
+    return out
+
+
+def aid(seq: int) -> str:
+    return f"assoc-{seq:017x}"
+
+
+def after(*events: Event, boot_id: str | None = BOOT) -> tuple[Live, list[tuple[str, str]]]:
+    """Return what is live after the events, and what the last of them ended."""
+    live = Live(boot_id=boot_id)
+    ended: list[tuple[Event, str]] = []
+    for seq, event in enumerate(events, 1):
+        ended = live.apply(stamped(seq, event))
+    return live, [(old["association_id"], why) for old, why in ended]
+
+
+def ids(live: Live) -> list[str]:
+    return [association["association_id"] for association in live]
+
+
+def test_an_add_starts_an_association_with_its_identity() -> None:
+    event = add_event(1, took_ms=3.5, error_code=110, error_msg="m", unheard_of="kept")
+    live, ended = after(event)
+    (association,) = live
+    assert ended == []
+    own = {k: v for k, v in event.items() if k not in ("event", "took_ms", "error_code", "error_msg")}
+    assert association == {
+        **own,
+        "association_id": aid(1),
+        "since": "2026-11-23T14:00:01.000000Z",
+        "add_seq": 1,
+    }
+    assert live.get(aid(1)) is association
+    assert live.attachment(event["container_id"], "eth0") is association
+    assert live.attachment(event["container_id"], "eth1") is None
+    assert len(live) == 1
+
+
+def test_different_attachments_live_side_by_side() -> None:
+    live, ended = after(add_event(1), add_event(2), add_event(3))
+    assert (ids(live), ended) == ([aid(1), aid(2), aid(3)], [])
+
+
+SAME_ATTACHMENT = {"container_id": f"{1:064x}", "ifname": "eth0"}
+SAME_NETNS = {"netns_dev": 4, "netns_inode": 4026532001, "ifname": "eth0"}
+
+
+@pytest.mark.parametrize("kind", ["add", "adopt"])
+@pytest.mark.parametrize(
+    "same",
+    [SAME_ATTACHMENT, {"vlan_id": 2, "trunk_mac": TRUNK}, SAME_NETNS],
+    ids=["attachment", "vlan of the trunk", "interface of the namespace"],
+)
+def test_an_add_of_the_same_supersedes(kind: str, same: Event) -> None:
+    live, ended = after(add_event(1), {**add_event(2), **same, "event": kind})
+    assert (ids(live), ended) == ([aid(2)], [(aid(1), "superseded")])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"vlan_id": 2, "trunk_mac": "0a:00:00:00:00:02"},
+        {"vlan_id": 20, "trunk_mac": TRUNK},
+        {**SAME_ATTACHMENT, "ifname": "eth1"},
+        {**SAME_NETNS, "ifname": "eth1"},
+        {**SAME_NETNS, "netns_dev": 5},
+        {"observed_vlan_id": 2},
+        {"eni_id": add_event(1)["eni_id"], "branch_mac": add_event(1)["branch_mac"]},
+    ],
+    ids=["other trunk", "other vlan", "other ifname", "other ifname there", "other nsfs", "observed", "eni and mac"],
+)
+def test_what_only_looks_the_same_does_not(other: Event) -> None:
+    live, ended = after(add_event(1), {**add_event(2), **other})
+    assert (ids(live), ended) == ([aid(1), aid(2)], [])
+
+
+def test_a_trunk_without_mac_goes_by_its_name() -> None:
+    one = add_event(1, trunk_mac=None, vlan_id=7)
+    live, ended = after(one, add_event(2, trunk_mac=None, vlan_id=7))
+    assert ended == [(aid(1), "superseded")]
+    live, ended = after(one, add_event(2, trunk_mac=None, trunk_ifname="enp41s0", vlan_id=7))
+    assert (len(live), ended) == (2, [])
+
+
+def test_one_add_may_end_three() -> None:
+    new = {**add_event(9), "container_id": f"{1:064x}", "vlan_id": 3, "netns_inode": 4026532003}
+    live, ended = after(add_event(1), add_event(2), add_event(3), add_event(4), new)
+    assert ids(live) == [aid(4), aid(5)]
+    assert sorted(ended) == [(aid(n), "superseded") for n in (1, 2, 3)]
+
+
+def test_associations_without_a_container_do_not_end_each_other() -> None:
+    adopts = [add_event(n, container_id=None, event="adopt") for n in (1, 2)]
+    live, ended = after(*adopts)
+    assert (ids(live), ended) == ([aid(1), aid(2)], [])
+
+
+def test_an_association_with_nothing_but_an_attachment() -> None:
+    bare = {"event": "add", "container_id": "c", "ifname": "eth0"}
+    live, ended = after(bare, {**bare, "ifname": "eth1"}, bare)
+    assert (ids(live), ended) == ([aid(2), aid(3)], [(aid(1), "superseded")])
+
+
+@pytest.mark.parametrize("kind", ["del", "lost"])
+def test_del_and_lost_end_the_one_they_name(kind: str) -> None:
+    live, ended = after(add_event(1), add_event(2), {"event": kind, "association_id": aid(1)})
+    assert (ids(live), ended) == ([aid(2)], [(aid(1), kind)])
+    live, ended = after(add_event(1), {"event": kind, "association_id": aid(7)}, {"event": kind})
+    assert (ids(live), ended) == ([aid(1)], [])
+    # What ended frees its VLAN, namespace and attachment.
+    live, ended = after(add_event(1), {"event": kind, "association_id": aid(1)}, add_event(1))
+    assert (ids(live), ended) == ([aid(3)], [])
+
+
+def test_a_boot_ends_all_when_it_is_another_boot() -> None:
+    live, ended = after(add_event(1), add_event(2), {"event": "boot", "boot_id": OTHER_BOOT})
+    assert (ids(live), ended) == ([], [(aid(1), "rebooted"), (aid(2), "rebooted")])
+    assert live.boot_id == OTHER_BOOT
+    live, ended = after(add_event(1), {"event": "boot", "boot_id": BOOT})
+    assert (ids(live), ended) == ([aid(1)], [])
+
+
+@pytest.mark.parametrize("kind", ["add_failed", "import", "novelty"])
+def test_other_events_end_nothing(kind: str) -> None:
+    live, ended = after(add_event(1), {**add_event(1), "event": kind, "association_id": aid(1)})
+    assert (ids(live), ended) == ([aid(1)], [])
+
+
+def test_identify_adds_and_never_overwrites() -> None:
+    told = {"event": "identify", "association_id": aid(1), "task_arn": "arn:x", "eni_id": "eni-other", "via": "scan"}
+    live, ended = after(add_event(1), told)
+    (association,) = live
+    assert ended == []
+    assert association["task_arn"] == "arn:x"
+    assert association["eni_id"] == add_event(1)["eni_id"]
+    assert association["via"] == "chained"
+    assert association["since"] == "2026-11-23T14:00:01.000000Z"
+    assert association["add_seq"] == 1
+    assert "event" not in association
+
+
+def test_what_identify_added_counts_as_if_it_had_been_there() -> None:
+    unknown = add_event(1, vlan_id=None, netns_inode=None)
+    told = {"event": "identify", "association_id": aid(1), "vlan_id": 55}
+    live, ended = after(unknown, told, add_event(3, vlan_id=55))
+    assert (ids(live), ended) == ([aid(3)], [(aid(1), "superseded")])
+    # Two that turn out to be in each other's way stay until an add ends both.
+    live, ended = after(add_event(1, vlan_id=55), add_event(2, vlan_id=None), {**told, "association_id": aid(2)})
+    assert (ids(live), ended) == ([aid(1), aid(2)], [])
+    live, ended = after(
+        add_event(1, vlan_id=55),
+        add_event(2, vlan_id=None),
+        {**told, "association_id": aid(2)},
+        add_event(4, vlan_id=55),
+    )
+    assert (ids(live), sorted(ended)) == ([aid(4)], [(aid(1), "superseded"), (aid(2), "superseded")])
+
+
+def test_a_checkpoint_states_what_is_live_anew() -> None:
+    kept = {**state.association_of(stamped(2, add_event(2)))}
+    checkpoint = {"event": "checkpoint", "boot_id": OTHER_BOOT, "prev_crc": "00000000", "live": [kept]}
+    live, ended = after(add_event(1), add_event(2), checkpoint)
+    assert (ids(live), ended, live.boot_id) == ([aid(2)], [(aid(1), "lost")], OTHER_BOOT)
+    live, ended = after(add_event(1), {**checkpoint, "live": None})
+    assert (ids(live), ended) == ([], [(aid(1), "lost")])
+
+
+def test_an_event_from_the_spool_counts_from_when_it_happened() -> None:
+    early = "2026-11-23T13:00:00.000000Z"
+    live, _ = after({**add_event(1), "spool": "f", "spooled_ts": early})
+    (association,) = live
+    assert association["since"] == early
+    assert not association.keys() & {"spool", "spooled_ts", "ts", "seq", "v"}
+
+
+def test_the_end_repeats_what_a_search_looks_for() -> None:
+    (association,) = after(add_event(1))[0]
+    told = state.identity_of(association)
+    assert told == {k: v for k, v in association.items() if k not in ("since", "add_seq", "via", "cni_version")}
+
+
+# -- splice, which is what the writer does, against Live, which is what readers do
+
+SMALL = st.integers(1, 4)
+MAYBE = st.none() | SMALL
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> tuple[Any, ...]:
+    kind = draw(
+        st.sampled_from(["add", "add", "add", "adopt", "del", "lost", "identify", "boot", "import", "add_failed"])
+    )
+    if kind in ("add", "adopt"):
+        keys = ("container_id", "vlan_id", "netns_inode")
+        known = {key: draw(MAYBE) for key in keys}
+        return kind, known, draw(st.sampled_from(["eth0", "eth1"])), draw(st.sampled_from([TRUNK, "other", None]))
+    return kind, draw(SMALL), draw(st.fixed_dictionaries({}, optional={"vlan_id": SMALL, "netns_inode": SMALL}))
+
+
+def event_of(step: tuple[Any, ...], live: list[str], boot: str) -> Event | None:
+    kind = step[0]
+    if kind in ("add", "adopt"):
+        _, known, ifname, trunk = step
+        event = {"event": kind, "boot_id": boot, "ifname": ifname, "trunk_mac": trunk, "netns_dev": 4, **known}
+        if known["container_id"] is not None:
+            event["container_id"] = f"c{known['container_id']}"
+        return {key: value for key, value in event.items() if value is not None}
+    if kind == "boot":
+        return {"event": "boot", "boot_id": f"boot-{step[1]}"}
+    if not live:
+        return None
+    return {"event": kind, "association_id": live[step[1] % len(live)], **(step[2] if kind == "identify" else {})}
+
+
+@settings(max_examples=300)
+@given(st.lists(steps(), max_size=25))
+def test_splice_is_live(plan: list[tuple[Any, ...]]) -> None:
+    live, lines, boot = Live(boot_id="boot-1"), list[bytes](), "boot-1"
+    for seq, step in enumerate(plan, 1):
+        event = event_of(step, ids(live), boot)
+        if event is None:
+            continue
+        event = stamped(seq, event)
+        ended = live.apply(event)
+        lines, spliced = state.splice(lines, event, boot)
+        boot = live.boot_id or boot
+        assert sorted(spliced) == sorted(old["association_id"] for old, _ in ended)
+        got = {each["association_id"]: each for each in map(json.loads, lines)}
+        assert got == {each["association_id"]: each for each in live}
+        assert len(lines) == len(got)
+        # What is live can also be taken up again from those lines, as a checkpoint does.
+        again = Live(map(json.loads, lines), boot)
+        assert sorted(ids(again)) == sorted(ids(live))
+
+
+# -- the file
+
+
+def test_the_file_is_json_with_one_association_per_line(tmp_path: Path) -> None:
+    three_segments(tmp_path / "s")
+    data = (tmp_path / "s/state.json").read_bytes()
+    head, *middle, last = data.decode().splitlines()
+    found = json.loads(data)
+    assert list(found) == ["v", "seq", "ts", "boot_id", "crc", "sum", "associations"]
+    assert json.loads(head + "]}")["associations"] == []
+    assert [json.loads(line.removesuffix(",")) for line in middle] == found["associations"]
+    assert last == "]}"
+    assert len(middle) == 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_any_flipped_bit_any_cut_and_anything_more_is_refused(count: int) -> None:
+    live, _ = after(*(add_event(n) for n in range(1, count + 1)))
+    lines = [state.encode_association(association) for association in live]
+    head = {"v": 1, "seq": 9, "ts": "2026-11-23T14:00:00.000000Z", "boot_id": BOOT, "crc": "00c0ffee"}
+    data = state.State(head, lines).encode()
+    whole = state.decode(data)
+    assert whole is not None
+    assert (whole.head, whole.lines) == (head, lines)
+    for at in range(len(data)):
+        assert state.decode(data[:at]) is None
+        for bit in range(8):
+            broken = bytearray(data)
+            broken[at] ^= 1 << bit
+            assert state.decode(bytes(broken)) is None, (at, bit, bytes(broken[max(0, at - 20) : at + 20]))
+    for more in (b"\n", b" ", b"{}", b"]}\n", b"\0"):
+        assert state.decode(data + more) is None
+        assert state.decode(more + data) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"{}", b"null\n", b'{"associations":[\n]}\n', b"\0" * 4096, b"[\n]}\n"])
+def test_what_is_no_state(data: bytes) -> None:
+    assert state.decode(data) is None
+
+
+def test_a_sum_that_fits_does_not_make_a_state(tmp_path: Path) -> None:
+    assert state.decode(state.State({"v": 1}, []).encode()) is None
+    assert state.decode(state.State({"v": 1, "seq": "1"}, []).encode()) is None
+
+
+@pytest.mark.parametrize("kind", ["missing", "directory", "fifo", "symlink", "empty", "garbage"])
+def test_what_cannot_be_read_is_none(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "state.json"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "symlink":
+        real = tmp_path / "real"
+        real.write_bytes(state.State({"v": 1, "seq": 1}, []).encode())
+        path.symlink_to(real)
+    elif kind != "missing":
+        path.write_bytes(b"\0garbage" * (kind == "garbage"))
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert state.read(fd) is None
+    finally:
+        os.close(fd)
+
+
+def test_find_live_answers_check(tmp_path: Path) -> None:
+    where = tmp_path / "s"
+    written = record(where, add_event(1))
+    record(where, add_event(2))
+    for missing_state in (False, True):
+        if missing_state:
+            (where / "state.json").unlink()
+        found = state.find_live(str(where), add_event(1)["container_id"], "eth0")
+        assert found is not None
+        assert found["association_id"] == written["association_id"]
+        assert state.find_live(str(where), add_event(1)["container_id"], "eth1") is None
+        assert state.find_live(str(where), add_event(1)["container_id"][:-1], "eth0") is None
+    record(where, del_event(1))
+    assert state.find_live(str(where), add_event(1)["container_id"], "eth0") is None
+    assert state_file(where)["seq"] == 4
