@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CONFIG_FILE = "/etc/eni-ledger/config.json"
 CONFIG_FILE_LIMIT = 64 * 1024
 DEFAULT_STATE_DIR = "/var/lib/eni-ledger"
+# Where things are in the ECS agent's container, which is where an interposed plugin runs.
+AGENT_PLUGIN_DIR = "/amazon-ecs-cni-plugins"
+AGENT_DB = "/data/agent.db"
 
 
 class Settings:
@@ -31,10 +34,13 @@ class Settings:
     `journald` whether events also go to the journal; `sync` whether a line is on disk before success is told;
     `lock_wait_ms` longest wait for another writer, milliseconds, after which an event goes to the spool;
     `rotate_bytes` size at which a segment is sealed; `retain_days`, `retain_bytes` how long and how much of the
-    sealed segments is kept.
+    sealed segments is kept; `delegate_dir` where the plugins are that an interposed call stands in front of;
+    `agent_db` the ECS agent's database, which knows ENI IDs and tasks.
     """
 
     __slots__ = (
+        "agent_db",
+        "delegate_dir",
         "journald",
         "lock_wait_ms",
         "on_error",
@@ -55,6 +61,8 @@ class Settings:
         self.rotate_bytes = 16 * 1024 * 1024
         self.retain_days = 400
         self.retain_bytes = 1024 * 1024 * 1024
+        self.delegate_dir = AGENT_PLUGIN_DIR
+        self.agent_db = AGENT_DB
 
 
 # key in JSON: (attribute, least, most) for numbers, (attribute, allowed values) for the rest
@@ -65,8 +73,9 @@ _NUMBERS = {
     "retainBytes": ("retain_bytes", 4096, 1 << 50),
 }
 _BOOLEANS = {"journald": "journald", "sync": "sync"}
+_PATHS = {"stateDir": "state_dir", "delegateDir": "delegate_dir", "agentDb": "agent_db"}
 _CALL_KEYS = ("stateDir", "onError", "journald", "sync")
-FILE_KEYS = (*_CALL_KEYS, *_NUMBERS)
+FILE_KEYS = (*_CALL_KEYS, *_NUMBERS, "delegateDir", "agentDb")
 
 
 def _is_path(text: str) -> bool:
@@ -79,9 +88,9 @@ def _is_path(text: str) -> bool:
 
 def _apply(settings: Settings, key: str, value: object, error: type[EniLedgerError], where: str) -> None:
     """Set the attribute that `key` stands for, or raise `error` naming key, value and `where` it came from."""
-    if key == "stateDir":
+    if key in _PATHS:
         if isinstance(value, str) and value.startswith("/") and _is_path(value):
-            settings.state_dir = value
+            setattr(settings, _PATHS[key], value)
             return
         wanted = "an absolute path"
     elif key == "onError":
@@ -128,15 +137,22 @@ def read_config_file(path: str) -> dict[str, Any]:
     return found
 
 
-def load(net_conf: Mapping[str, Any] | None, env: Mapping[str, str], state_dir: str | None = None) -> Settings:
+def load(
+    net_conf: Mapping[str, Any] | None,
+    env: Mapping[str, str],
+    state_dir: str | None = None,
+    *,
+    beside: str | None = None,
+) -> Settings:
     """Return the settings in force for a call.
 
     `net_conf` is the network configuration of a plugin call, None for a command; `env` the environment; `state_dir`
-    what `--state-dir` said. Raises InvalidNetworkConfig for a bad value in `net_conf` or `state_dir`, ConfigError for
-    a bad configuration file or environment.
+    what `--state-dir` said; `beside` a configuration file that goes before CONFIG_FILE if it exists. Raises
+    InvalidNetworkConfig for a bad value in `net_conf` or `state_dir`, ConfigError for a bad configuration file or
+    environment.
     """
     settings = Settings()
-    path = env.get("ENI_LEDGER_CONFIG") or CONFIG_FILE
+    path = env.get("ENI_LEDGER_CONFIG") or (beside if beside and os.path.exists(beside) else CONFIG_FILE)
     for key, value in read_config_file(path).items():
         if key not in FILE_KEYS:
             raise ConfigError("unknown key in the configuration file", f"{key!r:.80} in {path}", ", ".join(FILE_KEYS))

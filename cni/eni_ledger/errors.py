@@ -24,6 +24,7 @@
     ├── ObserveError                  110 the kernel did not show what we asked for
     ├── AttachmentChanged             111 CHECK: what was recorded is no longer so
     ├── NotRecorded                   112 CHECK with onError=fail: this attachment is not in the ledger
+    ├── DelegateError             113 the plugin that we stand in front of cannot be run
     ├── NotFound                      120 nothing in the ledger matches (commands exit 1)
     └── UsageError                    121 an argument that cannot be understood (commands exit 2)
 
@@ -198,6 +199,12 @@ class NotRecorded(EniLedgerError):
     """CHECK: the attachment is not in the ledger."""
 
     code = 112
+
+
+class DelegateError(EniLedgerError):
+    """The plugin that eni-ledger stands in front of is missing, cannot be executed, or is eni-ledger itself."""
+
+    code = 113
 
 
 class NotFound(EniLedgerError):

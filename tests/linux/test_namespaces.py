@@ -120,7 +120,7 @@ def test_what_differs_is_a_finding(plugin: Plugin, pause: Pause) -> None:
     answer = plugin.add(prev, netns=pause.netns)
     assert (answer.status, answer.json()) == (0, prev)
     (event,) = plugin.events("add")
-    assert event["mismatch"] == ["mac", "addresses"]
+    assert event["mismatch"] == ["branch_mac", "addresses"]
     assert (event["branch_mac"], event["observed_mac"]) == ("0a:00:00:00:00:99", MAC)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -18,6 +19,8 @@ from helpers.trunk import Pause, Trunk, branch, link, mac, named_netns, run, wai
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from eni_ledger.ledger.history import History
 
 
 def the_add(events: list[dict[str, Any]], container: str) -> dict[str, Any]:
@@ -75,9 +78,10 @@ def test_one_task_from_add_to_del(
 def test_three_tasks_are_told_apart(
     the_trunk: Trunk,
     client: Client,
+    front_door: Path,
     state_dir: Path,
     pause: Callable[[], Pause],
-    ask: Callable[..., list[dict[str, Any]]],
+    history: History,
     events: Callable[[], list[dict[str, Any]]],
 ) -> None:
     tasks = {number: pause() for number in (1, 2, 3)}
@@ -86,10 +90,12 @@ def test_three_tasks_are_told_apart(
     for number, task in tasks.items():
         check_against_kernel(the_add(events(), f"task-{number}"), task.netns, the_trunk)
 
-    assert [each["container_id"] for each in ask("list")] == ["task-1", "task-2", "task-3"]
+    listed = json.loads(run(front_door, "list", "--state-dir", state_dir, "--json"))["associations"]
+    assert [each["container_id"] for each in listed] == ["task-1", "task-2", "task-3"]
+    assert listed == history.live()
     inode = str(Path(tasks[2].netns).stat().st_ino)
     for what, number in (("101", 1), ("10.0.32.3", 3), (mac(2), 2), ("task-3", 3), (inode, 2)):
-        assert [each["container_id"] for each in ask("who", what)] == [f"task-{number}"], what
+        assert [each["container_id"] for each in history.who(what)] == [f"task-{number}"], what
 
 
 def test_a_vlan_id_that_is_used_again_ends_the_one_before(
@@ -97,7 +103,7 @@ def test_a_vlan_id_that_is_used_again_ends_the_one_before(
     client: Client,
     state_dir: Path,
     pause: Callable[[], Pause],
-    ask: Callable[..., list[dict[str, Any]]],
+    history: History,
 ) -> None:
     conflist = branch(the_trunk.name, 1, state_dir)
     first = pause()
@@ -106,13 +112,13 @@ def test_a_vlan_id_that_is_used_again_ends_the_one_before(
     wait_for_no_vlan(101)
     client.add(conflist, Attachment("second", pause().netns))
 
-    assert [each["container_id"] for each in ask("list")] == ["second"]
-    history = ask("who", "101")
-    assert [(each["container_id"], each.get("ended_by")) for each in history] == [
+    assert [each["container_id"] for each in history.live()] == ["second"]
+    answers = history.who("101")
+    assert [(each["container_id"], each.get("ended_by")) for each in answers] == [
         ("first", "superseded"),
         ("second", None),
     ]
-    assert history[0]["until"] == history[1]["since"]
+    assert answers[0]["until"] == answers[1]["since"]
 
 
 @pytest.mark.parametrize("netns", ["", "none", "/proc/999999999/ns/net"])
@@ -122,7 +128,7 @@ def test_del_without_the_namespace_finds_its_association(
     client: Client,
     state_dir: Path,
     pause: Callable[[], Pause],
-    ask: Callable[..., list[dict[str, Any]]],
+    history: History,
     events: Callable[[], list[dict[str, Any]]],
 ) -> None:
     conflist = branch(the_trunk.name, 1, state_dir)
@@ -132,7 +138,7 @@ def test_del_without_the_namespace_finds_its_association(
     kept = client.results["ecs-trunk", "web", "eth0"]
     client.call("DEL", conflist, conflist["plugins"][-1], Attachment("web", netns), kept)
 
-    assert ask("list") == []
+    assert history.live() == []
     added, ended = the_add(events(), "web"), events()[-1]
     assert ended["event"] == "del"
     for key in ("association_id", "vlan_id", "branch_mac", "trunk_ifname", "netns_inode", "addresses"):
@@ -192,7 +198,7 @@ def test_a_mac_that_is_not_the_declared_one_is_a_finding(
     assert client.call("ADD", conflist, conflist["plugins"][2], attachment, before) == before
     recorded = the_add(events(), "web")
     assert (recorded["branch_mac"], recorded["observed_mac"]) == (mac(1), mac(9))
-    assert recorded["mismatch"] == ["mac"]
+    assert recorded["mismatch"] == ["branch_mac"]
 
 
 def test_adds_at_once_make_one_gapless_ledger(
@@ -201,7 +207,7 @@ def test_adds_at_once_make_one_gapless_ledger(
     front_door: Path,
     state_dir: Path,
     pause: Callable[[], Pause],
-    ask: Callable[..., list[dict[str, Any]]],
+    history: History,
 ) -> None:
     tasks = {number: pause() for number in range(11, 19)}
 
@@ -213,7 +219,7 @@ def test_adds_at_once_make_one_gapless_ledger(
         list(pool.map(attach, tasks))
     # Under this load some may have gone to the spool; the next writer folds them in.
     client.delete(branch(the_trunk.name, 11, state_dir), Attachment("task-11", ""))
-    assert {each["vlan_id"] for each in ask("list")} == set(range(112, 119))
+    assert {each["vlan_id"] for each in history.live()} == set(range(112, 119))
     checked = subprocess.run(
         [front_door, "fsck", "--state-dir", state_dir], capture_output=True, text=True, check=False
     )

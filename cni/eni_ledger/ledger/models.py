@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import GenerateJsonSchema
 
-from eni_ledger.config import DEFAULT_STATE_DIR
+from eni_ledger.config import AGENT_DB, AGENT_PLUGIN_DIR, DEFAULT_STATE_DIR
 from eni_ledger.errors import UsageError
 from eni_ledger.ledger.codec import KEYS
 
@@ -189,7 +189,9 @@ class State(_Record):
     ts: Timestamp = Field(description="ts of that event.")
     boot_id: str | None = _opt("Boot ID that the live associations belong to.")
     crc: Crc = Field(description="crc of that event.")
-    sum: Crc = Field(description="CRC-32 of the lines inside the array: tells whether the file is whole.")
+    sum: Crc = Field(
+        description="CRC-32 of all before it and of the lines inside the array: tells whether the file is whole."
+    )
     associations: list[Association] = Field(description="The live associations, one per line of the file.")
 
 
@@ -234,6 +236,16 @@ class Config(BaseModel):
         ge=4096,
         le=1 << 50,
         description="Size of all sealed segments together above which the oldest are removed.",
+    )
+    delegate_dir: Annotated[str, Field(pattern=r"^/[^\u0000]*$")] = Field(
+        AGENT_PLUGIN_DIR,
+        alias="delegateDir",
+        description="Directory of the plugins that eni-ledger stands in front of, as the agent's container sees it.",
+    )
+    agent_db: Annotated[str, Field(pattern=r"^/[^\u0000]*$")] = Field(
+        AGENT_DB,
+        alias="agentDb",
+        description="The ECS agent's database, as the agent's container sees it.",
     )
 
 

@@ -1,18 +1,15 @@
 """ADD, DEL, CHECK, GC and STATUS of a plugin in a chain: pass the result on, and write down what is there.
 
 The rule of everything here: the faults of a *call* are CNI errors; *our own* faults never are, unless
-`onError` is `fail`. Whatever goes wrong while observing and recording, a bug included, ends in `_failed`:
+`onError` is `fail`. Whatever goes wrong while observing and recording, a bug included, ends in `recording.failed`:
 prevResult is printed, the exit status is 0, and it is said aloud on stderr, in the journal and in the failure
 counter.
 """
 
 from __future__ import annotations
 
-from time import monotonic_ns
-
 from eni_ledger import errors
-from eni_ledger.config import Settings, load
-from eni_ledger.plugin import declared
+from eni_ledger.plugin import declared, recording
 from eni_ledger.plugin.observe import Netns, NoInterfaceError, observe, text
 from eni_ledger.plugin.protocol import prev_result
 
@@ -34,61 +31,61 @@ def add(call: Call) -> None:
     """ADD: record the attachment, then print prevResult. The record is durable before that."""
     prev, result = prev_result(call)
     netns = _open_netns(call)
-    settings = _settings(call)
+    settings = recording.settings_of(call)
     event = _event(call, "add")
     written: Event | None = None
     try:
         _describe(call, event, prev, netns)
         if "error_code" in event and settings.on_error == "fail":
             raise errors.ObserveError(event["error_msg"])
-        written = _record(call, settings, event)
+        written = recording.record(call, settings, _at_this_host(event))
     except Exception as exc:
-        _failed(call, settings, event, exc)
+        recording.failed(call, settings, event, exc)
     # The journal comes last: nothing in it can come between the runtime and its result.
     call.reply(result)
     if written is not None:
-        _announce(call, settings, written)
+        recording.announce(call, settings, written)
 
 
 def delete(call: Call) -> None:
     """DEL: end the association. Succeeds without namespace or prevResult, and for what was never added."""
-    settings = _settings(call)
+    settings = recording.settings_of(call)
     event = _event(call, "del")
     try:
-        written = _record(call, settings, event)
+        written = recording.record(call, settings, _at_this_host(event))
     except Exception as exc:
-        _failed(call, settings, event, exc)
+        recording.failed(call, settings, event, exc)
         return
     if written is not None:
-        _announce(call, settings, written)
+        recording.announce(call, settings, written)
 
 
 def gc(call: Call) -> None:
     """GC: end what is not in the list of valid attachments. A list that is absent or null ends nothing."""
     valid = _valid_attachments(call.conf)
-    settings = _settings(call)
+    settings = recording.settings_of(call)
     if valid is None:
         return
     event = _event(call, "lost")
     try:
         from eni_ledger.ledger.writer import record_gc
 
-        _refuse_broken(settings)
-        ended = record_gc(settings, call.network, valid, event)
+        recording.refuse_broken(settings)
+        ended = record_gc(settings, call.network, valid, _at_this_host(event))
     except Exception as exc:
-        _failed(call, settings, event, exc)
+        recording.failed(call, settings, event, exc)
         return
     for each in ended:
-        _announce(call, settings, each)
+        recording.announce(call, settings, each)
 
 
 def status(call: Call) -> None:
     """STATUS: raise NotAvailable when an ADD could not be recorded now, whatever `onError` says."""
-    settings = _settings(call)
+    settings = recording.settings_of(call)
     try:
         from eni_ledger.ledger.writer import probe
 
-        _refuse_broken(settings)
+        recording.refuse_broken(settings)
         probe(settings)
     except errors.EniLedgerError as exc:
         raise errors.NotAvailable(exc.msg, exc.details, exc.hint) from exc
@@ -103,7 +100,7 @@ def check(call: Call) -> None:
     that is not in the ledger is NotRecorded with `onError` `fail`, else only a word on stderr.
     """
     prev = prev_result(call)[0] if call.prev_text else {}
-    settings = _settings(call)
+    settings = recording.settings_of(call)
     try:
         netns = Netns(call.netns)
     except errors.ObserveError as exc:
@@ -111,7 +108,7 @@ def check(call: Call) -> None:
     try:
         from eni_ledger.ledger.state import find_live
 
-        _refuse_broken(settings)
+        recording.refuse_broken(settings)
         live = find_live(settings.state_dir, call.container_id, text(call.ifname))
         if live is None:
             who = f"{call.container_id} {text(call.ifname)}"
@@ -185,43 +182,19 @@ def _open_netns(call: Call) -> Netns | errors.ObserveError:
     return netns
 
 
-class _Broken(Settings):
-    """What stands in for settings when those of the host cannot be read: only what the call itself says."""
-
-    __slots__ = ("reason",)
-
-    def __init__(self, conf: dict[str, Any], reason: errors.ConfigError) -> None:
-        super().__init__()
-        self.on_error = "fail" if conf.get("onError") == "fail" else "warn"
-        self.reason = reason
-
-
-def _settings(call: Call) -> Settings:
-    """Return the settings in force. Raises InvalidNetworkConfig for a fault in the network configuration.
-
-    A fault in the host's own configuration file is ours: it must not harm the task, and the event is not
-    recorded in a default place where perhaps nobody looks.
-    """
-    try:
-        return load(call.conf, call.env)
-    except errors.ConfigError as exc:
-        return _Broken(call.conf, exc)
-
-
-def _refuse_broken(settings: Settings) -> None:
-    if isinstance(settings, _Broken):
-        raise settings.reason
-
-
 def _event(call: Call, kind: str) -> Event:
     """Return what every event of this call has."""
-    from eni_ledger import host
-
-    event: Event = {"event": kind, **host.identity()}
+    event: Event = {"event": kind}
     if call.container_id and kind != "lost":
         event |= {"container_id": call.container_id, "ifname": text(call.ifname)}
     event |= {"network": call.network, "via": "chained", "cni_version": call.version}
     return event
+
+
+def _at_this_host(event: Event) -> Event:
+    from eni_ledger import host
+
+    return event | host.identity()
 
 
 def _describe(call: Call, event: Event, prev: dict[str, Any], netns: Netns | errors.ObserveError) -> None:
@@ -245,49 +218,3 @@ def _describe(call: Call, event: Event, prev: dict[str, Any], netns: Netns | err
     event["gateways"] = said["gateways"] or seen.get("gateways")
     if seen:
         event["mismatch"] = declared.differences(said, seen) or None
-
-
-def _record(call: Call, settings: Settings, event: Event) -> Event | None:
-    from eni_ledger.ledger.writer import record
-
-    _refuse_broken(settings)
-    event["took_ms"] = round((monotonic_ns() - call.started) / 1e6, 3)
-    return record(settings, event)
-
-
-def _announce(call: Call, settings: Settings, written: Event) -> None:
-    """Send the entry to the journal and say on stderr what the operator should know. Never raises."""
-    try:
-        if "error_msg" in written:
-            call.complain(f"recorded without what the kernel shows: {written['error_msg']}")
-        if written.get("spooled"):
-            call.complain(f"the event waits in the spool: {written.get('spooled_because')}")
-        if settings.journald:
-            from eni_ledger.journald import send
-
-            if not send(written):
-                call.complain("recorded, but journald did not take the entry")
-    except Exception as exc:  # the event is recorded; nothing after that may harm the task
-        call.complain(f"recorded, but not announced: {type(exc).__name__}: {exc}")
-
-
-def _failed(call: Call, settings: Settings, event: Event, exc: Exception) -> None:
-    """Say everywhere that the event was not recorded; raise it when `onError` is `fail`."""
-    why = str(exc) if isinstance(exc, errors.EniLedgerError) else f"{type(exc).__name__}: {exc}"
-    message = f"{call.command} not recorded: {why}"
-    try:
-        if settings.journald:
-            from eni_ledger.journald import send_failure
-
-            code = getattr(exc, "code", errors.EniLedgerError.code)
-            if not send_failure(message, {**event, "error_code": code, "error_msg": why}):
-                call.complain("journald did not take the entry about the failure")
-        if not isinstance(settings, _Broken):
-            from eni_ledger.ledger.writer import note_failure
-
-            note_failure(settings, event, exc)
-    except Exception as second:  # a broken installation, perhaps; the task comes first
-        call.complain(f"and the failure could not be noted: {type(second).__name__}: {second}")
-    if settings.on_error == "fail":
-        raise exc
-    call.complain(message)

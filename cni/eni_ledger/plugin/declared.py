@@ -43,13 +43,13 @@ def mac(prev: dict[str, Any], ifname: str) -> str | None:
 
 
 def differences(said: dict[str, Any], seen: dict[str, Any]) -> list[str]:
-    """Return which of `mac` and `addresses` the kernel shows otherwise than declared.
+    """Return which of `branch_mac` and `addresses` the kernel shows otherwise than declared.
 
     Addresses that the kernel has beyond those declared (IPv6 by router advertisement) are no difference.
     """
     found = []
     if said["branch_mac"] and said["branch_mac"] != seen.get("observed_mac"):
-        found.append("mac")
+        found.append("branch_mac")
     if not set(said["addresses"]) <= set(seen.get("addresses", ())):
         found.append("addresses")
     return found
@@ -78,6 +78,7 @@ def ip(value: object) -> str | None:
 
 
 def mac_text(value: object) -> str | None:
+    """Return a MAC in lower case with colons, None for what is none."""
     """Return a MAC in the kernel's form, `0a:1b:...` in lower case, None for what is none."""
     if not isinstance(value, str):
         return None

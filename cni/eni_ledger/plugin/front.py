@@ -1,6 +1,7 @@
 """The front door: a runtime's call goes to the plugin, everything else to the command line.
 
-A plugin call has no arguments and at least one CNI_* variable in its environment. The command line is a
+A plugin call has no arguments and at least one CNI_* variable in its environment; or it comes under the name of one of
+the ECS agent's plugins, in front of which we then stand, whatever its arguments. The command line is a
 program of its own (`eni-ledger-cli`, in the bundle next to this one), so that none of its libraries are
 loaded for an ADD.
 """
@@ -13,16 +14,21 @@ from time import monotonic_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import NoReturn
 
     from eni_ledger.plugin.protocol import Call
 
 CLI = "eni-ledger-cli"
+INTERPOSED = ("vpc-branch-eni", "vpc-eni")
 _OF_A_CALL = ("CNI_COMMAND", "CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS")
 
 
 def main() -> int:
     """Run as the process that was asked for; return the exit status of a command."""
+    name = os.path.basename(sys.argv[0])
+    if name in INTERPOSED:
+        _interposed(name, monotonic_ns())
     if len(sys.argv) <= 1 and any(name in os.environ for name in _OF_A_CALL):
         _plugin(monotonic_ns())
     if getattr(sys, "frozen", False):
@@ -39,6 +45,15 @@ def _plugin(started: int) -> NoReturn:
     stdin, stdout, stderr = (getattr(stream, "buffer", None) for stream in (sys.stdin, sys.stdout, sys.stderr))
     # Python ignores SIGPIPE: a runtime that is gone shows as an error from the write.
     os._exit(serve(os.environ, stdin, stdout, stderr, _chained, started))
+
+
+def _interposed(name: str, started: int) -> NoReturn:
+    """Stand in front of the delegate `name` for this call, and end as it ends."""
+    from eni_ledger.plugin import interposed
+    from eni_ledger.plugin.protocol import Call, guarded
+
+    stdout, stderr = (getattr(stream, "buffer", None) for stream in (sys.stdout, sys.stderr))
+    os._exit(guarded(Call(os.environ, stdout, stderr, started), lambda call: interposed.run(name, call)))
 
 
 def _chained(call: Call) -> None:
@@ -58,7 +73,7 @@ def _hand_over() -> int:
         return 3
 
 
-def original_environment(env: os._Environ[str] | dict[str, str]) -> dict[str, str]:
+def original_environment(env: Mapping[str, str]) -> dict[str, str]:
     """Return `env` as before PyInstaller's bootloader: LD_LIBRARY_PATH undone, its own variables gone."""
     found = {key: value for key, value in env.items() if not key.startswith("_PYI_") and key != "LD_LIBRARY_PATH_ORIG"}
     if getattr(sys, "frozen", False):

@@ -34,7 +34,7 @@ def test_add_records_what_is_declared_and_what_is_seen(here: Here) -> None:
         "network": "ecs-trunk",
         "branch_mac": "0a:00:00:00:00:01",
         "observed_mac": "00:00:00:00:00:00",
-        "mismatch": ["mac", "addresses"],
+        "mismatch": ["branch_mac", "addresses"],
         "addresses": ["203.0.113.9/24"],
         "gateways": ["203.0.113.1"],
         "netns": own_netns(),
@@ -126,6 +126,7 @@ def test_a_second_add_supersedes(here: Here) -> None:
         ("stateDir", "relative"),
         ("stateDir", 7),
         ("stateDir", "/a\0b"),
+        ("stateDir", "/a\ud800b"),
         ("onError", "ignore"),
         ("onError", True),
         ("journald", "yes"),
@@ -165,9 +166,11 @@ def broken_parent(here: Here) -> dict[str, Any]:
     return {"stateDir": f"{here.state_dir}/below"}
 
 
-def broken_by_a_bug(here: Here) -> dict[str, Any]:
-    """Nobody expects a lone surrogate in a path: it is no OSError, so it stands for every bug of ours."""
-    return {"stateDir": f"{here.state_dir}/\ud800"}
+def broken_for_good(here: Here) -> dict[str, Any]:
+    """Leave the lock file to be something that cannot be opened."""
+    here.state_dir.mkdir(mode=0o750)
+    (here.state_dir / "lock").mkdir()
+    return {}
 
 
 BROKEN = [
@@ -175,7 +178,7 @@ BROKEN = [
     (broken_file, 100),
     (broken_mode, 100),
     (broken_parent, 100),
-    (broken_by_a_bug, 999),
+    (broken_for_good, 100),
 ]
 
 

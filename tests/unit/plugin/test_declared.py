@@ -92,7 +92,7 @@ def test_differences() -> None:
     said = {"branch_mac": MAC, "addresses": ["10.0.0.2/24"]}
     seen = {"observed_mac": MAC, "addresses": ["10.0.0.2/24", "2001:db8::1/64"]}
     assert declared.differences(said, seen) == []
-    assert declared.differences(said, {"observed_mac": "02:00:00:00:00:01"}) == ["mac", "addresses"]
+    assert declared.differences(said, {"observed_mac": "02:00:00:00:00:01"}) == ["branch_mac", "addresses"]
     assert declared.differences({"branch_mac": None, "addresses": []}, {}) == []
 
 

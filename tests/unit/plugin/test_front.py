@@ -105,7 +105,7 @@ ALLOWED = {
     "ledger", "ledger.codec", "ledger.lock", "ledger.segment", "ledger.spool", "ledger.state", "ledger.statedir",
     "ledger.writer",
     "plugin", "plugin.chained", "plugin.declared", "plugin.front", "plugin.observe", "plugin.protocol",
-    "plugin.rtnetlink",
+    "plugin.recording", "plugin.rtnetlink",
 }  # fmt: skip
 # What CPython itself loads before the first line, and the C modules that do the work.
 C_MODULES = {

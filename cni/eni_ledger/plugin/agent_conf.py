@@ -1,0 +1,93 @@
+"""What the ECS agent declares in the network configurations of `vpc-branch-eni` and `vpc-eni`.
+
+Source: `config/netconfig.go` of both plugins in amazon-vpc-cni-plugins.
+The agent gives no ENI ID and no task; the VLAN ID is a string. Nothing here raises: the delegate has the
+configuration too, and it is the one to complain.
+"""
+
+from __future__ import annotations
+
+from eni_ledger.plugin.declared import cidr, ip, mac_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_MAX = 256  # an ENI has at most 50 addresses of a family; a strange configuration is not to fill the ledger
+
+
+def declared(plugin: str, conf: dict[str, Any], cni_args: str) -> dict[str, Any]:
+    """Return what a configuration declares, as fields of an event; what it does not say is left out.
+
+    `branch_mac`, `vlan_id`, `addresses`, `gateways`, `protocol`, `trunk_mac`, `trunk_ifname`, `interface_type`,
+    `block_instance_metadata`. `plugin` is the delegate's name; `cni_args` (CNI_ARGS) overrides as the delegate lets it.
+    """
+    if plugin == "vpc-eni":
+        found: dict[str, Any] = {
+            "branch_mac": mac_text(conf.get("eniMACAddress")),
+            "addresses": _texts(conf.get("eniIPAddresses"), cidr),
+            "protocol": "default",
+        }
+    else:
+        conf = {**conf, **_overrides(cni_args)}
+        found = {
+            "branch_mac": mac_text(conf.get("branchMACAddress")),
+            "vlan_id": _vlan_id(conf.get("branchVlanID")),
+            "addresses": _texts(conf.get("ipAddresses"), cidr),
+            "protocol": "vlan",
+            "trunk_mac": mac_text(conf.get("trunkMACAddress")),
+            "trunk_ifname": _text(conf.get("trunkName")),
+            "interface_type": _text(conf.get("interfaceType")) or "tap",  # the plugin's default
+        }
+    found["gateways"] = _texts(conf.get("gatewayIPAddresses"), ip)
+    if isinstance(conf.get("blockInstanceMetadata"), bool):
+        found["block_instance_metadata"] = conf["blockInstanceMetadata"]
+    return {key: value for key, value in found.items() if value not in (None, [])}
+
+
+def _overrides(cni_args: str) -> dict[str, Any]:
+    """Return what CNI_ARGS (`key=value;key=value`) sets, under the configuration's own names."""
+    given = dict(pair.partition("=")[::2] for pair in cni_args.split(";") if "=" in pair)
+    found: dict[str, Any] = {}
+    for name, key in (("BranchVlanID", "branchVlanID"), ("BranchMACAddress", "branchMACAddress")):
+        if given.get(name):
+            found[key] = given[name]
+    for name, key in (("IPAddresses", "ipAddresses"), ("GatewayIPAddresses", "gatewayIPAddresses")):
+        if given.get(name):
+            found[key] = given[name].split(",")
+    return found
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= 255 else None
+
+
+def _vlan_id(value: object) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 4:
+        return int(value) if int(value) <= 4094 else None
+    return None
+
+
+def _texts(value: object, normal: Any) -> list[str]:
+    """Return the normal forms of the members of a list that have one."""
+    listed = value[:_MAX] if isinstance(value, list) else []
+    return [text for text in map(normal, listed) if text is not None]
+
+
+def differences(said: dict[str, Any], seen: dict[str, Any]) -> list[str]:
+    """Return which of `vlan_id`, `branch_mac`, `addresses` and `trunk_mac` the kernel shows otherwise than declared.
+
+    For a tap or macvtap interface MAC and addresses belong to the virtual machine behind it and are not compared. What
+    the kernel has beyond the declared addresses (IPv6 by router advertisement) is no difference.
+    """
+    found = []
+    pairs = [("vlan_id", "vlan_id", "observed_vlan_id"), ("trunk_mac", "trunk_mac", "trunk_mac")]
+    plain = said.get("interface_type", "vlan") == "vlan"
+    if plain:
+        pairs.insert(1, ("branch_mac", "branch_mac", "observed_mac"))
+    for name, declared_key, seen_key in pairs:
+        if said.get(declared_key) is not None and said[declared_key] != seen.get(seen_key):
+            found.append(name)
+    if plain and not set(said.get("addresses", ())) <= set(seen.get("addresses", ())):
+        found.append("addresses")
+    return found

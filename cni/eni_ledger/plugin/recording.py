@@ -1,0 +1,96 @@
+"""Recording, as every way of being called does it: our own faults are told aloud and never become the task's.
+
+Whatever goes wrong here, a bug included, ends in `failed`: it is said on stderr, in the journal and in the failure
+counter, and raised only when `onError` is `fail`.
+"""
+
+from __future__ import annotations
+
+from time import monotonic_ns
+
+from eni_ledger import errors
+from eni_ledger.config import Settings, load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from eni_ledger.plugin.protocol import Call
+
+    Event = dict[str, Any]
+
+
+class Broken(Settings):
+    """What stands in for settings when those of the host cannot be read: only what the call itself says."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, conf: dict[str, Any], reason: errors.ConfigError) -> None:
+        super().__init__()
+        self.on_error = "fail" if conf.get("onError") == "fail" else "warn"
+        self.reason = reason
+
+
+def settings_of(call: Call, beside: str | None = None) -> Settings:
+    """Return the settings in force, from a configuration file `beside` us if there is one.
+
+    Raises InvalidNetworkConfig for a fault in the network configuration. A fault in the host's own configuration file
+    is ours: it must not harm the task, and the event is not recorded in a default place where perhaps nobody looks.
+    """
+    try:
+        return load(call.conf, call.env, beside=beside)
+    except errors.ConfigError as exc:
+        return Broken(call.conf, exc)
+
+
+def refuse_broken(settings: Settings) -> None:
+    """Raise the ConfigError that the settings stand for."""
+    if isinstance(settings, Broken):
+        raise settings.reason
+
+
+def record(call: Call, settings: Settings, event: Event) -> Event | None:
+    """Append the event, `took_ms` filled in unless it is known, and return it as written. Raises LedgerError."""
+    from eni_ledger.ledger.writer import record
+
+    refuse_broken(settings)
+    event.setdefault("took_ms", round((monotonic_ns() - call.started) / 1e6, 3))
+    return record(settings, event)
+
+
+def announce(call: Call, settings: Settings, written: Event) -> None:
+    """Send the entry to the journal and say on stderr what the operator should know. Never raises."""
+    try:
+        if written["event"] == "add" and "error_msg" in written:
+            call.complain(f"recorded without what the kernel shows: {written['error_msg']}")
+        if written.get("spooled"):
+            call.complain(f"the event waits in the spool: {written.get('spooled_because')}")
+        if settings.journald:
+            from eni_ledger.journald import send
+
+            if not send(written):
+                call.complain("recorded, but journald did not take the entry")
+    except Exception as exc:  # the event is recorded; nothing after that may harm the task
+        call.complain(f"recorded, but not announced: {type(exc).__name__}: {exc}")
+
+
+def failed(call: Call, settings: Settings, event: Event, exc: Exception) -> None:
+    """Say everywhere that the event was not recorded; raise it when `onError` is `fail`."""
+    why = str(exc) if isinstance(exc, errors.EniLedgerError) else f"{type(exc).__name__}: {exc}"
+    message = f"{call.command} not recorded: {why}"
+    try:
+        if settings.journald:
+            from eni_ledger.journald import send_failure
+
+            code = getattr(exc, "code", errors.EniLedgerError.code)
+            if not send_failure(message, {**event, "error_code": code, "error_msg": why}):
+                call.complain("journald did not take the entry about the failure")
+        if not isinstance(settings, Broken):
+            from eni_ledger.ledger.writer import note_failure
+
+            note_failure(settings, event, exc)
+    except Exception as second:  # a broken installation, perhaps; the task comes first
+        call.complain(f"and the failure could not be noted: {type(second).__name__}: {second}")
+    if settings.on_error == "fail":
+        raise exc
+    call.complain(message)
