@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from eni_ledger.ledger.history import History
 from helpers import trunk
 from helpers.cni_client import Client
 from helpers.prereq import need
@@ -58,18 +59,9 @@ def pause() -> Iterator[Callable[[], trunk.Pause]]:
 
 
 @pytest.fixture
-def ask(front_door: Path, state_dir: Path) -> Callable[..., list[dict[str, Any]]]:
-    """Give a way to ask the command line: the associations of `list` or `who` as JSON."""
-
-    def associations(command: str, *arguments: str) -> list[dict[str, Any]]:
-        argv: list[str | Path] = [front_door, command, "--state-dir", state_dir, "--json", *arguments]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout)["associations"]
-        assert isinstance(found, list)
-        return found
-
-    return associations
+def history(state_dir: Path) -> History:
+    """Give the reader, in this process: to start the command line takes seconds in the virtual machine."""
+    return History(os.fspath(state_dir))
 
 
 @pytest.fixture

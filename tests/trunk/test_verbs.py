@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,8 @@ from helpers.trunk import Pause, Trunk, branch, mac, run
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from eni_ledger.ledger.history import History
 
 
 def in_netns(task: Pause, *command: str) -> None:
@@ -82,7 +84,7 @@ def test_gc_ends_what_is_not_valid_any_more_and_nothing_else(
     client: Client,
     state_dir: Path,
     pause: Callable[[], Pause],
-    ask: Callable[..., list[dict[str, Any]]],
+    history: History,
 ) -> None:
     attachments = {number: Attachment(f"task-{number}", pause().netns) for number in (1, 2, 3)}
     for number, attachment in attachments.items():
@@ -91,11 +93,11 @@ def test_gc_ends_what_is_not_valid_any_more_and_nothing_else(
 
     client.gc(conflist, None)
     client.gc(conflist | {"name": "another-network"}, [])
-    assert len(ask("list")) == 3
+    assert len(history.live()) == 3
 
     client.gc(conflist, [attachments[1], attachments[3]])
-    assert [each["vlan_id"] for each in ask("list")] == [101, 103]
-    assert [each["ended_by"] for each in ask("who", "102")] == ["lost"]
+    assert [each["vlan_id"] for each in history.live()] == [101, 103]
+    assert [each["ended_by"] for each in history.who("102")] == ["lost"]
 
 
 def test_status_says_whether_an_add_could_be_recorded(the_trunk: Trunk, client: Client, state_dir: Path) -> None:
