@@ -1,0 +1,34 @@
+"""The built bundle, and copies of it to do things to."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from helpers.prereq import need
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Path:
+    """Return the directory of the built bundle."""
+    chosen = os.environ.get("ENI_LEDGER_BIN")
+    directory = Path(chosen).parent if chosen else REPOSITORY / "dist/eni-ledger"
+    need((directory / "eni-ledger-cli").exists(), f"the built bundle in {directory}; build/bundle makes it")
+    return directory
+
+
+@pytest.fixture
+def front(bundle: Path) -> Path:
+    """Return the front door of the bundle."""
+    return bundle / "eni-ledger"
+
+
+@pytest.fixture
+def copy(bundle: Path, tmp_path: Path) -> Path:
+    """Return a copy of the bundle, under another path and another name."""
+    return Path(shutil.copytree(bundle, tmp_path / "opt" / "elsewhere", symlinks=True))

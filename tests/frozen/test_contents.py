@@ -1,0 +1,101 @@
+"""What is in the bundle, read with PyInstaller's own readers and with readelf."""
+
+from __future__ import annotations
+
+import marshal
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from PyInstaller.archive.readers import CArchiveReader  # type: ignore[import-untyped]
+
+from helpers.prereq import need
+
+OLDEST_HOST = (2, 34)  # Amazon Linux 2023
+OF_THE_HOST = re.compile(r"(libc|libm|libdl|libpthread|librt|libutil|libgcc_s|ld-linux-[a-z0-9-]+)\.so\.\d+")
+
+
+def elf_files(bundle: Path) -> list[Path]:
+    """Return every ELF file."""
+    files = [path for path in bundle.rglob("*") if path.is_file() and not path.is_symlink()]
+    return [path for path in files if path.read_bytes()[:4] == b"\x7fELF"]
+
+
+def readelf(option: str, path: Path) -> str:
+    need(shutil.which("readelf"), "readelf (binutils)")
+    return subprocess.run(["readelf", "--wide", option, path], capture_output=True, text=True, check=True).stdout
+
+
+def front_modules(front: Path) -> dict[str, tuple[bool, bytes]]:
+    """Return the modules that the front door carries."""
+    found: dict[str, dict[str, tuple[bool, bytes]]] = {}
+    exec(marshal.loads(CArchiveReader(str(front)).extract("front_modules")), found)
+    return found["MODULES"]
+
+
+def test_front_door_has_its_script_its_modules_and_nothing_else(front: Path) -> None:
+    archive = CArchiveReader(str(front))
+    assert {name: kind for name, (*_, kind) in archive.toc.items()} == {
+        "front_modules": "m",
+        "front_door": "s",
+        "PYZ.pyz": "z",
+    }
+    assert archive.open_embedded_archive("PYZ.pyz").toc == {}
+
+
+def test_front_doors_modules_are_ours(front: Path) -> None:
+    modules = front_modules(front)
+    assert {"eni_ledger.plugin.chained", "eni_ledger.ledger.writer", "eni_ledger.journald"} <= modules.keys()
+    assert {name.split(".")[0] for name in modules} == {"eni_ledger"}
+    assert not [name for name in modules if name.startswith(("eni_ledger.cli", "eni_ledger.render"))]
+
+
+def test_nothing_needs_a_later_glibc(bundle: Path) -> None:
+    files = elf_files(bundle)
+    assert len(files) > 5
+    for path in files:
+        versions = readelf("--version-info", path)
+        assert "GLIBC_ABI" not in versions, path
+        wanted = {tuple(map(int, text.split("."))) for text in re.findall(r"Name: GLIBC_([0-9.]+)", versions)}
+        assert max(wanted, default=(0,)) <= OLDEST_HOST, path
+        assert "DT_RELR" not in readelf("--dynamic", path), path
+
+
+def test_every_library_is_in_the_bundle_or_glibcs(bundle: Path) -> None:
+    files = elf_files(bundle)
+    here = {path.name for path in files}
+    for path in files:
+        for library in re.findall(r"\(NEEDED\).*\[(.+)\]", readelf("--dynamic", path)):
+            assert library in here or OF_THE_HOST.fullmatch(library), (path, library)
+
+
+def test_front_door_runs_with_glibc_and_the_bundle_alone(bundle: Path) -> None:
+    need(shutil.which("ldd"), "ldd")
+    library = next((bundle / "_internal").glob("libpython3*.so*"))
+    env = {"LD_LIBRARY_PATH": str(bundle / "_internal")}
+    out = subprocess.run(["ldd", library], env=env, capture_output=True, text=True, check=True).stdout
+    assert "not found" not in out
+    for name, path in re.findall(r"(\S+) => (\S+) \(", out):
+        assert OF_THE_HOST.fullmatch(name) or Path(path).is_relative_to(bundle), out
+
+
+def test_nothing_of_the_build_machine_is_in_it(bundle: Path) -> None:
+    checkout = str(Path(__file__).parents[2]).encode()
+    need(len(checkout) > 4, "a checkout that is not at the root of the file system")
+    assert not [path for path in bundle.rglob("*") if path.is_file() and checkout in path.read_bytes()]
+
+
+@pytest.mark.parametrize("module", ["mypy", "pytest", "hypothesis", "setuptools", "PyInstaller"])
+def test_nothing_of_the_development_environment_is_in_it(bundle: Path, module: str) -> None:
+    archive = CArchiveReader(str(bundle / "eni-ledger-cli")).open_embedded_archive("PYZ.pyz")
+    assert not [name for name in archive.toc if name.split(".")[0] == module]
+    assert not (bundle / "_internal" / module).exists()
+
+
+def test_command_line_has_what_it_imports_only_when_asked(bundle: Path) -> None:
+    archive = CArchiveReader(str(bundle / "eni-ledger-cli")).open_embedded_archive("PYZ.pyz")
+    source = Path(__file__).parents[2] / "cni"
+    names = {path.relative_to(source).with_suffix("") for path in (source / "eni_ledger").rglob("*.py")}
+    assert {".".join(name.parts).removesuffix(".__init__") for name in names} <= archive.toc.keys()
