@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -91,6 +92,7 @@ class Containerd:
         (directory / "10-test.conflist").write_text(json.dumps(conflist))
         image(directory / "image.tar")
         self._directory = directory
+        self.namespace = f"eni-ledger-{os.getpid()}"
         self._log = (directory / "containerd.log").open("wb")
         unshare = ["unshare", "--mount", "--net", "--propagation", "private"]
         self._process = subprocess.Popen(
@@ -120,11 +122,18 @@ class Containerd:
         self.stop()
 
     def stop(self) -> None:
-        """End it; its mounts and its network go with it."""
+        """End it; its mounts and its network go with it. A container that failed to start is still there: it too."""
         if self._process.poll() is None:
+            names = self.ctr("containers", "list", "--quiet").stdout.split()
+            for name in names:
+                self.ctr("tasks", "rm", "--force", name)
+                self.ctr("containers", "rm", name)
             self._process.terminate()
         self._process.wait(30)
         self._log.close()
+        for controller in ("", "*/"):  # runc leaves the parent of a container's control group
+            for path in Path("/sys/fs/cgroup").glob(f"{controller}{self.namespace}"):
+                path.rmdir()
 
     def log(self) -> str:
         """Return what containerd said."""
@@ -134,11 +143,14 @@ class Containerd:
         """Run `ctr` beside it and return what came of it."""
         pid = self._process.pid
         enter = ["nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--net=/proc/{pid}/ns/net", "--"]
-        address = ["--address", "/run/containerd/containerd.sock"]
+        options = ["--address", "/run/containerd/containerd.sock", "--namespace", self.namespace]
         return subprocess.run(
-            [*enter, "ctr", *address, *arguments], capture_output=True, text=True, timeout=120, check=False
+            [*enter, "ctr", *options, *arguments], capture_output=True, text=True, timeout=120, check=False
         )
 
     def run(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a container with the network, wait for its end, and remove it: ADD and DEL."""
+        """Run a container with the network, wait for its end, and remove it: ADD and DEL.
+
+        Its ID as CNI has it is `<namespace>-<name>`.
+        """
         return self.ctr("run", "--rm", "--cni", "--snapshotter", "native", IMAGE, name, *command)

@@ -58,7 +58,7 @@ def test_a_container_from_add_to_del(containerd: Containerd, front_door: Path, s
     netns, mac, address = done.stdout.splitlines()
     add, delete = Plugin(front_door, state_dir).events("add", "del")
     expected = {
-        "container_id": "default-one",
+        "container_id": f"{containerd.namespace}-one",
         "ifname": "eth0",
         "network": "branches",
         "branch_mac": mac,
@@ -82,10 +82,10 @@ def test_two_containers_one_after_the_other(containerd: Containerd, front_door: 
         assert containerd.run(name, "true").returncode == 0
     events = Plugin(front_door, state_dir).events("add", "del")
     assert [(event["event"], event["container_id"]) for event in events] == [
-        ("add", "default-one"),
-        ("del", "default-one"),
-        ("add", "default-two"),
-        ("del", "default-two"),
+        ("add", f"{containerd.namespace}-one"),
+        ("del", f"{containerd.namespace}-one"),
+        ("add", f"{containerd.namespace}-two"),
+        ("del", f"{containerd.namespace}-two"),
     ]
 
 
