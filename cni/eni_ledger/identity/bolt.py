@@ -71,7 +71,8 @@ class Snapshot:
     __slots__ = ("_buckets", "_deadline", "_fd", "_freelist", "_high", "_page_size", "_root", "_seen", "txid")
 
     def __init__(self, fd: int, meta: bytes, deadline: float) -> None:
-        _, _, self._page_size, _, self._root, _, self._freelist, self._high, self.txid, _ = _META.unpack(meta)
+        _, _, self._page_size, _, self._root, _, self._freelist, self._high, txid, _ = _META.unpack(meta)
+        self.txid: int = txid
         self._fd = fd
         self._deadline = deadline
         self._seen: set[int] = set()
@@ -176,8 +177,8 @@ def view(path: str, deadline: float, use: Callable[[Snapshot], T]) -> T:
             try:
                 result = use(snapshot := Snapshot(fd, newest, deadline))
                 snapshot.finish()
-            except Unreadable:
-                # Pages that a commit put there while we read look damaged; those of an unchanged tree are.
+            except Exception:
+                # What a commit put there while we read looks damaged, to `use` too; what did not change is.
                 if monotonic() > deadline or _raw_metas(fd) == metas:
                     raise
             else:
