@@ -78,7 +78,6 @@ def ip(value: object) -> str | None:
 
 
 def mac_text(value: object) -> str | None:
-    """Return a MAC in lower case with colons, None for what is none."""
     """Return a MAC in the kernel's form, `0a:1b:...` in lower case, None for what is none."""
     if not isinstance(value, str):
         return None
