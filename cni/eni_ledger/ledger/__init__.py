@@ -90,7 +90,6 @@ Reading
 No lock: list, open the active segment, list again; if a rotation came between, once more. Stop at the last LF.
 
 Where the code is: `codec` a line; `segment` names, lines, chain, tail; `state` what is live; `lock`; `spool`;
-`writer` appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `reader`, `query`, `history`
-questions;
-`repair` fsck; `models` the typed view; `statedir` the directory itself.
+`writer` appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `reader`, `chain`, `query`,
+`history` questions; `repair` fsck; `models` the typed view; `statedir` the directory itself.
 """

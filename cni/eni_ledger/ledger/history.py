@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from eni_ledger.errors import LedgerDamaged, NotFound, UsageError
-from eni_ledger.ledger import segment, state
+from eni_ledger.errors import LedgerDamaged, LedgerError, NotFound, UsageError
+from eni_ledger.ledger import chain, segment, state
 from eni_ledger.ledger.query import Query
 from eni_ledger.ledger.reader import Segment, Snapshot, live_lines
 from eni_ledger.ledger.state import Live
@@ -23,9 +23,6 @@ from eni_ledger.ledger.statedir import open_state_dir
 Event = dict[str, Any]
 Association = dict[str, Any]
 Progress = Callable[[int, int], None]
-
-_TS = slice(len('{"ts":"'), len('{"ts":"') + 27)
-"""Where `ts` stands in a line: it comes first and always has 27 characters."""
 
 
 class History:
@@ -53,13 +50,18 @@ class History:
     def events(self, since: str | None = None, until: str | None = None) -> Iterator[Event]:
         """Yield the events from `since` to `until`, both included, in order.
 
-        Raises StateDirError, FutureFormat, OSError; LedgerDamaged after the last sound event.
+        Raises StateDirError, FutureFormat, OSError; LedgerDamaged after the last sound event; LedgerError when
+        retention removed what was still to be read.
         """
+        return self._events(since, lambda event: until is not None and event["ts"] > until)
+
+    def _events(self, since: str | None, beyond: Callable[[Event], bool]) -> Iterator[Event]:
+        """Yield the events from `since` on, up to the first that is `beyond` what was asked for."""
         damage: list[LedgerDamaged] = []
         with Snapshot(self.state_dir) as snapshot:
-            first = self._segment_at(snapshot.segments, since) if since else 0
-            for event in self._walk(snapshot.segments[first:], damage):
-                if until and event["ts"] > until:
+            first = self._segments_at(snapshot.segments, since)[0] if since else 0
+            for event in self._walk(snapshot, damage, first):
+                if beyond(event):
                     break
                 if not since or event["ts"] >= since:
                     yield event
@@ -69,21 +71,30 @@ class History:
     def at(self, when: str) -> list[Association]:
         """Return what was live at `when`, oldest first, with `until` and `ended_by` where they ended since.
 
-        Reads the segment of that time, and the one in which an association ended. Raises as `events` does;
-        LedgerDamaged when the damage lies before `when` in its segment.
+        Reads the segment of that time, the next one if events from the spool were folded in there, and the one in
+        which an association ended. Raises as `events` does; LedgerDamaged, for damage in those segments, has what
+        could be answered in its attribute `found`.
         """
+        damage: list[LedgerDamaged] = []
         with Snapshot(self.state_dir) as snapshot:
             if not snapshot.segments:
                 return []
-            index = self._segment_at(snapshot.segments, when)
-            live = Live()
-            for event in self._walk(snapshot.segments[index : index + 1], None):
-                if event["ts"] > when:
-                    break
+            first, end = self._segments_at(snapshot.segments, when)
+            live, late = Live(), []
+            for event in self._walk(snapshot, damage, first, end):
+                if event["ts"] <= when:
+                    live.apply(event)
+                elif state.happened_at(event) <= when:
+                    late.append(event)
+            if end < len(snapshot.segments) and chain.holds(snapshot.segments[end], b'"spooled_ts"'):
+                following = self._walk(snapshot, damage, end, end + 1)
+                late += [event for event in following if event.get("spooled_ts", "~") <= when]
+            # These waited in the spool while it was `when`: they had happened and were not in the chain yet.
+            for event in late:
                 live.apply(event)
             found = [dict(association) for association in live]
-            self._add_ends(snapshot.segments, index, found)
-        return sorted(found, key=_by_age)
+            self._add_ends(snapshot, first, found, damage)
+        return _answer(found, damage)
 
     def who(self, what: str, at: str | None = None) -> list[Association]:
         """Return the associations that have or had `what`, oldest first; with `at`, only those of that moment.
@@ -110,9 +121,10 @@ class History:
             raise UsageError(f"{len(found)} associations begin like this", ids, "give more of the ID")
         association = found[0]
         wanted = association["association_id"]
+        last = association.get("end_seq")  # by seq: one from the spool has a later `ts` than `until`
         events = [
             event
-            for event in self.events(association["since"], association.get("until"))
+            for event in self._events(association["since"], lambda event: last is not None and event["seq"] > last)
             if event.get("association_id") == wanted or wanted in event.get("supersedes", ())
         ]
         return association, events
@@ -122,26 +134,36 @@ class History:
         damage: list[LedgerDamaged] = []
         live, found = Live(), []
         with Snapshot(self.state_dir) as snapshot:
-            for event in self._walk(snapshot.segments, damage):
+            for event in self._walk(snapshot, damage):
                 found += [_ended(old, event, why) for old, why in live.apply(event) if wanted(old)]
-        found += [association for association in live if wanted(association)]
-        found.sort(key=_by_age)
-        if damage:
-            damage[0].found = found
-            raise damage[0]
-        return found
+        return _answer(found + [association for association in live if wanted(association)], damage)
 
-    def _walk(self, segments: list[Segment], damage: list[LedgerDamaged] | None) -> Iterator[Event]:
-        """Yield the proven events of `segments`; damage is collected in the list, or raised when there is none."""
+    def _walk(
+        self, snapshot: Snapshot, damage: list[LedgerDamaged], first: int = 0, end: int | None = None
+    ) -> Iterator[Event]:
+        """Yield the proven events of the segments `first` to `end`; damage is put into the list.
+
+        A segment that is shorter than its name or `state.json` says, or not chained to the one before, is damage too.
+        """
+        segments = snapshot.segments[first:end]
         total, done = sum(part.size for part in segments), 0
+        links = chain.Chain(snapshot, damage)
         for part in segments:
-            fd = part.open()
             try:
+                fd = part.open()
+            except FileNotFoundError as exc:
+                if links.seq == 0:
+                    continue  # retention took it after the snapshot
+                raise LedgerError("retention removed what was being read", part.name, "ask again") from exc
+            try:
+                links.begin(part)
                 lines = segment.walk(fd, part.name, part.size, damage=damage, loads=orjson.loads)
-                for _, offset, event, _ in lines:
+                for number, offset, event, crc in lines:
+                    links.next(number, event, crc)
                     if self._progress and event["seq"] % 4096 == 0:
                         self._progress(done + offset, total)
                     yield event
+                links.end()
             finally:
                 os.close(fd)
             done += part.size
@@ -149,8 +171,12 @@ class History:
                 self._progress(done, total)
 
     @staticmethod
-    def _segment_at(segments: list[Segment], when: str) -> int:
-        """Return the index of the segment that says what was live at `when`: the last that begins no later."""
+    def _segments_at(segments: list[Segment], when: str) -> tuple[int, int]:
+        """Return `(first, end)`: the indices of the segments that say what was live at `when`.
+
+        That is the last one that begins no later. If its first line is not sound, so that its time cannot be trusted,
+        those before it are among them, back to one that is.
+        """
         low, high = 0, len(segments)
         while low < high:
             middle = (low + high) // 2
@@ -158,54 +184,58 @@ class History:
                 high = middle
             else:
                 low = middle + 1
-        return max(0, low - 1)
+        first = end = max(1, low)
+        while first > 1 and not _begins(segments[first - 1]):
+            first -= 1
+        return first - 1, end
 
-    def _add_ends(self, segments: list[Segment], index: int, found: list[Association]) -> None:
+    def _add_ends(self, snapshot: Snapshot, index: int, found: list[Association], damage: list[LedgerDamaged]) -> None:
         """Add `until`, `ended_by` and `end_seq` to those of `found`, live in segment `index`, that have ended.
 
         The checkpoints tell in which segment that was; only these segments are read.
         """
         open_ids = {association["association_id"]: association for association in found}
-        while open_ids and index < len(segments):
+        while open_ids and index < len(snapshot.segments):
             live = Live()
-            for event in self._walk(segments[index : index + 1], []):
+            for event in self._walk(snapshot, damage, index, index + 1):
                 for old, why in live.apply(event):
                     association = open_ids.pop(old["association_id"], None)
                     if association is not None:
                         association.update(_ended(association, event, why))
-            index = self._next_loss(segments, index + 1, set(open_ids))
+            index = self._next_loss(snapshot.segments, index + 1, set(open_ids))
 
-    def _next_loss(self, segments: list[Segment], index: int, ids: set[str]) -> int:
+    @staticmethod
+    def _next_loss(segments: list[Segment], index: int, ids: set[str]) -> int:
         """Return the index of the segment, from `index` on, in which the first of `ids` ends."""
         low, high = index, len(segments)
         while low < high:  # the first checkpoint that does not have them all any more
             middle = (low + high) // 2
-            if ids <= self._checkpoint_ids(segments[middle]):
+            if ids <= _checkpoint_ids(segments[middle]):
                 low = middle + 1
             else:
                 high = middle
         return max(low - 1, index)
 
-    @staticmethod
-    def _checkpoint_ids(part: Segment) -> set[str]:
-        """Return the ids of the associations that a segment's checkpoint carries."""
-        fd = part.open()
-        try:
-            for _, _, event, _ in segment.walk(fd, part.name, part.size, damage=[], loads=orjson.loads):
-                return {association["association_id"] for association in event.get("live") or ()}
-        finally:
-            os.close(fd)
-        return set()
+
+def _answer(found: list[Association], damage: list[LedgerDamaged]) -> list[Association]:
+    """Return `found`, oldest first; raise the first damage with `found` in it when there was any."""
+    found.sort(key=_by_age)
+    if damage:
+        damage[0].found = found
+        raise damage[0]
+    return found
 
 
 def _begins(part: Segment) -> str:
-    """Return the time of a segment's first event; of one that cannot be read, the end of time."""
-    fd = part.open()
-    try:
-        ts = os.pread(fd, 64, 0)[_TS]
-    finally:
-        os.close(fd)
-    return ts.decode("ascii", "replace") if len(ts) == 27 else "~"
+    """Return the time of a segment's first event; of one whose first line is not sound, an empty text."""
+    event = chain.head(part)
+    return str(event["ts"]) if event is not None else ""
+
+
+def _checkpoint_ids(part: Segment) -> set[str]:
+    """Return the ids of the associations that a segment's checkpoint carries."""
+    event = chain.head(part) or {}
+    return {association["association_id"] for association in event.get("live") or ()}
 
 
 def _ended(association: Association, event: Event, why: str) -> Association:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _TRIES = 50
+_PATIENCE = 10
+"""Tries for a next segment to take its place; then its writer has died between two renames, and all is sealed."""
 _PAUSE = 0.002
 
 
@@ -45,7 +47,9 @@ class Segment:
 class Snapshot:
     """The segments of a state directory at one moment, oldest first; the last one is the active one, if there is one.
 
-    Raises StateDirError, LedgerError when the segments change faster than they can be listed, OSError.
+    `known_seq` is the last event that `state.json` knew of before that moment, 0 when it is not usable: a ledger that
+    ends earlier has been cut. Raises StateDirError, LedgerError when the segments change faster than they can be
+    listed, OSError.
     """
 
     def __init__(self, state_dir: str) -> None:
@@ -53,6 +57,8 @@ class Snapshot:
         self.dir_fd = open_state_dir(state_dir)
         self._active = -1
         try:
+            known = state.read(self.dir_fd)
+            self.known_seq: int = known.head["seq"] if known is not None else 0
             self.segments = self._take()
         except BaseException:
             self.close()
@@ -75,13 +81,15 @@ class Snapshot:
 
     def _take(self) -> list[Segment]:
         """List, open, list again: a rotation in between shows, and then it is done anew."""
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             before = segment.list_sealed(self.dir_fd)
             try:
                 self._active = open_file(self.dir_fd, segment.ACTIVE, os.O_RDONLY)
             except FileNotFoundError:
                 pass  # between the two renames of a rotation, or a crash there, or no ledger yet
-            if before == segment.list_sealed(self.dir_fd) and (self._active >= 0 or not self._rotating()):
+            if before == segment.list_sealed(self.dir_fd) and (
+                self._active >= 0 or not self._rotating() or attempt >= _PATIENCE
+            ):
                 return self._segments(before)
             if self._active >= 0:
                 os.close(self._active)
@@ -134,24 +142,31 @@ def live_lines(dir_fd: int) -> tuple[list[bytes], str | None]:
             finally:
                 os.close(fd)
         known = state.read(dir_fd)
-        if known is not None and (tail is None or known.head["seq"] >= tail.seq):
+        if known is not None and (tail is None or _as_new(known, tail)):
             return known.lines, known.head.get("boot_id")
         if attempt < 4:
             time.sleep(_PAUSE)  # a writer between its append and its state.json
     return _replay_last(dir_fd)
 
 
+def _as_new(known: state.State, tail: segment.Tail) -> bool:
+    """Whether `state.json` is of this ledger and no older than what was seen of it."""
+    seq = known.head["seq"]
+    return bool(seq > tail.seq or (seq == tail.seq and known.head.get("crc") == f"{tail.crc:08x}"))
+
+
 def _replay_last(dir_fd: int) -> tuple[list[bytes], str | None]:
     """Work out what is live from the last segment alone: its checkpoint and what follows."""
     names = [*segment.list_sealed(dir_fd), segment.ACTIVE]
     while names:
+        name = names.pop()
         try:
-            fd = open_file(dir_fd, names.pop(), os.O_RDONLY)
+            fd = open_file(dir_fd, name, os.O_RDONLY)
         except FileNotFoundError:
             continue
         try:
             live = state.Live()
-            for _, _, event, _ in segment.walk(fd, segment.ACTIVE, _complete(fd)):
+            for _, _, event, _ in segment.walk(fd, name, _complete(fd)):
                 live.apply(event)
         finally:
             os.close(fd)

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from eni_ledger.errors import LedgerDamaged
+from eni_ledger.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger import segment, spool, state
 from eni_ledger.ledger.reader import Segment, Snapshot
 from eni_ledger.ledger.state import Live
@@ -48,6 +48,7 @@ class _Check:
         self.seq = 0
         self.crc: int | None = None
         self.ts = ""
+        self.last_line = 0
         self._snapshot = snapshot
         self._progress = progress
         self._done = 0
@@ -62,14 +63,14 @@ class _Check:
         before = len(self.report.damage)
         found: list[LedgerDamaged] = []
         row: dict[str, Any] = {"path": part.name, "first_seq": None, "last_seq": None, "lines": 0, "bytes": part.size}
-        last_line = 0
+        self.last_line = 0
         fd = part.open()
         try:
             lines = segment.walk(fd, part.name, part.size, damage=found, loads=orjson.loads)
             for number, offset, event, crc in lines:
                 self._broken_lines(part, found)
-                self._event(part, number, offset, event, gap=number - last_line > 1)
-                last_line, self.crc = number, crc
+                self._event(part, number, offset, event, gap=number - self.last_line > 1)
+                self.last_line, self.crc = number, crc
                 row["first_seq"] = event["seq"] if row["first_seq"] is None else row["first_seq"]
                 row["last_seq"] = event["seq"]
                 row["lines"] += 1
@@ -111,6 +112,8 @@ class _Check:
         after_damage = "damage" in event
         if after_damage:
             self.report.notes.append(f"{part.name} begins after damage: {event['damage']}")
+            if event["seq"] != self.seq + 1 and self.report.sound and (self.seq or not event.get("prev_segment")):
+                self.damage(f"events {self.seq + 1} to {event['seq'] - 1} are missing", part, 1, 0)
         if self.crc is None or after_damage:
             if self.crc is None and event["seq"] != 1:
                 self.report.notes.append(f"events 1 to {event['seq'] - 1} are not here any more (retention)")
@@ -125,12 +128,9 @@ class _Check:
             self.damage("the checkpoint does not carry what was live", part, 1, 0)
 
     def _torn(self, part: Segment, fd: int) -> None:
-        """Report bytes behind the last newline: of a sealed segment damage, of the active one what a crash leaves."""
+        """Note bytes behind the last newline of the active segment: what a crash leaves. Elsewhere they are damage."""
         torn = os.fstat(fd).st_size - part.size
-        data = os.pread(fd, 1, part.size - 1) if part.sealed and part.size else b"\n"
-        if data != b"\n":
-            self.damage("the sealed segment ends within a line", part, 0, part.size)
-        elif torn and not part.sealed:
+        if torn > 0 and not part.sealed:
             self.report.notes.append(
                 f"{part.name} has {torn} torn bytes at offset {part.size}; the next writer sets them aside"
             )
@@ -140,9 +140,9 @@ class _Check:
         named = segment.sealed_range(part.name)
         inside = (row["first_seq"], row["last_seq"])
         if named and named != inside and not any(each.path.endswith(part.name) for each in self.report.damage):
-            self.damage(
-                f"the name says events {named[0]} to {named[1]}, inside are {inside[0]} to {inside[1]}", part, 0, 0
-            )
+            msg = f"the name says events {named[0]} to {named[1]}, inside are {inside[0]} to {inside[1]}"
+            at_end = named[0] == inside[0]
+            self.damage(msg, part, self.last_line + 1 if at_end else 1, part.size if at_end else 0)
 
     def surroundings(self) -> None:
         """Note what lies beside the segments: state.json, the spool, the quarantine, failures to record."""
@@ -154,11 +154,13 @@ class _Check:
             notes.append(f"state.json is at event {known.head['seq']} of {self.seq}; the next writer rebuilds it")
         elif known.head["seq"] > self.seq and self._ends_before(known.head["seq"]):
             part = self._snapshot.segments[-1] if self._snapshot.segments else None
-            path = os.path.join(self._snapshot.state_dir, part.name if part else segment.ACTIVE)
+            here = part if part is not None and not part.sealed else None
+            path = os.path.join(self._snapshot.state_dir, segment.ACTIVE)
+            line, offset = (self.last_line + 1, here.size) if here else (1, 0)
             msg = f"state.json knows of event {known.head['seq']}, the ledger ends with {self.seq}"
-            self.report.damage.append(LedgerDamaged(msg, path=path, line=0, offset=part.size if part else 0))
-        elif known.head["seq"] == self.seq and len(known.lines) != len(self.live):
-            notes.append(f"state.json has {len(known.lines)} associations, the ledger {len(self.live)}")
+            self.report.damage.append(LedgerDamaged(msg, path=path, line=line, offset=offset))
+        elif known.head["seq"] == self.seq and not self._agrees(known):
+            notes.append("state.json does not say what the ledger says; the next writer rebuilds it")
         waiting = len(spool.waiting(dir_fd))
         if waiting:
             notes.append(f"{waiting} events wait in the spool; the next writer folds them in")
@@ -168,6 +170,12 @@ class _Check:
             notes.append(f"{len(pieces)} pieces lie in quarantine/")
         if FAILURES in names:
             notes.append(f"events could not be recorded: see {FAILURES}")
+
+    def _agrees(self, known: state.State) -> bool:
+        """Whether `state.json` is of the event that the ledger ends with, and has what is live then."""
+        ids = {orjson.loads(line)["association_id"] for line in known.lines}
+        ours = {association["association_id"] for association in self.live}
+        return known.head.get("crc") == f"{self.crc or 0:08x}" and ids == ours
 
     def _ends_before(self, seq: int) -> bool:
         """Whether the ledger still ends before `seq`, now that writers have had the time since the snapshot."""
@@ -187,12 +195,17 @@ class _Check:
 def fsck(state_dir: str, progress: Progress | None = None) -> FsckReport:
     """Prove every line of every segment in `state_dir` and return what was found. Takes no lock, changes nothing.
 
-    `progress` is called with bytes done and bytes in all. Raises StateDirError, FutureFormat, OSError.
+    `progress` is called with bytes done and bytes in all. Raises StateDirError, FutureFormat, OSError;
+    LedgerError when retention removed what was still to be read.
     """
     with Snapshot(state_dir) as snapshot:
         check = _Check(snapshot, progress)
         for part in snapshot.segments:
-            check.segment(part)
+            try:
+                check.segment(part)
+            except FileNotFoundError as exc:
+                if check.report.segments:
+                    raise LedgerError("retention removed what was being read", part.name, "ask again") from exc
         check.report.live = len(check.live)
         check.surroundings()
     return check.report

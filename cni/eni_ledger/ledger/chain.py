@@ -1,0 +1,81 @@
+"""What the chain within one segment cannot tell: whether segments fit together, and how each of them begins."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import orjson
+
+from eni_ledger.errors import LedgerDamaged
+from eni_ledger.ledger import segment
+from eni_ledger.ledger.reader import Segment, Snapshot
+
+Event = dict[str, Any]
+
+
+class Chain:
+    """Where a walk through several segments stands. `seq` is that of the last event, 0 before the first.
+
+    Segments that do not fit together are put into `damage`.
+    """
+
+    def __init__(self, snapshot: Snapshot, damage: list[LedgerDamaged]) -> None:
+        self.seq = 0
+        self._crc = -1
+        self._snapshot = snapshot
+        self._damage = damage
+        self._part: Segment
+        self._line = 0
+        self._before = 0
+
+    def begin(self, part: Segment) -> None:
+        """Begin a segment."""
+        self._part, self._line, self._before = part, 0, len(self._damage)
+
+    def next(self, number: int, event: Event, crc: int) -> None:
+        """Take one proven event; the first of a segment has to go on where the one before it ended."""
+        if number == 1 and self.seq:
+            fits = event["seq"] == self.seq + 1 and event.get("prev_crc") == f"{self._crc:08x}"
+            if not fits and not self._damage:
+                self._damage.append(LedgerDamaged("events are missing", path=self._part.name, line=1, offset=0))
+        self.seq, self._crc, self._line = event["seq"], crc, number
+
+    def end(self) -> None:
+        """End a segment; it has to hold what its name says, the active one what `state.json` knew of."""
+        named = segment.sealed_range(self._part.name)
+        last = named[1] if named else self._snapshot.known_seq
+        if self.seq < last and len(self._damage) == self._before:
+            path, line = self._part.name, self._line + 1
+            self._damage.append(LedgerDamaged("events are missing", path=path, line=line, offset=self._part.size))
+
+
+def head(part: Segment) -> Event | None:
+    """Return the first event of a segment, None when it is not sound or the segment is gone."""
+    try:
+        fd = part.open()
+    except FileNotFoundError:
+        return None
+    try:
+        for number, _, event, _ in segment.walk(fd, part.name, part.size, damage=[], loads=orjson.loads):
+            return event if number == 1 else None
+    finally:
+        os.close(fd)
+    return None
+
+
+def holds(part: Segment, text: bytes) -> bool:
+    """Tell whether `text` occurs in a segment."""
+    try:
+        fd = part.open()
+    except FileNotFoundError:
+        return False
+    try:
+        kept = b""
+        while chunk := os.read(fd, 1 << 20):
+            if text in kept + chunk:
+                return True
+            kept = chunk[-len(text) :]
+    finally:
+        os.close(fd)
+    return False
