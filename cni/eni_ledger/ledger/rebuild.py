@@ -87,17 +87,24 @@ def seal_damaged(dir_fd: int, fd: int, about: dict[str, Any]) -> tuple[Tail, lis
 
 
 def begin(dir_fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | None]:
-    """Begin the first segment, or the next one where a crash between two renames left none.
+    """Begin the first segment, or the next one where there is no active one: a crash between two renames leaves none.
 
-    Returns the new Tail, the live lines and the boot id they belong to. Raises OSError, LedgerDamaged.
+    When `state.json` knows of later events than the sealed segments, the active one was there and somebody took it
+    away: that is damage, no seq is used twice, and what was live still is. Returns the new Tail, the live lines and
+    the boot id they belong to. Raises OSError, FutureFormat.
     """
     sealed = segment.list_sealed(dir_fd)
-    if not sealed:
-        return rollover.start(dir_fd, Tail(), [], about, previous=None), [], about.get("boot_id")
-    name = sealed[-1]
-    tail = rollover.sealed_tail(dir_fd, name)
+    name = sealed[-1] if sealed else None
+    tail = rollover.sealed_tail(dir_fd, name) if name else Tail()
     known = state.read(dir_fd)
-    if known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
+    if known is not None and known.head["seq"] > tail.seq:
+        missing = f"{segment.ACTIVE}: events {tail.seq + 1} to {known.head['seq']} are missing"
+        about = {**about, "damage": missing}
+        tail = Tail(known.head["seq"], int(known.head["crc"], 16), parse_ts(known.head["ts"]))
+        lines, boot_id = known.lines, known.head.get("boot_id")
+    elif name is None:
+        lines, boot_id = [], about.get("boot_id")
+    elif known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
         lines, boot_id = known.lines, known.head.get("boot_id")
     else:
         fd = open_file(dir_fd, name, os.O_RDONLY)
@@ -106,8 +113,4 @@ def begin(dir_fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | 
         finally:
             os.close(fd)
         lines, boot_id = [encode_association(association) for association in live], live.boot_id
-    return (
-        rollover.start(dir_fd, tail, lines, {**about, "boot_id": boot_id}, previous=name),
-        lines,
-        boot_id,
-    )
+    return rollover.start(dir_fd, tail, lines, {**about, "boot_id": boot_id}, previous=name), lines, boot_id

@@ -6,6 +6,7 @@ import errno
 import os
 import time
 
+from eni_ledger.errors import LedgerDamaged, StateDirError
 from eni_ledger.fastjson import loads
 from eni_ledger.ledger import segment
 from eni_ledger.ledger.codec import VERSION, decode, encode, format_ts, now_us, parse_ts, stated_crc
@@ -64,42 +65,58 @@ def start(
 
 
 def rotate(dir_fd: int, fd: int, tail: Tail, lines: list[bytes], about: dict[str, Any]) -> Tail | None:
-    """Seal the active segment open at `fd` and begin the next; None when there is nothing in it but its checkpoint.
+    """Seal the active segment open at `fd` and begin the next; None when that was not done.
 
-    Raises OSError.
+    Nothing is done when there is nothing in it but its checkpoint, or when the next one cannot be made, for want of
+    room perhaps: the old one then takes the event, and the next writer tries again. Raises OSError.
     """
     first = first_seq(fd)
     if first is None or first >= tail.seq:
         return None
     os.fdatasync(fd)
     name = segment.sealed_name(first, tail.seq)
-    return start(dir_fd, tail, lines, about, previous=name, seal=name)
+    try:
+        return start(dir_fd, tail, lines, about, previous=name, seal=name)
+    except (OSError, StateDirError):
+        if not os.path.samestat(os.stat(segment.ACTIVE, dir_fd=dir_fd, follow_symlinks=False), os.fstat(fd)):
+            raise
+        return None
 
 
 def retain(dir_fd: int, settings: Settings) -> list[str]:
     """Remove the sealed segments that are older than `retain_days` or beyond `retain_bytes`; return their names.
 
-    Age is that of the segment's last event, as the file system remembers its last write. Raises OSError.
+    Age is that of the segment's last event, as the file system remembers its last write. What is left is always the
+    newest ones without a hole, also when this is killed half way. Raises OSError.
     """
     oldest = time.time() - settings.retain_days * 86400
-    total, removed = 0, []
-    for name in reversed(segment.list_sealed(dir_fd)):
-        found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    names = segment.list_sealed(dir_fd)
+    total, keep = 0, len(names)
+    while keep > 0:
+        found = os.stat(names[keep - 1], dir_fd=dir_fd, follow_symlinks=False)
         total += found.st_size
         if total > settings.retain_bytes or found.st_mtime < oldest:
-            os.unlink(name, dir_fd=dir_fd)
-            removed.append(name)
-    return removed
+            break
+        keep -= 1
+    for name in names[:keep]:
+        os.unlink(name, dir_fd=dir_fd)
+    return names[:keep]
 
 
 def sealed_tail(dir_fd: int, name: str) -> Tail:
     """Return where the chain ends in the sealed segment `name`; behind damage, as much as its name still tells.
 
-    Raises OSError.
+    Raises OSError, FutureFormat.
     """
     _, last = segment.sealed_range(name) or (0, 0)
     fd = open_file(dir_fd, name, os.O_RDONLY)
     try:
+        try:
+            sound, torn = segment.read_tail(fd, name)
+        except LedgerDamaged:
+            sound, torn = None, 0
+        if sound is not None and not torn and sound.seq == last:
+            return sound
         tail = Tail(seq=last)
         for _, _, line in segment.raw_lines(fd, os.fstat(fd).st_size):
             try:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DIRECTORY = "spool"
 _LIMIT = 4 * 1024 * 1024
+_MARK = b'"spool":"'
+_LONGEST_NAME = 256
 
 
 def put(dir_fd: int, event: dict[str, Any], occurred_us: int, *, sync: bool) -> None:
@@ -66,7 +68,7 @@ def take(dir_fd: int, names: list[str]) -> tuple[list[dict[str, Any]], list[str]
                 _quarantine(dir_fd, spool_fd, name)
                 continue
             done.append(name)
-            if f'"spool":"{name}"'.encode() not in seen:
+            if name not in seen:
                 event["spooled_ts"] = event.pop("ts")
                 event["spool"] = name
                 event.pop("crc")
@@ -113,17 +115,25 @@ def _quarantine(dir_fd: int, spool_fd: int, name: str) -> None:
         os.close(quarantine_fd)
 
 
-def _already_folded(dir_fd: int) -> bytes:
-    """Return the bytes in which the name of a folded file would stand: the active segment and the one before it."""
-    found = []
+def _already_folded(dir_fd: int) -> set[str]:
+    """Return the names of spool files that the active segment and the one before it say they have the events of.
+
+    In pieces: a segment may be a hundred times what an ADD needs of memory.
+    """
+    found: set[str] = set()
     for name in [*segment.list_sealed(dir_fd)[-1:], segment.ACTIVE]:
         try:
             fd = open_file(dir_fd, name, os.O_RDONLY)
         except FileNotFoundError:
             continue
         try:
+            kept = b""
             while chunk := os.read(fd, 1 << 20):
-                found.append(chunk)
+                # The last bytes of each piece go before the next one, for a name that lies across the border.
+                pieces = (kept + chunk).split(_MARK)
+                for piece in pieces[1:]:
+                    found.add(piece[:_LONGEST_NAME].partition(b'"')[0].decode("ascii", "replace"))
+                kept = (kept + chunk)[-(len(_MARK) + _LONGEST_NAME) :]
         finally:
             os.close(fd)
-    return b"".join(found)
+    return found

@@ -93,6 +93,7 @@ def open_subdir(dir_fd: int, name: str) -> int:
     except FileNotFoundError:
         try:
             os.mkdir(name, DIRECTORY_MODE, dir_fd=dir_fd)
+            os.fsync(dir_fd)  # what will be synced in it is to be found after a power cut
         except FileExistsError:
             pass
         return os.open(name, flags, dir_fd=dir_fd)
@@ -101,12 +102,11 @@ def open_subdir(dir_fd: int, name: str) -> int:
 def write_file(dir_fd: int, name: str, data: bytes, *, sync: bool) -> None:
     """Make the file `name` hold `data`, by way of a temporary name and rename; nobody sees half of it.
 
-    With `sync` data and name are on disk when it returns. Raises OSError; then the temporary file is gone again.
+    With `sync` data and name are on disk when it returns. Raises OSError, StateDirError; then the temporary file is
+    gone again.
     """
     temporary = f".{name}.tmp"
-    fd = os.open(
-        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE, dir_fd=dir_fd
-    )
+    fd = open_file(dir_fd, temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         try:
             write_all(fd, data)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from eni_ledger.errors import FutureFormat, LedgerDamaged, LedgerError, LockTimeout, WriteFailed
+from eni_ledger.errors import FutureFormat, LedgerDamaged, LedgerError, LockTimeout, StateDirError, WriteFailed
 from eni_ledger.fastjson import dumps, loads
 from eni_ledger.ledger import lock, segment, spool, state
 from eni_ledger.ledger.codec import VERSION, encode, format_ts, now_us, parse_ts
@@ -246,7 +246,10 @@ class Session:
         if tail is not None:
             self.tail = tail
             self._reopen()
-            retain(self._dir_fd, self._settings)
+            try:
+                retain(self._dir_fd, self._settings)
+            except OSError:
+                pass  # the next rotation tries again; that something stays too long is no reason to lose an event
 
     def _fold(self) -> None:
         """Prepare the events that wait in the spool, in the order of time."""
@@ -329,7 +332,10 @@ class Session:
             }
             try:
                 state.write(self._dir_fd, state.State(head, self.lines))
-            except OSError:
+            except (OSError, StateDirError):
                 pass  # derived: the next writer finds it behind the ledger and rebuilds it
         if self._folded:
-            spool.remove(self._dir_fd, self._folded)
+            try:
+                spool.remove(self._dir_fd, self._folded)
+            except OSError:
+                pass  # they are in the ledger with their names, so the next writer does not fold them in again
