@@ -1,0 +1,94 @@
+"""The agent's environment file, `/etc/ecs/ecs.config`: read as the agent reads it, changed in one line, put back.
+
+What counts is amazon-ecs-init (`ecs-init/docker/docker.go`, getEnvVars): lines end with LF; white space around a line
+is dropped; the key is everything before the first ``=``, the value everything after it, quotes included; a later line
+goes before an earlier one. A comment is a line whose key nobody asks for. Bytes that are no UTF-8 are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+# unicode.IsSpace of Go; Python's str.strip() takes four more for white space.
+_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+
+
+def text_of(data: bytes) -> str:
+    """Return bytes as text from which `bytes_of` makes the same bytes again."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def bytes_of(text: str) -> bytes:
+    """Return the bytes that `text_of` was given."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of `data`, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def value_of(line: str, key: str) -> str | None:
+    """Return what `line` assigns to `key`, None when it is another line."""
+    name, equals, value = line.strip(_SPACE).partition("=")
+    return value if equals and name == key else None
+
+
+def effective(data: bytes, key: str) -> str | None:
+    """Return the value that the agent takes for `key` from the file, None when no line assigns one."""
+    values = [value for line in text_of(data).split("\n") if (value := value_of(line, key)) is not None]
+    return values[-1] if values else None
+
+
+def assign(data: bytes, key: str, value: str) -> tuple[bytes, dict[str, Any]]:
+    """Return the file with `key` set to `value`, and what `withdraw` needs to undo that.
+
+    The line in effect is replaced where it stands; without one, a line goes to the end. No other line is touched.
+    """
+    lines = text_of(data).split("\n")
+    at = _last(lines, key)
+    if at is not None:
+        undo: dict[str, Any] = {"replaced": lines[at]}
+        lines[at] = f"{key}={value}" + ("\r" if lines[at].endswith("\r") else "")
+        after = bytes_of("\n".join(lines))
+    else:
+        end = "\r\n" if b"\r\n" in data else "\n"
+        separator = "" if not data or data.endswith(b"\n") else end
+        # systemd reads the file as well, and joins a line that ends with a backslash to the next one.
+        if data.rstrip(b"\r\n").endswith(b"\\"):
+            separator += end
+        undo = {"separator": separator}
+        after = data + bytes_of(f"{separator}{key}={value}{end}")
+    return after, {**undo, "value": value, "after": sha256(after)}
+
+
+def withdraw(data: bytes, key: str, undo: dict[str, Any]) -> bytes:
+    """Return the file as it was before `assign`, with whatever else was changed in it since.
+
+    A file whose value is another by now comes back as it is: somebody else decided that.
+    """
+    ours = undo["value"]
+    lines = text_of(data).split("\n")
+    at = _last(lines, key)
+    if at is None or value_of(lines[at], key) != ours:
+        return data
+    exact = sha256(data) == undo.get("after")
+    if "replaced" in undo:
+        lines[at] = undo["replaced"]
+    else:
+        del lines[at]
+    if not exact:
+        # Copies of our line that somebody made: the directory that they name will be gone.
+        kept = undo.get("replaced")
+        lines = [line for line in lines if line == kept or value_of(line, key) != ours]
+    found = "\n".join(lines)
+    separator = undo.get("separator", "")
+    if separator and at == len(lines) - 1 and found.endswith(separator):
+        found = found[: -len(separator)]
+    return bytes_of(found)
+
+
+def _last(lines: list[str], key: str) -> int | None:
+    """Return the index of the line that is in effect for `key`."""
+    return next((at for at in reversed(range(len(lines))) if value_of(lines[at], key) is not None), None)
