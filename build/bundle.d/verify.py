@@ -49,9 +49,7 @@ def wrong_with_libraries(bundle: Path) -> list[str]:
         name = elf.path.relative_to(bundle)
         for need in too_new(elf):
             symbols = ", ".join(elf.symbols(need)) or "no symbol"
-            wrong.append(
-                f"{name} needs {need.version} of {need.library} ({symbols}); the oldest host has {GLIBC[0]}.{GLIBC[1]}"
-            )
+            wrong.append(f"{name} needs {need.version} of {need.library} ({symbols}), newer than {LIMIT}")
         strangers = set(elf.libraries()) - here - HOST_LIBRARIES
         wrong += [f"{name} needs {library}, which is not in the bundle" for library in sorted(strangers)]
         if elf.machine != files[0].machine:
@@ -125,6 +123,8 @@ def main() -> int:
     wrong = wrong or [*wrong_with_modules(front), *wrong_with_answer(front), *wrong_with_cli(front)]
     for line in wrong:
         print(f"bundle: {line}", file=sys.stderr)
+    if any("newer than" in line for line in wrong):
+        print("bundle: build on an older distribution, such as Debian 12", file=sys.stderr)
     if not wrong:
         print(f"bundle: {summary(bundle)}")
     return 1 if wrong else 0

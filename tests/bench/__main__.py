@@ -36,7 +36,9 @@ def measure(plugins: list[Plugin], rounds: int, figures: Figures) -> None:
             say(f"round {n} of {rounds}")
         # Each round begins with another one: who comes after whom should not matter.
         for plugin in plugins[n % len(plugins) :] + plugins[: n % len(plugins)]:
-            figures.times.setdefault(plugin.name, []).append(plugin.add_and_del())
+            wall, processor = plugin.add_and_del()
+            figures.times.setdefault(plugin.name, []).append(wall)
+            figures.processor.setdefault(plugin.name, []).append(processor)
 
 
 def measure_at_once(plugins: list[Plugin], namespaces: list[str], rounds: int, figures: Figures) -> None:
@@ -47,19 +49,21 @@ def measure_at_once(plugins: list[Plugin], namespaces: list[str], rounds: int, f
             figures.at_once.setdefault(plugin.name, []).append(plugin.all_at_once(namespaces))
 
 
-def measure_list(directory: Path, rounds: int) -> list[float]:
-    """Return the milliseconds that `eni-ledger list` takes, its table going nowhere."""
-    times = []
+def measure_list(directories: dict[str, Path], rounds: int, figures: Figures) -> None:
+    """Take the time of `eni-ledger list`, its table going nowhere."""
     for _ in range(rounds):
-        started = perf_counter_ns()
-        subprocess.run([FRONT, "--state-dir", directory, "list"], check=True, stdout=subprocess.DEVNULL)
-        times.append((perf_counter_ns() - started) / 1e6)
-    return times
+        for name, directory in directories.items():
+            started = perf_counter_ns()
+            subprocess.run([FRONT, "--state-dir", directory, "list"], check=True, stdout=subprocess.DEVNULL)
+            figures.list_ms.setdefault(name, []).append((perf_counter_ns() - started) / 1e6)
 
 
 def run(options: argparse.Namespace, scratch: Path) -> Figures:
     """Prepare everything, measure everything. Raises Failed, OSError, CalledProcessError."""
     figures = Figures(width=AT_ONCE)
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if load > processors / 2:
+        figures.remarks.append(f"The machine was busy before (load {load:.1f} on {processors}): run this again later.")
     own_run()
     say("namespaces and journald")
     namespaces = make_namespaces(AT_ONCE)
@@ -87,7 +91,8 @@ def run(options: argparse.Namespace, scratch: Path) -> Figures:
         figures.spooled = spooled(rush)
         say("memory and list")
         figures.peak_mib = {plugin.name: plugin.peak_mib() for plugin in (plugins[1], plugins[-1])}
-        figures.list_ms = measure_list(scratch / "state-0-120", max(10, options.rounds // 5))
+        lists = {f"{events:,} events, 120 live": scratch / f"state-{events}-120" for events in (0, histories[-1])}
+        measure_list(lists, max(10, options.rounds // 5), figures)
         if not journald.why_not and not journald.entries():
             raise Failed("journald took no entry of ours")
     finally:

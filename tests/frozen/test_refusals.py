@@ -1,0 +1,121 @@
+"""build/bundle refuses what would not do on a host, and says what and where."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PARTS = Path(__file__).parents[2] / "build/bundle.d"
+
+
+def verify(bundle: Path) -> tuple[int, str]:
+    """Return the exit status of the check that ends a build, and what it says on stderr."""
+    command = [sys.executable, str(PARTS / "verify.py"), str(bundle)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stderr
+
+
+def test_good_bundle(copy: Path) -> None:
+    assert verify(copy) == (0, "")
+
+
+def test_later_glibc(copy: Path) -> None:
+    library = next((copy / "_internal").glob("libpython3*.so*"))
+    data = library.read_bytes()
+    assert data.count(b"GLIBC_2.34\0") == 1
+    library.write_bytes(data.replace(b"GLIBC_2.34\0", b"GLIBC_2.99\0"))
+    status, said = verify(copy)
+    assert status == 1
+    assert f"_internal/{library.name} needs GLIBC_2.99 of libc.so.6 (" in said
+    assert "newer than 2.34" in said
+
+
+def test_missing_library(copy: Path) -> None:
+    (copy / "_internal/libz.so.1").unlink()
+    status, said = verify(copy)
+    assert status == 1
+    assert "needs libz.so.1, which is not in the bundle" in said
+
+
+def test_pyinstallers_bootstrap_and_hooks_in_the_front_door(copy: Path) -> None:
+    shutil.copy(copy / "eni-ledger-cli", copy / "eni-ledger")
+    status, said = verify(copy)
+    assert status == 1
+    assert "the front door carries the module pyimod02_importers" in said
+    assert "the front door carries an archive of modules" in said
+
+
+def test_no_answer_to_version(copy: Path) -> None:
+    shutil.rmtree(copy / "_internal/encodings")
+    status, said = verify(copy)
+    assert status == 1
+    assert "VERSION in an empty environment: exit status" in said
+
+
+def test_command_line_that_does_not_run(copy: Path) -> None:
+    shutil.rmtree(copy / "_internal/pydantic_core", ignore_errors=True)
+    (copy / "eni-ledger-cli").write_text("#!/bin/sh\necho broken >&2\nexit 5\n")
+    status, said = verify(copy)
+    assert status == 1
+    assert "`eni-ledger version`: exit status 5, broken" in said
+
+
+@pytest.fixture
+def closure(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the module that decides what the front door may import."""
+    monkeypatch.syspath_prepend(str(PARTS))
+    return importlib.import_module("closure")
+
+
+def source(root: Path, **modules: str) -> Path:
+    """Write modules of a package eni_ledger; double underscores in a name are dots."""
+    for name, text in modules.items():
+        path = root / "eni_ledger" / (name.replace("__", "/") + ".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (path.parent / "__init__.py").touch()
+        path.write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import json",
+        "from re import compile",
+        "def f():\n    import orjson",
+        "try:\n    import socket\nexcept OSError: pass",
+    ],
+)
+def test_import_that_costs_too_much(closure: Any, tmp_path: Path, text: str) -> None:
+    root = source(tmp_path, plugin__front="from eni_ledger import deep", deep=f"import os\n{text}\n")
+    with pytest.raises(closure.NotAllowed, match=r"deep\.py:[23]: imports (json|re|orjson|socket)"):
+        closure.Closure(root, "eni_ledger.plugin.front")
+
+
+def test_import_of_a_module_that_is_not_there(closure: Any, tmp_path: Path) -> None:
+    with pytest.raises(closure.NotAllowed, match=r"front\.py:1: there is no module eni_ledger\.gone"):
+        closure.Closure(source(tmp_path, plugin__front="import eni_ledger.gone"), "eni_ledger.plugin.front")
+
+
+def test_what_the_front_door_may_import(closure: Any, tmp_path: Path) -> None:
+    front = (
+        "from __future__ import annotations\n"
+        "import os, sys, posix, time, fcntl, _socket, _json\n"
+        "from eni_ledger.a import thing\n"
+        "TYPE_CHECKING = False\n"
+        "if TYPE_CHECKING:\n    import typing, json\n"
+        "def command():\n    from eni_ledger.cli.main import main\n"
+        "def lazy():\n    from . import b\n"
+    )
+    found = closure.Closure(
+        source(tmp_path, plugin__front=front, plugin__b="", a="thing = 1"), "eni_ledger.plugin.front"
+    )
+    ours = {"eni_ledger", "eni_ledger.a", "eni_ledger.plugin", "eni_ledger.plugin.front", "eni_ledger.plugin.b"}
+    assert set(found.modules) == ours
