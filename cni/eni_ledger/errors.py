@@ -25,6 +25,7 @@
     ├── AttachmentChanged             111 CHECK: what was recorded is no longer so
     ├── NotRecorded                   112 CHECK with onError=fail: this attachment is not in the ledger
     ├── DelegateError             113 the plugin that we stand in front of cannot be run
+    ├── InstallError              114 a host or tree is not as installing or uninstalling needs it
     ├── NotFound                      120 nothing in the ledger matches (commands exit 1)
     └── UsageError                    121 an argument that cannot be understood (commands exit 2)
 
@@ -205,6 +206,12 @@ class DelegateError(EniLedgerError):
     """The plugin that eni-ledger stands in front of is missing, cannot be executed, or is eni-ledger itself."""
 
     code = 113
+
+
+class InstallError(EniLedgerError):
+    """Installing or uninstalling cannot go on: the host, the tree or the bundle is not what that needs."""
+
+    code = 114
 
 
 class NotFound(EniLedgerError):
