@@ -10,6 +10,7 @@ from eni_ledger.config import load
 from eni_ledger.errors import UsageError
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.models import Association, Event
+from eni_ledger.when import to_ledger
 
 Time = datetime | str
 
@@ -58,7 +59,6 @@ def _text(time: Time) -> str:
     """Return a time as the ledger writes it. Raises UsageError."""
     try:
         moment = datetime.fromisoformat(time) if isinstance(time, str) else time
-    except ValueError as exc:
+        return to_ledger(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
+    except (ValueError, OverflowError) as exc:
         raise UsageError("not a time", f"{time!r:.80}", "give a datetime or RFC 3339 text") from exc
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
