@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from eni_ledger.identity import agent_db
-from helpers.agent_db import eni_id, generation, mac
-from helpers.bolt import BoltWriter, fnv1a
+from helpers.agent_db import eni_id, generation, mac, task
+from helpers.bolt import LEAF, BoltWriter, fnv1a, header, leaf_body
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "agent-db"
 PAGE = 4096
@@ -184,3 +184,105 @@ def test_pages_of_other_sizes(tmp_path: Path, page_size: int) -> None:
     found = agent_db.tasks(str(path), LONG)
     assert found is not None
     assert [identity["eni_id"] for identity in found] == [eni_id(3, index) for index in range(130)]
+
+
+class Built:
+    """A database of two generations, whose pages can be taken out, changed and put back with a sound header."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self.writer = BoltWriter(self.path)
+        self.writer.commit(generation(1, 40))
+        self.old = self.leaves()
+        self.writer.commit(generation(2, 40))
+        self.new = self.leaves()
+
+    def leaves(self) -> list[int]:
+        """Return the leaves of the tasks, in the order of their keys."""
+        root = self.root(b"tasks")
+        count = struct.unpack_from("<H", self.page(root), 10)[0]
+        return [struct.unpack_from("<Q", self.page(root), 16 + 16 * index + 8)[0] for index in range(count)]
+
+    def root(self, bucket: bytes) -> int:
+        root: int = struct.unpack_from("<Q", self.writer.buckets[bucket][1])[0]
+        return root
+
+    def page(self, pgid: int) -> bytes:
+        page = os.pread(self.writer.fd, PAGE, pgid * PAGE)
+        return page + os.pread(self.writer.fd, PAGE * struct.unpack_from("<I", page, 12)[0], (pgid + 1) * PAGE)
+
+    def put(self, pgid: int, page: bytes) -> None:
+        os.pwrite(self.writer.fd, page, pgid * PAGE)
+
+    def problem(self) -> str | None:
+        """Return why it cannot be read; nothing may be known of what it held then."""
+        found = agent_db.problem(self.path, LONG)
+        if found:
+            assert agent_db.tasks(self.path, LONG) is None
+        return found
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Iterator[Built]:
+    database = Built(tmp_path / "agent.db")
+    assert database.problem() is None
+    yield database
+    os.close(database.writer.fd)
+
+
+def test_a_page_of_the_past_in_place_of_the_new_one_is_noticed(built: Built) -> None:
+    built.put(built.new[0], built.page(built.old[0]))
+    assert built.problem() == f"page {built.new[0]} is not what it should be"
+    assert agent_db.lookup(built.path, mac(0), LONG) is None
+
+
+def test_leaves_in_each_others_place_are_noticed(built: Built) -> None:
+    first, second = built.page(built.new[0]), built.page(built.new[1])
+    size = min(len(first), len(second))
+    built.put(built.new[0], first[:8] + second[8:size])
+    assert built.problem()
+    assert agent_db.lookup(built.path, mac(0), LONG) is None
+
+
+def test_a_page_of_two_buckets_is_noticed(built: Built) -> None:
+    built.writer.commit({**generation(2, 40), b"zzz": {b"k%d" % n: b"v" * 100 for n in range(50)}})
+    root = built.page(built.writer.root)
+    at = root.index(struct.pack("<QQ", built.root(b"zzz"), 0))
+    built.put(built.writer.root, root[:at] + struct.pack("<Q", built.root(b"tasks")) + root[at + 8 :])
+    assert agent_db.problem(built.path, LONG) == f"page {built.root(b'tasks')} is used twice"
+
+
+@pytest.mark.parametrize("swap", [(0, 1), (1, 0)])
+def test_keys_out_of_order_are_noticed(tmp_path: Path, swap: tuple[int, int]) -> None:
+    writer = BoltWriter(str(tmp_path / "agent.db"))
+    elements = [(0, *task(key, eni_id(1, number), mac(number), pad="x" * 600)) for number, key in enumerate("ab")]
+    writer.commit({b"tasks": {key: value for _, key, value in elements}})
+    root = struct.unpack_from("<Q", writer.buckets[b"tasks"][1])[0]
+    body = leaf_body([elements[index] for index in swap])
+    os.pwrite(writer.fd, header(root, LEAF, 2) + body, root * PAGE)
+    writer.close()
+    expected = None if swap == (0, 1) else "keys are out of order"
+    assert agent_db.problem(str(tmp_path / "agent.db"), LONG) == expected
+
+
+def test_a_gap_between_elements_is_noticed(tmp_path: Path) -> None:
+    """A value that is shorter than its place, and still JSON."""
+    writer = BoltWriter(str(tmp_path / "agent.db"))
+    key, value = task("a", eni_id(1, 1), mac(1), pad="x" * 1200)
+    other, next_value = task("b", eni_id(1, 2), mac(2), pad="x" * 600)
+    writer.commit({b"tasks": {key: value + b" ", other: next_value}})
+    root = struct.unpack_from("<Q", writer.buckets[b"tasks"][1])[0]
+    assert agent_db.problem(str(tmp_path / "agent.db"), LONG) is None
+    os.pwrite(writer.fd, struct.pack("<I", len(value)), root * PAGE + 16 + 12)
+    writer.close()
+    assert agent_db.problem(str(tmp_path / "agent.db"), LONG) == "an element of a leaf is damaged"
+    assert agent_db.lookup(str(tmp_path / "agent.db"), mac(2), LONG) is None
+
+
+def test_a_file_without_its_last_pages_is_not_believed(built: Built) -> None:
+    """Even when nothing that is in use is missing: it is a part of a copy."""
+    while built.writer.high - 1 not in built.writer.free | built.writer.pending:
+        built.writer.commit(generation(built.writer.txid, 40 - built.writer.txid))
+    assert built.problem() is None
+    os.ftruncate(built.writer.fd, (built.writer.high - 1) * PAGE)
+    assert built.problem() == "the file is shorter than it says"

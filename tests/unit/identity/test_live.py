@@ -66,6 +66,21 @@ def test_commits_between_the_metas_and_the_pages_mean_reading_again(tmp_path: Pa
     writer.close()
 
 
+def test_a_commit_after_the_last_page_means_reading_again(tmp_path: Path) -> None:
+    path = str(tmp_path / "agent.db")
+    writer = BoltWriter(path)
+    writer.commit(generation(1, TASKS))
+
+    def then(snapshot: bolt.Snapshot) -> list[bytes]:
+        found = [value for _, value in snapshot.items(snapshot.buckets()[b"tasks"])]
+        if snapshot.txid < 5:
+            writer.commit(generation(snapshot.txid, TASKS))
+        return found
+
+    assert bolt.view(path, time.monotonic() + LONG, then) == list(generation(4, TASKS)[b"tasks"].values())
+    writer.close()
+
+
 def test_what_the_caller_makes_of_torn_pages_is_tried_again_too(tmp_path: Path) -> None:
     path = str(tmp_path / "agent.db")
     writer = BoltWriter(path)
