@@ -56,7 +56,15 @@ CREATE EXTERNAL TABLE IF NOT EXISTS eni_ledger (
   `prev_crc` string,
   `prev_segment` string,
   `damage` string,
-  `crc` string
+  `crc` string,
+  `interface_type` string,
+  `block_instance_metadata` boolean,
+  `identity_source` string,
+  `late` boolean,
+  `imported_event` string,
+  `occurred_ts` string,
+  `import_id` string,
+  `unconfirmed` boolean
 )
 PARTITIONED BY (`date` string)
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'

@@ -21,7 +21,9 @@ FROM read_json(
         via: 'VARCHAR', plugin: 'VARCHAR', cni_version: 'VARCHAR', took_ms: 'DOUBLE', error_code: 'BIGINT',
         error_msg: 'VARCHAR', event_boot_id: 'VARCHAR', reason: 'VARCHAR', supersedes: 'VARCHAR[]',
         clock_step_us: 'BIGINT', spool: 'VARCHAR', spooled_ts: 'TIMESTAMP', prev_crc: 'VARCHAR',
-        prev_segment: 'VARCHAR', damage: 'VARCHAR', live: 'JSON', crc: 'VARCHAR'
+        prev_segment: 'VARCHAR', damage: 'VARCHAR', live: 'JSON', crc: 'VARCHAR', interface_type: 'VARCHAR',
+        block_instance_metadata: 'BOOLEAN', identity_source: 'VARCHAR', late: 'BOOLEAN', imported_event: 'VARCHAR',
+        occurred_ts: 'TIMESTAMP', import_id: 'VARCHAR', unconfirmed: 'BOOLEAN'
     }
 );
 
@@ -42,7 +44,8 @@ WHERE added.event IN ('add', 'adopt');
 CREATE OR REPLACE VIEW associations AS
 SELECT coalesce(added.spooled_ts, added.ts) AS since, ended.until, ended.ended_by, added.seq AS add_seq, ended.end_seq,
        added.* EXCLUDE (ts, seq, v, event, crc, live, spool, spooled_ts, supersedes, clock_step_us, took_ms, error_code,
-                        error_msg, reason, prev_crc, prev_segment, damage)
+                        error_msg, reason, prev_crc, prev_segment, damage, identity_source, late, imported_event,
+                        occurred_ts, import_id)
                REPLACE (coalesce(added.eni_id, known.eni_id) AS eni_id,
                         coalesce(added.trunk_eni_id, known.trunk_eni_id) AS trunk_eni_id,
                         coalesce(added.task_arn, known.task_arn) AS task_arn,

@@ -68,12 +68,10 @@ def was_live(at: str) -> Callable[[Association], bool]:
 
 def events_of(history: History, one: Association) -> tuple[list[dict[str, Any]], LedgerDamaged | None]:
     """Return the proven events of an association, and the damage met on the way."""
-    wanted = one["association_id"]
     found = []
     try:
-        for event in history.events(one["since"], one.get("until")):
-            if event.get("association_id") == wanted or wanted in event.get("supersedes", ()):
-                found.append(event)
+        for event in history.events_of(one):
+            found.append(event)
     except LedgerDamaged as exc:
         return found, full_path(exc, os.fspath(history.state_dir))
     return found, None

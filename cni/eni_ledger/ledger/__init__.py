@@ -36,7 +36,12 @@ and null mean the same. Readers keep keys that they do not know.
 `event`             see below
 `association_id`    ``assoc-`` and 17 hex digits, the same from add to del
 `supersedes`        of an add: the associations that it ended
-`reason`            of a lost: ``gc``, ``rebooted``
+`reason`            of a lost: ``gc``, ``rebooted``, ``verify``
+`identity_source`   of an identify: who said so (``agent-db``, ``docker``, ``imds``, ``ec2``)
+`late`              of an identify: true when the association had ended before
+`imported_event`    of an import: what happened, ``add``, ``add_failed`` or ``del``
+`occurred_ts`       of an import: when it happened; `ts` is when it was imported
+`import_id`         of an import: 32 hex digits, made from the log's line; no two events have the same
 `spool`             the spool file that the event waited in
 `spooled_ts`        when it happened, if the chain had a later time by the time it was folded in
 `crc`               8 lower-case hex digits: CRC-32 (as in zlib) of the line from ``{`` up to, and not including,
@@ -54,10 +59,10 @@ Events
 ``add`` an attachment was made. ``adopt`` one was found that nobody recorded. ``add_failed`` the plugin failed to make
 one. ``del`` the runtime ended it; carries what its association carried. ``lost`` it is over and no del came.
 ``identify`` adds to an association what was not known at its add, and never overwrites. ``boot`` the host was started
-anew (`boot_id`). ``import`` something from before the ledger. ``checkpoint`` begins every segment: `prev_crc`;
-`prev_segment`, the name of the one before; `boot_id`; `live`, an array of the associations that are live at this
-point; `damage`, where the segment before is damaged. Whoever reads a segment from its checkpoint on knows what was
-live at any moment in it.
+anew (`boot_id`). ``import`` something from another log; it has no bearing on what is live, see `past`. ``checkpoint``
+begins every segment: `prev_crc`; `prev_segment`, the name of the one before; `boot_id`; `live`, an array of the
+associations that are live at this point; `damage`, where the segment before is damaged. Whoever reads a segment from
+its checkpoint on knows what was live at any moment in it.
 
 An association is what its add (or adopt) and identify events say, with `since` and `add_seq`. It ends with the first
 of: its ``del``; a ``lost`` for it; an add of the same attachment (`container_id`, `ifname`), of the same VLAN of the
@@ -91,5 +96,6 @@ No lock: list, open the active segment, list again; if a rotation came between, 
 
 Where the code is: `codec` a line; `segment` names, lines, chain, tail; `state` what is live; `lock`; `spool`;
 `writer` appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `reader`, `chain`, `query`,
-`history` questions; `repair` fsck; `models` the typed view; `statedir` the directory itself.
+`past`, `history` questions; `batch` several events at once; `repair` fsck; `models` the typed view; `statedir` the
+directory itself.
 """

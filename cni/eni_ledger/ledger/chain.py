@@ -64,6 +64,15 @@ def head(part: Segment) -> Event | None:
     return None
 
 
+def gap(pair: list[Segment]) -> list[LedgerDamaged]:
+    """Return the damage when the second of two segments does not begin where the name of the first says it ends."""
+    named = segment.sealed_range(pair[0].name)
+    event = head(pair[1]) if len(pair) == 2 else None
+    if named is None or event is None or event["seq"] == named[1] + 1:
+        return []
+    return [LedgerDamaged("events are missing", path=pair[1].name, line=1, offset=0)]
+
+
 def holds(part: Segment, text: bytes) -> bool:
     """Tell whether `text` occurs in a segment."""
     try:
@@ -71,11 +80,12 @@ def holds(part: Segment, text: bytes) -> bool:
     except FileNotFoundError:
         return False
     try:
-        kept = b""
-        while chunk := os.read(fd, 1 << 20):
+        kept, offset = b"", 0
+        while chunk := os.pread(fd, 1 << 20, offset):  # the active segment's descriptors share one position
             if text in kept + chunk:
                 return True
             kept = chunk[-len(text) :]
+            offset += len(chunk)
     finally:
         os.close(fd)
     return False

@@ -15,6 +15,7 @@ import orjson
 
 from eni_ledger.errors import LedgerDamaged, LedgerError, NotFound, UsageError
 from eni_ledger.ledger import chain, segment, state
+from eni_ledger.ledger.past import MARKS, Past
 from eni_ledger.ledger.query import Query
 from eni_ledger.ledger.reader import Segment, Snapshot, live_lines
 from eni_ledger.ledger.state import Live
@@ -72,20 +73,23 @@ class History:
         """Return what was live at `when`, oldest first, with `until` and `ended_by` where they ended since.
 
         Reads the segment of that time, the next one if events from the spool were folded in there, and the one in
-        which an association ended. Raises as `events` does; LedgerDamaged, for damage in those segments, has what
-        could be answered in its attribute `found`.
+        which an association ended; all of them when something was imported. Raises as `events` does; LedgerDamaged, for
+        damage in those segments, has what could be answered in its attribute `found`.
         """
         damage: list[LedgerDamaged] = []
         with Snapshot(self.state_dir) as snapshot:
             if not snapshot.segments:
                 return []
             first, end = self._segments_at(snapshot.segments, when)
-            live, late = Live(), []
+            live, late, beyond = Live(), [], False
             for event in self._walk(snapshot, damage, first, end):
-                if event["ts"] <= when:
+                beyond = event["ts"] > when
+                if not beyond:
                     live.apply(event)
                 elif state.happened_at(event) <= when:
                     late.append(event)
+            if not beyond:
+                damage += chain.gap(snapshot.segments[end - 1 : end + 1])
             if end < len(snapshot.segments) and chain.holds(snapshot.segments[end], b'"spooled_ts"'):
                 following = self._walk(snapshot, damage, end, end + 1)
                 late += [event for event in following if event.get("spooled_ts", "~") <= when]
@@ -94,7 +98,23 @@ class History:
                 live.apply(event)
             found = [dict(association) for association in live]
             self._add_ends(snapshot, first, found, damage)
+            found += self._learned_later(snapshot, when, found, damage)
         return _answer(found, damage)
+
+    def _learned_later(
+        self, snapshot: Snapshot, when: str, found: list[Association], damage: list[LedgerDamaged]
+    ) -> list[Association]:
+        """Complete `found` by what was identified late; return the imported associations of that moment."""
+        if not any(chain.holds(part, mark) for part in snapshot.segments for mark in MARKS):
+            return []
+        past = Past()
+        for _ in self._lives(snapshot, damage, past.note):
+            pass
+        for association in found:
+            past.complete(association)
+        for association in self._lives(snapshot, []):
+            past.recorded(association)
+        return [one for one in past.associations() if one["since"] <= when < one["until"]]
 
     def who(self, what: str, at: str | None = None) -> list[Association]:
         """Return the associations that have or had `what`, oldest first; with `at`, only those of that moment.
@@ -119,24 +139,42 @@ class History:
         if len(found) > 1:
             ids = ", ".join(str(association["association_id"]) for association in found[:5])
             raise UsageError(f"{len(found)} associations begin like this", ids, "give more of the ID")
-        association = found[0]
+        return found[0], list(self.events_of(found[0]))
+
+    def events_of(self, association: Association) -> Iterator[Event]:
+        """Yield the events of an association, the one that superseded it included. Raises as `events` does."""
         wanted = association["association_id"]
-        last = association.get("end_seq")  # by seq: one from the spool has a later `ts` than `until`
-        events = [
-            event
-            for event in self._events(association["since"], lambda event: last is not None and event["seq"] > last)
-            if event.get("association_id") == wanted or wanted in event.get("supersedes", ())
-        ]
-        return association, events
+        ends = (association["add_seq"], association.get("end_seq"))
+        for event in self.events(association["since"]):
+            imported = event["event"] == "import" and event["seq"] in ends  # the log's del does not know whose it is
+            if imported or event.get("association_id") == wanted or wanted in event.get("supersedes", ()):
+                yield event
 
     def _spans(self, wanted: Callable[[Association], bool]) -> list[Association]:
         """Return every association that `wanted` accepts, live or ended, by going through the whole ledger."""
         damage: list[LedgerDamaged] = []
-        live, found = Live(), []
+        past = Past()
         with Snapshot(self.state_dir) as snapshot:
-            for event in self._walk(snapshot, damage):
-                found += [_ended(old, event, why) for old, why in live.apply(event) if wanted(old)]
-        return _answer(found + [association for association in live if wanted(association)], damage)
+            found = [one for one in self._lives(snapshot, damage, past.note) if wanted(one)]
+            if past:  # once more, now that it is known what to look at; keeping all would need a lot of memory
+                found = []
+                for association in self._lives(snapshot, []):
+                    past.recorded(association)
+                    if wanted(past.complete(association)):
+                        found.append(association)
+        return _answer(found + list(filter(wanted, past.associations())), damage)
+
+    def _lives(
+        self, snapshot: Snapshot, damage: list[LedgerDamaged], note: Callable[[Event], None] | None = None
+    ) -> Iterator[Association]:
+        """Yield every association that was recorded, those that are live at the end; show each event to `note`."""
+        live = Live()
+        for event in self._walk(snapshot, damage):
+            if note:
+                note(event)
+            for old, why in live.apply(event):
+                yield _ended(old, event, why)
+        yield from live
 
     def _walk(
         self, snapshot: Snapshot, damage: list[LedgerDamaged], first: int = 0, end: int | None = None
@@ -195,14 +233,21 @@ class History:
         The checkpoints tell in which segment that was; only these segments are read.
         """
         open_ids = {association["association_id"]: association for association in found}
+        live = Live()
         while open_ids and index < len(snapshot.segments):
             live = Live()
             for event in self._walk(snapshot, damage, index, index + 1):
                 for old, why in live.apply(event):
                     association = open_ids.pop(old["association_id"], None)
                     if association is not None:
-                        association.update(_ended(association, event, why))
+                        association.update(_ended(old, event, why))  # with what was identified meanwhile
+            for association in live:
+                if association["association_id"] in open_ids:
+                    open_ids[association["association_id"]].update(association)
             index = self._next_loss(snapshot.segments, index + 1, set(open_ids))
+        if any(live.get(each) is None for each in open_ids) and not damage:
+            path = snapshot.segments[-1].name  # by now it is over, and nothing says why
+            damage.append(LedgerDamaged("events are missing", path=path, line=1, offset=0))
 
     @staticmethod
     def _next_loss(segments: list[Segment], index: int, ids: set[str]) -> int:

@@ -35,7 +35,7 @@ Number = Annotated[int, Field(ge=1)]
 
 EventKind = Literal["add", "add_failed", "del", "identify", "adopt", "lost", "boot", "checkpoint", "import"]
 Via = Literal["chained", "interposed", "scan", "import"]
-EndedBy = Literal["del", "lost", "superseded", "rebooted"]
+EndedBy = Literal["del", "lost", "superseded", "rebooted", "unknown"]
 
 _NEEDS: dict[str, tuple[str, ...]] = {
     "add": ("association_id", "container_id", "ifname"),
@@ -125,6 +125,9 @@ class _Identity(_Record):
     )
     plugin: str | None = _opt("CNI plugin that made the interface.", "vpc-branch-eni")
     cni_version: str | None = _opt("cniVersion of the configuration.", "1.0.0")
+    interface_type: str | None = _opt("interfaceType of vpc-branch-eni: vlan, tap or macvtap.", "vlan")
+    block_instance_metadata: bool | None = _opt("Whether the plugin was told to keep the metadata service away.")
+    unconfirmed: bool | None = _opt("Imported: the log has the ADD's beginning, and neither its success nor failure.")
 
 
 class Association(_Identity):
@@ -135,7 +138,8 @@ class Association(_Identity):
     until: Timestamp | None = _opt("When it ended; absent while it is live.")
     ended_by: EndedBy | None = _opt(
         "What ended it; absent while it is live. superseded: an add of the same VLAN of the trunk, of the"
-        " same attachment, or of the same interface of the namespace. rebooted: a boot of the host."
+        " same attachment, or of the same interface of the namespace. rebooted: a boot of the host. unknown: it was"
+        " imported, and the log does not say; until is how far the log goes."
     )
     add_seq: Seq = Field(description="seq of the add or adopt event.")
     end_seq: Seq | None = _opt("seq of the event that ended it; absent while it is live.")
@@ -157,7 +161,8 @@ class Event(_Identity, _Head):
     )
     error_msg: str | None = _opt("The message of that error.")
     reason: str | None = _opt(
-        "Why an association was lost. gc: not in the runtime's list. rebooted: joined in an earlier boot."
+        "Why an association was lost. gc: not in the runtime's list. rebooted: joined in an earlier boot. verify: its"
+        " namespace was not there any more."
     )
     supersedes: list[AssociationId] | None = _opt("Associations that this add or adopt ended.")
     clock_step_us: Number | None = _opt(
@@ -165,6 +170,14 @@ class Event(_Identity, _Head):
     )
     spool: str | None = _opt("Spool file that the event waited in, as it could not have the lock.")
     spooled_ts: Timestamp | None = _opt("When an event that waited in the spool happened; ts is when it was folded in.")
+    identity_source: Literal["agent-db", "docker", "imds", "ec2"] | None = _opt("Identify: who said so.")
+    late: bool | None = _opt("Identify: the association had ended before.")
+    imported_event: Literal["add", "add_failed", "del"] | None = _opt("Import: what happened.")
+    occurred_ts: Timestamp | None = _opt("Import: when it happened, as the log has it; ts is when it was imported.")
+    import_id: str | None = _opt(
+        "Import: made from the text of the log's line; the same line is not imported twice.",
+        "0123456789abcdef0123456789abcdef",
+    )
     prev_crc: Crc | None = _opt("Checkpoint: CRC of the last line of the segment before, the chain's link.")
     prev_segment: str | None = _opt("Checkpoint: file name of the segment before.")
     damage: str | None = _opt("Checkpoint: the segment before was sealed damaged; where it is.")

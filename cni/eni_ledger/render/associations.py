@@ -28,6 +28,7 @@ ENDED = {
     "lost": "lost",
     "superseded": "superseded",
     "rebooted": "reboot",
+    "unknown": "log ends",
 }
 MARK = "!"
 

@@ -16,6 +16,7 @@ WHY_ENDED = {
     "lost": "found gone, without a DEL",
     "superseded": "another ADD took its VLAN or namespace, without a DEL",
     "rebooted": "the host booted again, without a DEL",
+    "unknown": "not known: the log it was imported from goes no further",
 }
 # what `mismatch` names: (key of what was declared, key of what the kernel shows, words for it)
 _DIFFERENT = {

@@ -9,7 +9,11 @@ from eni_ledger.render.card import mismatch_text
 from eni_ledger.render.screen import Screen
 from eni_ledger.render.text import SHORT, addresses, clock, family, mismatches, safe, short_id, task_id
 
-_REASONS = {"gc": "GC: the runtime does not list it any more", "rebooted": "the host was booted again"}
+_REASONS = {
+    "gc": "GC: the runtime does not list it any more",
+    "rebooted": "the host was booted again",
+    "verify": "its network namespace was not there any more",
+}
 _NO_NAMESPACE = ("boot", "checkpoint", "identify")
 
 WIDE = 110  # from here on there is room for milliseconds and the owner
@@ -107,7 +111,14 @@ def _about(event: dict[str, Any]) -> str:
         live = event.get("live")
         return f"{len(live)} live" if isinstance(live, list) else ""
     if kind == "identify":
-        return " ".join(part for part in ("task", task_id(event.get("task_arn")), family(event)) if part)
+        task = f"task {task_id(event['task_arn'])}" if event.get("task_arn") else ""
+        trunk = f"trunk {safe(event['trunk_eni_id'])}" if event.get("trunk_eni_id") else ""
+        told = f"({safe(event['identity_source'])})" if event.get("identity_source") else ""
+        return " ".join(part for part in (task, family(event), trunk, told) if part)
+    if kind == "import":
+        error = safe(event.get("error_msg"))
+        what = f"{safe(event.get('imported_event'))} of {clock(event.get('occurred_ts'))}"
+        return f"{what}: {error}" if error else what
     # Why an association was lost, and what an add put an end to.
     supersedes = event.get("supersedes")
     ended = f"supersedes {', '.join(map(short_id, supersedes))}" if isinstance(supersedes, list) else ""

@@ -1,0 +1,125 @@
+"""What the ledger learned afterwards: imported events, and identities found when an association was over.
+
+`import` events tell of a time before the ledger. They stand in it in the order in which they were imported and have no
+bearing on what is live; so they are put in order of `occurred_ts` here, and their adds and dels become associations
+with `via` `import`. One that the log does not end is over when the ledger itself records an attachment in its place;
+else all that is known is that it was there until the log ends (`ended_by` `unknown`).
+
+An `identify` event with `late` completes an association that had ended.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eni_ledger.ledger.state import association_of
+
+Event = dict[str, Any]
+Association = dict[str, Any]
+
+#: What a segment with anything for `Past` has in it.
+MARKS = (b'"event":"import"', b'"late":true')
+
+
+class Past:
+    """Collects what `note` is shown of a ledger; then it is shown the `recorded` associations, and says what follows.
+
+    False while it was shown nothing that matters.
+    """
+
+    def __init__(self) -> None:
+        self._imported: list[Event] = []
+        self._late: dict[str, list[Event]] = {}
+        self._timeline: list[Association] | None = None
+        self._recorded: dict[tuple[Any, ...], list[Association]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._imported or self._late)
+
+    def note(self, event: Event) -> None:
+        """Take one event of the ledger into account."""
+        if event["event"] == "import" and event.get("occurred_ts"):
+            self._imported.append(event)
+        elif event["event"] == "identify" and event.get("late"):
+            self._late.setdefault(event.get("association_id", ""), []).append(event)
+
+    def complete(self, association: Association) -> Association:
+        """Add to an association what was found out after its end, and return it; nothing that was known changes."""
+        for event in self._late.get(association["association_id"], ()):
+            for key, value in association_of(event).items():
+                association.setdefault(key, value)
+        return association
+
+    def recorded(self, association: Association) -> None:
+        """Take an association of the ledger's own into account: it may be in the place of one that was imported."""
+        if self._timeline is None:
+            self._timeline = _timeline(self._imported)
+            self._recorded = {key: [] for one in self._timeline for key in _keys(one)}
+        for key in _keys(association):
+            if key in self._recorded:
+                self._recorded[key].append(association)
+
+    def associations(self) -> list[Association]:
+        """Return the associations that were imported."""
+        found = self._timeline if self._timeline is not None else _timeline(self._imported)
+        for association in found:
+            others = [other for key in _keys(association) for other in self._recorded.get(key, ())]
+            _end_by_recorded(association, others)
+            self.complete(association)
+        return found
+
+
+def _keys(fields: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return what only one attachment of a host can have at a time, of what a log tells."""
+    keys: list[tuple[Any, ...]] = []
+    if fields.get("branch_mac"):
+        keys.append(("mac", fields["branch_mac"]))
+    if fields.get("vlan_id") is not None:
+        keys.append(("vlan", fields.get("trunk_mac") or fields.get("trunk_ifname"), fields["vlan_id"]))
+    if fields.get("container_id"):
+        keys.append(("attachment", fields["container_id"], fields.get("ifname")))
+    return keys
+
+
+def _timeline(events: list[Event]) -> list[Association]:
+    """Return what the adds and dels of the log make, each with its end."""
+    found: list[Association] = []
+    standing: dict[tuple[Any, ...], Association] = {}
+
+    def end(association: Association, event: Event, why: str) -> None:
+        association |= {"until": event["occurred_ts"], "ended_by": why, "end_seq": event["seq"]}
+        for key in _keys(association):
+            standing.pop(key, None)
+
+    events = sorted(events, key=lambda event: (event["occurred_ts"], event["seq"]))
+    for event in events:
+        kind, keys = event.get("imported_event"), _keys(event)
+        there = {id(standing[key]): standing[key] for key in keys if key in standing}
+        if kind == "add" and event.get("association_id"):
+            for old in there.values():
+                end(old, event, "superseded")
+            association = {**association_of(event), "since": event["occurred_ts"]}
+            found.append(association)
+            standing.update(dict.fromkeys(keys, association))
+        elif kind == "del":
+            mac = event.get("branch_mac")
+            for old in there.values():
+                if not mac or old.get("branch_mac", mac) == mac:
+                    end(old, event, "del")
+    for association in found:
+        if "until" not in association:
+            association |= {"until": events[-1]["occurred_ts"], "ended_by": "unknown"}
+    return found
+
+
+def _end_by_recorded(association: Association, others: list[Association]) -> None:
+    """End an association where the ledger's own record of the same place begins."""
+    after = [other for other in others if other["since"] > association["since"]]
+    first = min(after, key=lambda other: (other["since"], other["add_seq"]), default=None)
+    if first is None:
+        return
+    same = first.get("branch_mac") and first.get("branch_mac") == association.get("branch_mac")
+    earlier = first["since"] < association["until"]
+    if earlier or (association["ended_by"] == "unknown" and same):
+        # The same MAC in the same place, found there later: it was there all the time.
+        association |= {"until": first["since"], "ended_by": "superseded", "end_seq": first["add_seq"]}
