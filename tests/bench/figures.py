@@ -18,8 +18,6 @@ class Figures:
 
     `times` by the clock, `processor` user and system time; `at_once` the walls of `width` ADDs, `spooled` how many of
     them went through the spool.
-
-    `ratio` relates medians to host-local's.
     """
 
     times: dict[str, list[float]] = field(default_factory=dict)
@@ -86,11 +84,12 @@ def targets(figures: Figures) -> list[Target]:
 
 def table(figures: Figures) -> str:
     """The table that people read."""
-    lines = [f"{'':34} {'median':>9} {'p10':>8} {'p90':>8} {'ratio':>7} {'cpu':>8}"]
+    lines = [f"{'':34} {'median':>9} {'p10':>8} {'p90':>8} {'ratio':>7} {'cpu':>8} {'ratio':>7}"]
     for name, values in figures.times.items():
         deciles = quantiles(values, n=10)
         row = f"{median(values):9.2f} {deciles[0]:8.2f} {deciles[-1]:8.2f} {figures.ratio(name, BASE):6.2f}x"
-        row += f" {median(figures.processor[name]):8.2f}"
+        processor = median(figures.processor[name])
+        row += f" {processor:8.2f} {processor / median(figures.processor[BASE]):6.2f}x"
         lines.append(f"{name:34} {row}")
     for name, values in figures.at_once.items():
         wall = median(values)
@@ -100,5 +99,5 @@ def table(figures: Figures) -> str:
         lines.append(f"{'  of these through the spool':34} {figures.spooled:9}   of {total}")
     lines += [f"{f'peak memory, {name}':34} {mib:9.1f} MiB" for name, mib in figures.peak_mib.items()]
     lines += [f"{f'list, {name}':34} {median(values):9.2f}" for name, values in figures.list_ms.items()]
-    lines.append("Milliseconds from spawn to exit. Ratios are of medians, to host-local. cpu: user and system time.")
+    lines.append("Milliseconds from spawn to exit; cpu is user and system time. Ratios are of medians, to host-local.")
     return "\n".join([*lines, *figures.remarks, "", *(target.line() for target in targets(figures))])
