@@ -27,7 +27,7 @@ from eni_ledger.errors import EniLedgerError, NotFound, UsageError
 from eni_ledger.render.screen import Screen, complain, error_lines
 from eni_ledger.render.text import safe
 
-COMMANDS = ("list", "who", "show", "log", "fsck", "schema", "version", "completion")
+COMMANDS = ("list", "who", "show", "log", "fsck", "install", "uninstall", "schema", "version", "completion")
 FOUND_NOTHING, USAGE, FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
 
 EPILOG = """\b
@@ -89,6 +89,10 @@ def load(name: str) -> Command | None:
             from eni_ledger.cli.log import command
         case "fsck":
             from eni_ledger.cli.fsck import command
+        case "install":
+            from eni_ledger.cli.install import command
+        case "uninstall":
+            from eni_ledger.cli.uninstall import command
         case "schema":
             from eni_ledger.cli.schema import command
         case "version":

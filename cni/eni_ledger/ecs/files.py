@@ -7,10 +7,11 @@ the tree too, so that an image's `/etc/ecs -> /srv/ecs` never reaches the machin
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from eni_ledger.errors import InstallError
@@ -71,6 +72,12 @@ class Tree:
         """Tell whether `path` is a directory, or a link to one inside the tree."""
         return os.path.isdir(self.real(path))
 
+    def nearest(self, path: str) -> str:
+        """Return `path`, or of what is above it the first that is a directory."""
+        while not self.is_dir(path) and path != "/":
+            path = path.rpartition("/")[0] or "/"
+        return path
+
     def read(self, path: str) -> bytes | None:
         """Return the content of a regular file, None when there is none. Raises InstallError when it is no file."""
         try:
@@ -96,13 +103,29 @@ class Tree:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def strangers(self, path: str, known: set[str]) -> list[str]:
+        """Return the names in a directory that are neither in `known` nor left by an interrupted change."""
+        return [name for name in self.names(path) if name not in known and not name.endswith(UNFINISHED)]
+
+    @contextlib.contextmanager
+    def lock(self, path: str) -> Iterator[None]:
+        """Keep other runs out while this one changes what is in the directory `path`. Raises InstallError."""
+        fd = os.open(self.real(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as exc:
+            raise InstallError("another install or uninstall is at work here", path, "wait for its end") from exc
+        finally:
+            os.close(fd)
+
     # --- changing ---
 
     def make_dir(self, path: str, mode: int = 0o755) -> None:
         """Make one directory."""
         real = self.real(path)
         os.mkdir(real, mode)
-        os.chmod(real, mode)  # noqa: PTH101 - the umask is not asked
+        os.chmod(real, mode)  # whatever the umask
         self._changed(real, path)
 
     def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
@@ -147,7 +170,7 @@ class Tree:
 
     def _copy(self, source: str, dest: str, path: str) -> None:
         os.mkdir(dest, 0o755)
-        os.chmod(dest, 0o755)  # noqa: PTH101, S103 - whatever the umask: the agent's plugins are anybody's to read
+        os.chmod(dest, 0o755)  # noqa: S103 - as the agent's own plugins
         with os.scandir(source) as entries:
             for entry in sorted(entries, key=lambda one: one.name):
                 inner = os.path.join(dest, entry.name)

@@ -35,6 +35,8 @@ def merge(
     JSON.
     """
     found = parse(data, path) if data is not None else {}
+    if record is None and data == dump(wanted):  # ours, and the record of it is lost
+        return None, {"before": None, "changed": {key: {"new": wanted[key]} for key in wanted}, "after": sha256(data)}
     changed: dict[str, Any] = {}
     for key, value in wanted.items():
         if key in found and (found[key] == value or found[key] != unset.get(key)):
@@ -48,7 +50,7 @@ def merge(
     # Only as we left it does the file have what was there before us behind it; else that is what is there now.
     untouched = data is not None and sha256(data) == record["after"]
     return after, {
-        "before": record["before"] if untouched or data is None else _text(data),
+        "before": record["before"] if untouched else _text(data),
         "changed": {**changed, **record["changed"]} if untouched else changed,
         "after": sha256(after),
     }

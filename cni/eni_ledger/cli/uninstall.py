@@ -1,0 +1,67 @@
+"""`eni-ledger uninstall`: everything as it was before `eni-ledger install`."""
+
+from __future__ import annotations
+
+import click
+
+from eni_ledger.cli.common import Command, colour_option
+from eni_ledger.cli.install import Group, screen_of, tree_at
+from eni_ledger.ecs.agent import Agent
+from eni_ledger.ecs.service import Report, uninstall_cni, uninstall_ecs
+from eni_ledger.render.report import print_report
+
+EXAMPLES = [
+    ("eni-ledger uninstall ecs --restart", "out of the ECS agent's way; the ledger stays"),
+    ("eni-ledger uninstall cni", "out of /opt/cni/bin and the conflist"),
+]
+ECS_EXAMPLES = [
+    ("eni-ledger uninstall ecs --restart", "in one go; the ledger stays"),
+    ("eni-ledger uninstall ecs --purge --restart", "the ledger too"),
+]
+CNI_EXAMPLES = [
+    ("eni-ledger uninstall cni --dry-run", "every step, and none of them taken"),
+    ("eni-ledger uninstall cni --purge", "the ledger too"),
+]
+
+
+@click.group(cls=Group, examples=EXAMPLES, invoke_without_command=True, short_help="Put everything back.")
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Put back what `eni-ledger install` found: lines, links and files, byte for byte."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@command.command("ecs", cls=Command, examples=ECS_EXAMPLES, short_help="Out of the ECS agent's way.")
+@click.option("--purge", is_flag=True, help="Remove the ledger too, and configuration that was changed by hand.")
+@click.option("--root", metavar="DIR", default="/", help="Work on the tree in DIR, for an image, not on this host.")
+@click.option("--dry-run", is_flag=True, help="Print the steps and take none.")
+@click.option("--restart", is_flag=True, help="Restart the agent if it still calls eni-ledger.")
+@click.option("--json", "as_json", is_flag=True, help="Print one document.")
+@colour_option
+@click.pass_context
+def ecs(
+    ctx: click.Context, purge: bool, root: str, dry_run: bool, restart: bool, as_json: bool, no_color: bool
+) -> None:
+    """Put /etc/ecs/ecs.config back and remove what is ours, as soon as the running agent does not need it.
+
+    An agent that runs has read its configuration at its start: until its restart it calls eni-ledger's plugins, and
+    they stay. The ledger stays in /var/lib/ecs/data/eni-ledger/state.
+    """
+    report = Report(dry_run=dry_run)
+    uninstall_ecs(tree_at(root), Agent(), report, purge=purge, restart=restart)
+    print_report(screen_of(ctx, no_color), report, "uninstalled", as_json=as_json)
+
+
+@command.command("cni", cls=Command, examples=CNI_EXAMPLES, short_help="Out of a CNI runtime's way.")
+@click.option("--purge", is_flag=True, help="Remove the ledger in the state directory too.")
+@click.option("--root", metavar="DIR", default="/", help="Work on the tree in DIR, for an image, not on this host.")
+@click.option("--dry-run", is_flag=True, help="Print the steps and take none.")
+@click.option("--json", "as_json", is_flag=True, help="Print one document.")
+@colour_option
+@click.pass_context
+def chained(ctx: click.Context, purge: bool, root: str, dry_run: bool, as_json: bool, no_color: bool) -> None:
+    """Put conflists and /opt/cni/bin back. The ledger stays where it is."""
+    report = Report(dry_run=dry_run)
+    uninstall_cni(tree_at(root), report, purge=purge)
+    print_report(screen_of(ctx, no_color), report, "uninstalled", as_json=as_json)

@@ -1,0 +1,125 @@
+"""`uninstall ecs`: everything as it was before, in steps of which each can be the last.
+
+The agent comes first: its `ecs.config` is put back, and what its plugin path names is removed only when no running
+agent uses it any more. A task start that finds no plugin would fail.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eni_ledger.ecs import envfile, jsonfile, layout
+from eni_ledger.ecs.agent import Agent
+from eni_ledger.ecs.files import Tree
+from eni_ledger.ecs.install import OUTSIDE, is_ours
+from eni_ledger.ecs.plan import Plan
+from eni_ledger.errors import InstallError
+
+
+def plan_setting(tree: Tree) -> Plan:
+    """Return what takes us out of the agent's way: its configuration as it was."""
+    plan = Plan()
+    manifest = layout.read_manifest(tree, layout.MANIFEST) or {}
+    for path in OUTSIDE:
+        if left := tree.unfinished(path):
+            plan.add("remove what an interrupted run left", left, tree.remove, left)
+    now = tree.read(layout.ECS_CONFIG)
+    value = envfile.effective(now or b"", layout.KEY)
+    if now is None or value is None:
+        return plan
+    if not is_ours(value):
+        if "ecs_config" in manifest:
+            plan.note(f"{layout.KEY} in {layout.ECS_CONFIG} is {value} by now, which is not ours; it stays")
+        return plan
+    record: dict[str, Any] = {**(manifest.get("ecs_config") or {}), "value": value}
+    before = envfile.withdraw(now, layout.KEY, record)
+    if not before and record.get("absent"):
+        plan.add("remove it, as there was none", layout.ECS_CONFIG, tree.remove, layout.ECS_CONFIG)
+    else:
+        words = f"put back {record['replaced'].strip()}" if "replaced" in record else f"take {layout.KEY} out"
+        plan.add(words, layout.ECS_CONFIG, tree.write, layout.ECS_CONFIG, before)
+    return plan
+
+
+def check_unused(tree: Tree, agent: Agent) -> None:
+    """Raise InstallError when the running agent still calls our plugins, and removing them would fail its tasks."""
+    using = agent.using(layout.PLUGIN_PATH) if tree.is_host else []
+    if using:
+        raise InstallError(
+            "the running agent still calls eni-ledger, so its files stay for now",
+            ", ".join(f"{one.name} (PID {one.pid})" for one in using[:3]),
+            f"{' '.join(layout.RESTART)}, then eni-ledger uninstall ecs once more; or --restart, which does both",
+        )
+
+
+def plan_files(tree: Tree, *, purge: bool) -> Plan:
+    """Return what removes our files; the ledger stays unless `purge`, and so does what the operator changed."""
+    plan = Plan()
+    manifest = layout.read_manifest(tree, layout.MANIFEST) or {}
+    _put_back_host_config(plan, tree, manifest)
+    kept = _keep(plan, tree, manifest, purge=purge)
+    for path in (layout.PLUGINS, layout.VERSIONS):
+        if tree.exists(path):
+            if path == layout.VERSIONS and tree.exists(layout.BUNDLE):
+                plan.add("remove the link to the bundle", layout.BUNDLE, tree.remove, layout.BUNDLE)
+            plan.add("remove", path, tree.remove_all, path)
+    if layout.CONFIG not in kept and tree.exists(layout.CONFIG):
+        plan.add("remove", layout.CONFIG, tree.remove, layout.CONFIG)
+    if layout.STATE not in kept and tree.exists(layout.STATE):
+        purging = bool(tree.names(layout.STATE))
+        plan.add("remove the ledger" if purging else "remove", layout.STATE, tree.remove_all, layout.STATE)
+    for path in (layout.BUNDLE, layout.CONFIG):
+        if left := tree.unfinished(path):
+            plan.add("remove what an interrupted run left", left, tree.remove, left)
+    # Last: until here another run can still do all of it.
+    for record in (tree.unfinished(layout.MANIFEST), layout.MANIFEST):
+        if record is not None and tree.exists(record):
+            plan.add("remove the record of what was there", record, tree.remove, record)
+    known = {"plugins", "versions", "bundle", "config.json", "state", "installed.json"}
+    foreign = tree.strangers(layout.BASE, known)
+    if foreign:
+        plan.note(f"{layout.BASE} stays, for it has files that are not ours: {', '.join(foreign[:5])}")
+    if tree.exists(layout.BASE) and not kept and not foreign:
+        plan.add("remove", layout.BASE, tree.remove_dir, layout.BASE)
+    return plan
+
+
+def _put_back_host_config(plan: Plan, tree: Tree, manifest: dict[str, Any]) -> None:
+    record = manifest.get("host_config")
+    now = tree.read(layout.HOST_CONFIG)
+    before = now
+    if record is not None and now is not None:
+        before = jsonfile.unmerge(now, record)
+        if before is None:
+            plan.add("remove it, as there was none", layout.HOST_CONFIG, tree.remove, layout.HOST_CONFIG)
+        elif before != now:
+            plan.add("put back what was there", layout.HOST_CONFIG, tree.write, layout.HOST_CONFIG, before)
+    others = tree.strangers(layout.HOST_CONFIG_DIR, {"config.json"})
+    ours = layout.HOST_CONFIG_DIR in manifest.get("created", [])
+    if ours and before is None and not others and tree.exists(layout.HOST_CONFIG_DIR):
+        plan.add("remove", layout.HOST_CONFIG_DIR, tree.remove_dir, layout.HOST_CONFIG_DIR)
+
+
+def _keep(plan: Plan, tree: Tree, manifest: dict[str, Any], *, purge: bool) -> set[str]:
+    """Return which of the ledger and its configuration stay, with a note for each."""
+    kept: set[str] = set()
+    if purge:
+        return kept
+    if tree.names(layout.STATE):
+        kept.add(layout.STATE)
+        words = f"eni-ledger --state-dir {layout.STATE} list reads it, uninstall ecs --purge removes it"
+        plan.note(f"the ledger stays in {layout.STATE}: {words}")
+    if not _is_our_config(tree.read(layout.CONFIG), manifest.get("call_config")):
+        kept.add(layout.CONFIG)
+        plan.note(f"{layout.CONFIG} was changed by hand and stays; uninstall ecs --purge removes it")
+    return kept
+
+
+def _is_our_config(now: bytes | None, record: dict[str, Any] | None) -> bool:
+    """Tell whether config.json is not there or holds nothing that somebody else put there."""
+    if now is None:
+        return True
+    if record is not None:
+        return jsonfile.unmerge(now, record) is None
+    found = jsonfile.parse(now, layout.CONFIG)
+    return found == layout.call_settings(found.get("delegateDir", ""))
