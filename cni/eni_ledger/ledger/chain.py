@@ -42,12 +42,16 @@ class Chain:
         self.seq, self._crc, self._line = event["seq"], crc, number
 
     def end(self) -> None:
-        """End a segment; it has to hold what its name says, the active one what `state.json` knew of."""
+        """End a segment: it has to hold what its name says, and the last one what `state.json` knew of."""
         named = segment.sealed_range(self._part.name)
-        last = named[1] if named else self._snapshot.known_seq
+        path, line, offset = self._part.name, self._line + 1, self._part.size
+        last = named[1] if named else 0
+        if self._part is self._snapshot.segments[-1] and self._snapshot.known_seq > max(self.seq, last):
+            last = self._snapshot.known_seq
+            if named:  # the active one is gone altogether
+                path, line, offset = segment.ACTIVE, 1, 0
         if self.seq < last and len(self._damage) == self._before:
-            path, line = self._part.name, self._line + 1
-            self._damage.append(LedgerDamaged("events are missing", path=path, line=line, offset=self._part.size))
+            self._damage.append(LedgerDamaged("events are missing", path=path, line=line, offset=offset))
 
 
 def head(part: Segment) -> Event | None:
