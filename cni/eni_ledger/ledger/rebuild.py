@@ -69,6 +69,7 @@ def seal_damaged(dir_fd: int, fd: int, about: dict[str, Any]) -> tuple[Tail, lis
     `state.json` has the better word on what is live when it is as new as the sound part. Returns the new Tail, the
     live lines and the boot id they belong to. Raises OSError.
     """
+    os.fdatasync(fd)
     size = os.fstat(fd).st_size
     live, tail, damage = replay(fd, segment.ACTIVE, size)
     lines, boot_id = [encode_association(association) for association in live], live.boot_id

@@ -51,14 +51,24 @@ def waiting(dir_fd: int) -> list[str]:
         os.close(spool_fd)
 
 
-def take(dir_fd: int, names: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+def take(dir_fd: int, names: list[str], active_fd: int) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the events in the spool files `names` that are not in the ledger yet, and the names to remove.
 
     Each event has `spooled_ts` (when it happened; it stays only if the chain has a later time by then) and `spool` (its
     file). A file that is not what was written (power went while it was) is moved to the quarantine. Call with the lock
     held; remove the names once the events are durable. Raises OSError.
+
+    What is in the ledger already is removed here and now, the active segment open at `active_fd` being synced first:
+    left until after the next append, and that writer killed as well, it would outlive the segments that are looked at.
     """
     seen = _already_folded(dir_fd)
+    if not seen.isdisjoint(names):
+        os.fdatasync(active_fd)
+        try:
+            remove(dir_fd, [name for name in names if name in seen])
+        except OSError:
+            pass  # tried again next time
+        names = [name for name in names if name not in seen]
     events, done = [], []
     spool_fd = open_subdir(dir_fd, DIRECTORY)
     try:
@@ -68,11 +78,10 @@ def take(dir_fd: int, names: list[str]) -> tuple[list[dict[str, Any]], list[str]
                 _quarantine(dir_fd, spool_fd, name)
                 continue
             done.append(name)
-            if name not in seen:
-                event["spooled_ts"] = event.pop("ts")
-                event["spool"] = name
-                event.pop("crc")
-                events.append(event)
+            event["spooled_ts"] = event.pop("ts")
+            event["spool"] = name
+            event.pop("crc")
+            events.append(event)
     finally:
         os.close(spool_fd)
     return events, done

@@ -256,7 +256,7 @@ class Session:
         names = spool.waiting(self._dir_fd)
         if not names:
             return
-        events, self._folded = spool.take(self._dir_fd, names)
+        events, self._folded = spool.take(self._dir_fd, names, self._fd)
         for event in events:
             stale = self._boot_id == self.boot_id != event.get("boot_id") and event.get("boot_id") is not None
             if stale:  # from before a reboot that the ledger has seen already: it was, and it is over
