@@ -153,7 +153,7 @@ def append_line(state_dir: Path, **keys: Any) -> Event:
     """Append one sound line to the active segment behind the writer's back, with a ts or version it would not make."""
     path = state_dir / ACTIVE
     last = json.loads(path.read_bytes().splitlines()[-1])
-    event = {"ts": last["ts"], "seq": last["seq"] + 1, "v": 1, "event": "import", **keys}
+    event = {"ts": last["ts"], "seq": last["seq"] + 1, "v": 1, "event": "add_failed", **keys}
     line, _ = codec.encode(event, int(last["crc"], 16))
     with path.open("ab") as file:
         file.write(line)

@@ -599,6 +599,24 @@ def test_folded_exactly_once_when_the_writer_died_before_it_could_unlink(where: 
         assert sum(event.get("container_id") == add_event(2)["container_id"] for event in prove(where)) == 1
 
 
+def test_what_was_folded_in_is_unlinked_before_anything_else_is_written(where: Path) -> None:
+    # Else, with that writer killed too, it would still be there when the segment with its event is not looked at.
+    record(where, add_event(1))
+    with stuck_holder(where):
+        record(where, add_event(2), lock_wait_ms=0)
+    (file,) = spooled(where)
+    kept = file.read_bytes()
+    record(where, add_event(3))
+    file.write_bytes(kept)
+    dir_fd = os.open(where, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        writer.Session(settings(where), dir_fd, add_event(4)).close()  # all that a writer does before its append
+    finally:
+        os.close(dir_fd)
+    assert spooled(where) == []
+    assert kinds(where) == ["checkpoint", "add", "add", "add"]
+
+
 def test_a_spool_file_is_found_across_the_pieces_in_which_a_segment_is_read(where: Path) -> None:
     for pad in range(0, 120, 17):
         state_dir = where.with_name(f"s{pad}")
