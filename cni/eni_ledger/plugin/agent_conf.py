@@ -75,19 +75,23 @@ def _texts(value: object, normal: Any) -> list[str]:
 
 
 def differences(said: dict[str, Any], seen: dict[str, Any]) -> list[str]:
-    """Return which of `vlan_id`, `branch_mac`, `addresses` and `trunk_mac` the kernel shows otherwise than declared.
+    """Return which keys the kernel shows otherwise than declared.
 
-    For a tap or macvtap interface MAC and addresses belong to the virtual machine behind it and are not compared. What
-    the kernel has beyond the declared addresses (IPv6 by router advertisement) is no difference.
+    Those are `vlan_id`, `branch_mac`, `addresses`, `trunk_mac`, `trunk_ifname`. For a tap or macvtap interface MAC and
+    addresses belong to the virtual machine behind it and are not compared. What the kernel has beyond the declared
+    addresses (IPv6 by router advertisement) is no difference, and what could not be looked at is none either.
     """
     found = []
-    pairs = [("vlan_id", "vlan_id", "observed_vlan_id"), ("trunk_mac", "trunk_mac", "trunk_mac")]
-    plain = said.get("interface_type", "vlan") == "vlan"
-    if plain:
-        pairs.insert(1, ("branch_mac", "branch_mac", "observed_mac"))
-    for name, declared_key, seen_key in pairs:
-        if said.get(declared_key) is not None and said[declared_key] != seen.get(seen_key):
-            found.append(name)
+    # Where the namespace could not be entered, the VLAN ID and the trunk's name are all there is.
+    inside = "observed_mac" in seen or "trunk_ifindex" in seen
+    plain = inside and said.get("interface_type", "vlan") == "vlan"
+    if said.get("vlan_id") is not None and said["vlan_id"] != seen.get("observed_vlan_id"):
+        found.append("vlan_id")
+    if plain and said.get("branch_mac") is not None and said["branch_mac"] != seen.get("observed_mac"):
+        found.append("branch_mac")
     if plain and not set(said.get("addresses", ())) <= set(seen.get("addresses", ())):
         found.append("addresses")
+    for key in ("trunk_mac", "trunk_ifname"):
+        if said.get(key) is not None and seen.get(key, said[key]) != said[key]:
+            found.append(key)
     return found

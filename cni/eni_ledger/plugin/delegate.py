@@ -2,16 +2,34 @@
 
 It gets our arguments, our environment and the bytes of our standard input; its standard error is ours; its answer is
 kept until what it did is recorded. Standard input and output are memory files (`memfd_create(2)`): whatever their size,
-nobody has to feed or drain a pipe while there is work to do. It is told to die with us (`PR_SET_PDEATHSIG`, prctl(2)):
-the ECS agent kills a plugin that takes too long, and only that one process.
+nobody has to feed or drain a pipe while there is work to do, and a process that the delegate leaves behind keeps nobody
+waiting. It is told to die with us (`PR_SET_PDEATHSIG`, prctl(2)): the ECS agent kills a plugin that takes too long, and
+only that one process. Signal mask, dispositions and descriptors are for it what they would have been without us.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from _signal import SIG_DFL, SIG_IGN, SIGKILL, SIGPIPE, SIGXFSZ, getsignal, signal  # type: ignore[import-not-found]  # what `signal` wraps in enums
-from time import monotonic_ns
+
+# What `signal` wraps in enums, which takes 5 ms.
+from _signal import (  # type: ignore[import-not-found]
+    SIG_BLOCK,
+    SIG_DFL,
+    SIG_IGN,
+    SIG_SETMASK,
+    SIG_UNBLOCK,
+    SIGCHLD,
+    SIGINT,
+    SIGKILL,
+    SIGPIPE,
+    SIGXFSZ,
+    getsignal,
+    pthread_sigmask,
+    signal,
+    sigwait,
+)
+from time import monotonic_ns, sleep
 
 from eni_ledger.errors import DelegateError
 
@@ -21,10 +39,12 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 _CHUNK = 1 << 20
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # linux/prctl.h
 _RTLD_NOW = 2
 _FORWARDED = (1, 2, 3, 10, 12, 15)  # SIGHUP SIGINT SIGQUIT SIGUSR1 SIGUSR2 SIGTERM, signal(7)
 _CANNOT_RUN = 127
+_ANCESTORS = 8
+_HINT = "delegateDir in the configuration file says where the real plugins are"
 
 
 def find(directory: str, name: str) -> str:
@@ -33,50 +53,85 @@ def find(directory: str, name: str) -> str:
     Raises DelegateError when it is missing, cannot be executed, or is this program again.
     """
     path = f"{directory}/{name}"
-    hint = "delegateDir in the configuration file says where the real plugins are"
     try:
-        found = os.stat(path)
-    except OSError as exc:
-        raise DelegateError("the delegate cannot be found", f"{path}: {exc.strerror}", hint) from exc
+        os.stat(path)
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or str(exc)
+        raise DelegateError("the delegate cannot be found", f"{path}: {reason}", _HINT) from exc
     if not os.access(path, os.X_OK) or os.path.isdir(path):
-        raise DelegateError("the delegate cannot be executed", path, hint)
-    own = os.stat(os.path.realpath(sys.argv[0] if "/" in sys.argv[0] else sys.executable))
-    if (found.st_dev, found.st_ino) in ((own.st_dev, own.st_ino), _identity("/proc/self/exe")):
-        raise DelegateError("the delegate is eni-ledger itself", path, hint)
-    if _called_by_ourselves():
-        raise DelegateError("the delegate of eni-ledger is another eni-ledger", path, hint)
+        raise DelegateError("the delegate cannot be executed", path, _HINT)
+    ourselves = {_identity("/proc/self/exe"), _identity(os.path.realpath(sys.argv[0])) if "/" in sys.argv[0] else None}
+    if _identity(path) in ourselves - {None}:
+        raise DelegateError("the delegate is eni-ledger itself", path, _HINT)
+    if _below_ourselves(name):
+        raise DelegateError("the delegate of eni-ledger is another eni-ledger", path, _HINT)
     return path
 
 
 def _identity(path: str) -> tuple[int, int] | None:
     try:
         found = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino
 
 
-def _called_by_ourselves() -> bool:
-    """Whether our parent is an eni-ledger too: a copy of us is the delegate of another, and so on without end."""
+def _below_ourselves(name: str) -> bool:
+    """Whether an eni-ledger started us as its delegate, itself or by a script: so it would go on without end.
+
+    Without a bundle it is an interpreter that runs a file called `name`.
+    """
+    own, pid = _identity("/proc/self/exe"), os.getppid()
+    for _ in range(_ANCESTORS):
+        try:
+            if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "eni-ledger":
+                return True
+            if not getattr(sys, "frozen", False) and _identity(f"/proc/{pid}/exe") == own:
+                words = _read(f"/proc/{pid}/cmdline").split(b"\0")
+                if os.fsencode(name) in [os.path.basename(word) for word in words[:8]]:
+                    return True
+            pid = int(_read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            return False
+    return False
+
+
+def _read(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.path.basename(os.readlink(f"/proc/{os.getppid()}/exe")) == "eni-ledger"
-    except OSError:
-        return False
+        return os.read(fd, 4096)
+    finally:
+        os.close(fd)
 
 
 def become(path: str, env: Mapping[str, str]) -> None:
     """Replace this process by the delegate. Raises DelegateError when that fails; otherwise never returns."""
-    _as_it_was()
+    as_it_was()
     try:
         os.execve(path, sys.argv, dict(env))  # noqa: S606 - the delegate, by its full path
     except OSError as exc:
-        raise DelegateError("the delegate cannot be executed", f"{path}: {exc.strerror}") from exc
+        raise DelegateError("the delegate cannot be executed", f"{path}: {exc.strerror}", _HINT) from exc
 
 
-def _as_it_was() -> None:
+def as_it_was() -> None:
     """Undo what the interpreter did at its start and a program that it executes would inherit."""
     for number in (SIGPIPE, SIGXFSZ):
         signal(number, SIG_DFL)
+
+
+def prepare_process() -> None:
+    """Make this process one that can stand before another: interrupts end it, descriptors 0 to 2 are open.
+
+    Closed ones are opened on /dev/null, as Go's runtime does in the real plugins: a file of ours in their place would
+    be mistaken for them.
+    """
+    if getsignal(SIGINT) not in (SIG_IGN, SIG_DFL):
+        signal(SIGINT, SIG_DFL)  # not a KeyboardInterrupt
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def keep_stdin(stdin: BinaryIO | None) -> int:
@@ -84,77 +139,103 @@ def keep_stdin(stdin: BinaryIO | None) -> int:
     kept = os.memfd_create("stdin")
     if stdin is not None:
         while chunk := stdin.read(_CHUNK):
-            os.write(kept, chunk)
+            while chunk:
+                chunk = chunk[os.write(kept, chunk) :]
     os.lseek(kept, 0, os.SEEK_SET)
     return kept
 
 
 class Running:
-    """The delegate at work. `started` is the monotonic clock, nanoseconds, just before it was."""
+    """The delegate at work. `started` is the monotonic clock, nanoseconds, just before it was.
+
+    From here on the signals that we forward are blocked in this process, and stay so: what the delegate did is to be
+    recorded and handed on, whoever asks us to end.
+    """
 
     def __init__(self, path: str, env: Mapping[str, str], stdin_fd: int) -> None:
-        """Start it. Raises OSError when there can be no process; one that cannot be executed exits with 127."""
+        """Start it. Raises OSError or ImportError when there can be no process; then nothing has changed."""
         import _ctypes  # `ctypes` takes 5 ms, and `prctl` has no other way from Python
 
-        prctl = _ctypes.dlsym(_ctypes.dlopen(None, _RTLD_NOW), "prctl")  # type: ignore[arg-type]  # None is this process
+        self._call = _ctypes.call_function
+        self._prctl = _ctypes.dlsym(_ctypes.dlopen(None, _RTLD_NOW), "prctl")  # type: ignore[arg-type]  # None: this process
+        self._path = path
         self._out = os.memfd_create("stdout")
+        self._errno, errno = os.pipe2(os.O_CLOEXEC)
         self._stdin = stdin_fd
-        parent = os.getpid()
         arguments, environment = sys.argv, dict(env)
+        # Who told us to ignore one (nohup) has told the delegate as well.
+        self._awaited = [SIGCHLD, *(number for number in _FORWARDED if getsignal(number) != SIG_IGN)]
+        mask = pthread_sigmask(SIG_BLOCK, self._awaited)
+        children = signal(SIGCHLD, SIG_DFL)  # were it ignored, the kernel would throw the exit status away
+        parent = os.getpid()
         self.started = monotonic_ns()
-        self.pid = os.fork()
+        try:
+            self.pid = os.fork()
+        except OSError:
+            signal(SIGCHLD, children)
+            pthread_sigmask(SIG_SETMASK, mask)
+            raise
         if self.pid == 0:
             try:
-                _ctypes.call_function(prctl, (_PR_SET_PDEATHSIG, int(SIGKILL)))
-                _as_it_was()
+                self._call(self._prctl, (_PR_SET_PDEATHSIG, int(SIGKILL)))
                 if os.getppid() != parent:  # we died before it could be told
                     os._exit(_CANNOT_RUN)
+                as_it_was()
+                signal(SIGCHLD, children)
                 os.dup2(stdin_fd, 0)
                 os.dup2(self._out, 1)
+                pthread_sigmask(SIG_SETMASK, mask)
                 os.execve(path, arguments, environment)  # noqa: S606 - the delegate, by its full path
             except OSError as exc:
-                os.write(2, f"eni-ledger: {path} cannot be executed: {exc.strerror}\n".encode("utf-8", "replace"))
+                os.write(errno, b"%d" % (exc.errno or 0))
             finally:
                 os._exit(_CANNOT_RUN)
-        for number in _FORWARDED:
-            if getsignal(number) != SIG_IGN:  # who told us to ignore one (nohup) has told the delegate as well
-                signal(number, self._forward)
-
-    def _forward(self, number: int, _: object) -> None:
-        try:
-            os.kill(self.pid, number)
-        except ProcessLookupError:
-            pass  # it is done already
+        os.close(errno)
 
     def wait(self) -> tuple[int, bytes, float]:
-        """Return its wait status (see waitpid(2)), its standard output, and how long it took in milliseconds."""
-        _, status = os.waitpid(self.pid, 0)
+        """Return its wait status (see waitpid(2)), its standard output, and how long it took in milliseconds.
+
+        Signals that reach us meanwhile reach it. Raises DelegateError when it could not be executed.
+        """
+        done = 0
+        while not done:
+            number = sigwait(self._awaited)
+            if number != SIGCHLD:
+                os.kill(self.pid, number)  # not waited for yet, so the number is still its own
+            done, status = os.waitpid(self.pid, os.WNOHANG)
         took_ms = (monotonic_ns() - self.started) / 1e6
+        if failed := os.read(self._errno, 16):
+            details = f"{self._path}: {os.strerror(int(failed))}"
+            raise DelegateError("the delegate cannot be executed", details, _HINT)
         size = os.fstat(self._out).st_size
         chunks = []
         at = 0
         while at < size and (chunk := os.pread(self._out, min(_CHUNK, size - at), at)):
             chunks.append(chunk)
             at += len(chunk)
-        os.close(self._out)
-        os.close(self._stdin)
         return status, b"".join(chunks), took_ms
+
+    def leave(self, status: int) -> None:
+        """End this process as the delegate ended: with its exit status, or by the signal that ended it."""
+        if not os.WIFSIGNALED(status):
+            os._exit(os.waitstatus_to_exitcode(status))
+        number = os.WTERMSIG(status)
+        try:
+            self._call(self._prctl, (_PR_SET_DUMPABLE, 0))  # no core of ours in the place of its
+            if number != SIGKILL:
+                signal(number, SIG_DFL)
+            pthread_sigmask(SIG_UNBLOCK, (number,))
+            os.kill(os.getpid(), number)
+        finally:
+            os._exit(128 + number)  # process 1 of a container is not ended by its own signals
 
 
 def hand_on(answer: bytes) -> None:
     """Write the delegate's answer to our standard output. That nobody reads it is not for us to say."""
-    try:
-        while answer:
+    while answer:
+        try:
             answer = answer[os.write(1, answer) :]
-    except OSError:
-        pass
-
-
-def leave(status: int) -> None:
-    """End this process as the delegate ended: with its exit status, or by the signal that ended it."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number != SIGKILL:
-            signal(number, SIG_DFL)
-        os.kill(os.getpid(), number)
-    os._exit(os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 1)
+        except BlockingIOError:  # a pipe that is full and that the runtime made non-blocking
+            sleep(0.001)
+        except OSError:
+            return

@@ -12,9 +12,8 @@ import os
 import sys
 
 from eni_ledger import errors
-from eni_ledger.plugin import agent_conf, delegate, recording
+from eni_ledger.plugin import delegate, recording
 from eni_ledger.plugin.front import original_environment
-from eni_ledger.plugin.observe import Netns, observe, text
 from eni_ledger.plugin.protocol import STDIN_LIMIT, Call, read_conf
 
 TYPE_CHECKING = False
@@ -26,30 +25,52 @@ if TYPE_CHECKING:
     Event = dict[str, Any]
 
 _IDENTITY = frozenset(("eni_id", "task_arn", "cluster", "task_family", "task_revision", "service"))
+_MSG_LIMIT = 4000  # the details of a panic are a stack trace
 
 
 def run(name: str, call: Call) -> None:
-    """Be the plugin `name` for this call. Raises DelegateError when there is no delegate; otherwise never returns."""
-    settings = recording.settings_of(call, beside=_config_beside())
-    path = delegate.find(settings.delegate_dir, name)
+    """Be the plugin `name` for this call. Raises DelegateError when it cannot be run; otherwise never returns.
+
+    With `onError` `fail` also whatever kept a successful call from being recorded.
+    """
+    settings = _settings(call)
     env = original_environment(call.env)
     if call.command not in ("ADD", "DEL") or len(sys.argv) > 1:
-        delegate.become(path, env)
-    stdin_fd = delegate.keep_stdin(sys.stdin.buffer if sys.stdin else None)
-    running = delegate.Running(path, env, stdin_fd)
-    prepared = _prepare(name, call, settings, stdin_fd)
-    status, answer, took_ms = running.wait()
+        delegate.become(delegate.find(settings.delegate_dir, name), env)
+    delegate.prepare_process()
+    stdin_fd = None
     try:
-        written = _record(call, settings, prepared, status, answer, took_ms)
-    except errors.EniLedgerError as exc:  # only with onError=fail
+        path = delegate.find(settings.delegate_dir, name)
+        try:
+            stdin_fd = delegate.keep_stdin(sys.stdin.buffer if sys.stdin else None)
+            running = delegate.Running(path, env, stdin_fd)
+        except (OSError, ImportError) as exc:
+            _step_aside(call, settings, path, env, stdin_fd, exc)
+        prepared = _prepare(name, call, settings, stdin_fd)
+        status, answer, took_ms = running.wait()
+    except errors.DelegateError as exc:
+        _refused(name, call, settings, stdin_fd, exc)
+        raise
+    prepared.event["took_ms"] = round(took_ms, 3)
+    try:
+        written = _record(call, settings, prepared, status, answer)
+    except Exception as exc:  # only with onError=fail
         call.complain(str(exc))
-        if os.waitstatus_to_exitcode(status) == 0:
+        if status == 0:
             raise
         written = None
     delegate.hand_on(answer)
     if written is not None:
         recording.announce(call, settings, written)
-    delegate.leave(status)
+    running.leave(status)
+
+
+def _settings(call: Call) -> Settings:
+    """Return the settings in force; whatever is wrong with them is ours alone. Never raises."""
+    try:
+        return recording.settings_of(call, beside=_config_beside())
+    except Exception as exc:
+        return recording.Broken({}, errors.ConfigError("the settings cannot be read", f"{type(exc).__name__}: {exc}"))
 
 
 def _config_beside() -> str | None:
@@ -57,8 +78,20 @@ def _config_beside() -> str | None:
 
     `install ecs` lays both out under one directory, which the agent's container sees at another path than the host.
     """
-    directory = os.path.dirname(sys.argv[0])
-    return f"{os.path.dirname(directory)}/config.json" if directory else None
+    if "/" not in sys.argv[0]:
+        return None
+    return f"{os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0])))}/config.json"
+
+
+def _step_aside(
+    call: Call, settings: Settings, path: str, env: dict[str, str], stdin_fd: int | None, exc: Exception
+) -> None:
+    """Become the delegate, because there is no way to stand beside it (no memory, no process): unrecorded, but run."""
+    event = {"event": call.command.lower(), "container_id": call.container_id}
+    recording.failed(call, settings, event, exc)
+    if stdin_fd is not None:
+        os.dup2(stdin_fd, 0)
+    delegate.become(path, env)
 
 
 class _Prepared:
@@ -69,28 +102,43 @@ class _Prepared:
         self.wrong: Exception | None = None
 
 
-def _prepare(name: str, call: Call, settings: Settings, stdin_fd: int) -> _Prepared:
+def _prepare(name: str, call: Call, settings: Settings, stdin_fd: int | None) -> _Prepared:
     """Return the event as far as the call itself, this host and the agent's database tell it. Never raises."""
     prepared = _Prepared({"event": call.command.lower(), "via": "interposed", "plugin": name})
     event = prepared.event
     try:
         from eni_ledger import host
         from eni_ledger.ledger import writer  # noqa: F401 - loaded now, while there is time, and not when it answers
+        from eni_ledger.plugin.observe import text
 
         event |= host.identity()
         event |= {"container_id": call.container_id, "ifname": text(call.ifname)}
-        data = os.pread(stdin_fd, STDIN_LIMIT + 1, 0)
-        if len(data) > STDIN_LIMIT:
-            raise errors.DecodeFailure("the network configuration is too long", f"more than {STDIN_LIMIT} bytes")
-        read_conf(call, data)
-        event |= {"network": call.network, "cni_version": call.version}
         if call.command == "ADD":
             event["netns"] = text(call.netns)
-            event |= agent_conf.declared(name, call.conf, call.env.get("CNI_ARGS", ""))
-            event |= _identity(settings, event)
+        data = os.pread(stdin_fd, STDIN_LIMIT + 1, 0) if stdin_fd is not None else b""
+        if len(data) > STDIN_LIMIT:
+            raise errors.DecodeFailure("the network configuration is too long", f"more than {STDIN_LIMIT} bytes")
+        try:
+            read_conf(call, data)
+        finally:  # what is wrong with the rest of it, a later cniVersion perhaps, does not make this unknown
+            _declared(name, call, settings, event)
     except Exception as exc:  # whatever it is, the delegate is at work and the agent waits for its answer
         prepared.wrong = exc
     return prepared
+
+
+def _declared(name: str, call: Call, settings: Settings, event: Event) -> None:
+    """Add what the configuration says, as far as it was understood, and whose ENI that is."""
+    from eni_ledger.plugin import agent_conf
+
+    if not call.conf:
+        return
+    event["cni_version"] = call.version
+    if call.network:
+        event["network"] = call.network
+    if call.command == "ADD":
+        event |= agent_conf.declared(name, call.conf, call.env.get("CNI_ARGS", ""))
+        event |= _identity(settings, event)
 
 
 def _identity(settings: Settings, event: Event) -> Event:
@@ -106,25 +154,36 @@ def _identity(settings: Settings, event: Event) -> Event:
     return {key: value for key, value in found.items() if key in _IDENTITY} if found else {}
 
 
-def _record(
-    call: Call, settings: Settings, prepared: _Prepared, status: int, answer: bytes, took_ms: float
-) -> Event | None:
+def _refused(name: str, call: Call, settings: Settings, stdin_fd: int | None, exc: errors.DelegateError) -> None:
+    """Write down an ADD that failed because there is no delegate to run. Never raises; the runtime gets `exc`."""
+    try:
+        if stdin_fd is None:
+            stdin_fd = delegate.keep_stdin(sys.stdin.buffer if sys.stdin else None)
+        prepared = _prepare(name, call, settings, stdin_fd)
+        if call.command == "ADD":
+            prepared.event |= {"event": "add_failed", "error_code": exc.code, "error_msg": str(exc)}
+            written = recording.record(call, settings, prepared.event)
+            if written is not None:
+                recording.announce(call, settings, written)
+    except Exception as second:
+        call.complain(f"{call.command} not recorded: {second}")
+
+
+def _record(call: Call, settings: Settings, prepared: _Prepared, status: int, answer: bytes) -> Event | None:
     """Write down what the delegate did and return the event as written, None when there is nothing to write.
 
-    Raises EniLedgerError with `onError` `fail` only.
+    Raises with `onError` `fail` only.
     """
     event = prepared.event
-    event["took_ms"] = round(took_ms, 3)
-    failed = status != 0
     try:
-        if failed and call.command == "DEL":
+        if status != 0 and call.command == "DEL":
             return None  # the runtime calls DEL again; the association ends with the one that succeeds
-        if failed:
+        if status != 0:
             event["event"] = "add_failed"
             event |= _error_of(status, answer)
-        if prepared.wrong is not None and not failed:
-            raise prepared.wrong
-        if call.command == "ADD" and not failed:
+        elif call.command == "ADD":
+            if prepared.wrong is not None:
+                event |= _our_error(prepared.wrong)
             _observe(call, event)
         return recording.record(call, settings, event)
     except Exception as exc:
@@ -132,8 +191,20 @@ def _record(
         return None
 
 
+def _our_error(exc: Exception) -> Event:
+    """Return `error_code` and `error_msg` of an error of ours, with which the event is recorded all the same."""
+    from eni_ledger.plugin.observe import text
+
+    known = isinstance(exc, errors.EniLedgerError)
+    code = getattr(exc, "code", errors.EniLedgerError.code)
+    return {"error_code": code, "error_msg": text(str(exc) if known else f"{type(exc).__name__}: {exc}")}
+
+
 def _observe(call: Call, event: Event) -> None:
     """Add what the kernel shows, and where that differs from what was declared."""
+    from eni_ledger.plugin import agent_conf
+    from eni_ledger.plugin.observe import Netns, observe
+
     said = dict(event)
     try:
         netns = Netns(call.netns)
@@ -143,7 +214,7 @@ def _observe(call: Call, event: Event) -> None:
         finally:
             netns.close()
     except errors.ObserveError as exc:
-        event |= {"error_code": exc.code, "error_msg": text(str(exc))}
+        event |= _our_error(exc)
         return
     for key in ("observed_vlan_id", "observed_mac", "trunk_ifname", "trunk_ifindex"):
         if seen.get(key) is not None:
@@ -151,7 +222,8 @@ def _observe(call: Call, event: Event) -> None:
     for key in ("trunk_mac", "addresses", "branch_mac"):
         if event.get(key) is None and seen.get(key) is not None:
             event[key] = seen[key]
-    event["mismatch"] = agent_conf.differences(said, seen) or None
+    if different := agent_conf.differences(said, seen):
+        event["mismatch"] = different
 
 
 def _error_of(status: int, answer: bytes) -> Event:
@@ -161,11 +233,9 @@ def _error_of(status: int, answer: bytes) -> Event:
     try:
         said = loads(answer[:STDIN_LIMIT])
         code, msg, details = said.get("code"), said.get("msg"), said.get("details")
-        if isinstance(code, int) and isinstance(msg, str):
-            return {
-                "error_code": code,
-                "error_msg": f"{msg}: {details}" if isinstance(details, str) and details else msg,
-            }
+        if type(code) is int and isinstance(msg, str):
+            both = f"{msg}: {details}" if isinstance(details, str) and details else msg
+            return {"error_code": code, "error_msg": both[:_MSG_LIMIT]}
     except (ValueError, AttributeError):
         pass
     code = os.waitstatus_to_exitcode(status)

@@ -62,7 +62,9 @@ def announce(call: Call, settings: Settings, written: Event) -> None:
     """Send the entry to the journal and say on stderr what the operator should know. Never raises."""
     try:
         if written["event"] == "add" and "error_msg" in written:
-            call.complain(f"recorded without what the kernel shows: {written['error_msg']}")
+            seen = written.get("error_code") != errors.ObserveError.code
+            how = "recorded, but not in full" if seen else "recorded without what the kernel shows"
+            call.complain(f"{how}: {written['error_msg']}")
         if written.get("spooled"):
             call.complain(f"the event waits in the spool: {written.get('spooled_because')}")
         if settings.journald:
