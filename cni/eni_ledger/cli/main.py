@@ -1,8 +1,8 @@
 """`eni-ledger`: finds the command, runs it, and turns what went wrong into a message and an exit code.
 
-Exit codes: 0 done; 1 nothing found, or `fsck` found damage; 2 the command line cannot be understood; 3 the
-ledger cannot be read, or only in part; 130 interrupted; 141 whoever read the output has gone (as SIGPIPE
-would say).
+Exit codes: 0 done; 1 nothing found, or `fsck`, `verify`, `identify` or `doctor` found what should not be; 2 the command
+line cannot be understood; 3 the ledger cannot be read, or only in part; 130 interrupted; 141 whoever read the output
+has gone (as SIGPIPE would say).
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ from eni_ledger.errors import EniLedgerError, NotFound, UsageError
 from eni_ledger.render.screen import Screen, complain, error_lines
 from eni_ledger.render.text import safe
 
-COMMANDS = ("list", "who", "show", "log", "fsck", "install", "uninstall", "schema", "version", "completion")
+COMMANDS = (
+    *("list", "who", "show", "log", "fsck", "verify", "identify", "import", "doctor"),
+    *("install", "uninstall", "schema", "version", "completion"),
+)
 FOUND_NOTHING, USAGE, FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
 
 EPILOG = """\b
@@ -43,8 +46,8 @@ Environment:
   NO_COLOR              no colour on terminals
 
 \b
-Exit status: 0 done; 1 nothing found, or fsck found damage; 2 usage;
-3 the ledger cannot be read, or only in part.
+Exit status: 0 done; 1 nothing found, or fsck, verify, identify or doctor found
+what is not as it should be; 2 usage; 3 the ledger cannot be read, or only in part.
 """
 
 
@@ -89,6 +92,14 @@ def load(name: str) -> Command | None:
             from eni_ledger.cli.log import command
         case "fsck":
             from eni_ledger.cli.fsck import command
+        case "verify":
+            from eni_ledger.cli.verify import command
+        case "identify":
+            from eni_ledger.cli.identify import command
+        case "import":
+            from eni_ledger.cli.import_ import command
+        case "doctor":
+            from eni_ledger.cli.doctor import command
         case "install":
             from eni_ledger.cli.install import command
         case "uninstall":

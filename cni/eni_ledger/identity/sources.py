@@ -71,15 +71,18 @@ def wanted(association: Association) -> set[str]:
     return {key for key in keys if association.get(key) is None}
 
 
-def make(names: Sequence[str], timeout_s: float = TIMEOUT_S) -> list[Source]:
-    """Return the sources of these names, in this order. Raises UsageError for a name that there is not."""
+def make(names: Sequence[str], timeout_s: float = TIMEOUT_S, agent_db: str = "") -> list[Source]:
+    """Return the sources of these names, in this order; `agent_db` is where the configuration has that file.
+
+    Raises UsageError for a name that there is not.
+    """
     found: list[Source] = []
     for name in names:
         match name:
             case "agent-db":
-                from eni_ledger.identity.agent_source import AgentDb
+                from eni_ledger.identity.agent_source import PATHS, AgentDb
 
-                found.append(AgentDb(timeout_s=timeout_s))
+                found.append(AgentDb([*([agent_db] if agent_db else []), *PATHS], timeout_s))
             case "docker":
                 from eni_ledger.identity.docker import Docker
 

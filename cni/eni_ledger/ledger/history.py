@@ -128,6 +128,10 @@ class History:
             return [association for association in self.at(at) if query.matches(association)]
         return self._spans(query.matches)
 
+    def all(self) -> list[Association]:
+        """Return every association there ever was, oldest first. Raises as `who` does."""
+        return self._spans(lambda _: True)
+
     def show(self, association_id: str) -> tuple[Association, list[Event]]:
         """Return one association, named by its ID or the start of it, and its events.
 

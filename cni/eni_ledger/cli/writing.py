@@ -1,0 +1,51 @@
+"""What the commands share that write to the ledger: settings, the host's fields, the journal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from eni_ledger import host, journald
+from eni_ledger.config import load
+from eni_ledger.errors import LedgerDamaged, StateDirError
+from eni_ledger.ledger.history import History
+
+if TYPE_CHECKING:
+    from eni_ledger.cli.common import Session
+    from eni_ledger.config import Settings
+
+
+def settings_of(session: Session) -> Settings:
+    """Return the settings in force. Raises ConfigError."""
+    return load(None, os.environ, session.state_dir())
+
+
+def about_host() -> dict[str, Any]:
+    """Return what each event says of the host."""
+    return dict(host.identity())
+
+
+def announce(settings: Settings, written: Iterable[dict[str, Any]]) -> None:
+    """Send the journal's entries of events that were written; that it did not take one is no failure."""
+    if settings.journald:
+        for event in written:
+            journald.send(event)
+
+
+def live_associations(history: History) -> list[dict[str, Any]]:
+    """Return what is live, nothing where there is no ledger yet. Raises LedgerError."""
+    try:
+        return history.live()
+    except StateDirError:
+        if os.path.lexists(history.state_dir):
+            raise
+        return []
+
+
+def all_associations(history: History) -> list[dict[str, Any]]:
+    """Return every association there ever was; of a damaged ledger those that can be proven."""
+    try:
+        return history.all()
+    except LedgerDamaged as exc:
+        return [dict(found) for found in exc.found]
