@@ -137,7 +137,7 @@ class Closure:
             return
         if line < 0:  # `from os import path`: a name inside of a module that has been looked at
             return
-        kind = _c_module(wanted)
+        kind = None if wanted == "os.path" else _c_module(wanted)  # front_os.py has no such submodule
         if kind is None:
             raise NotAllowed(
                 f"{path}:{line}: imports {wanted}, which is neither C code of the interpreter nor frozen in libpython"
@@ -146,6 +146,10 @@ class Closure:
             self.builtin.add(wanted)
         else:
             self.extensions[wanted] = kind
+
+    def add_os(self, source: Path) -> None:
+        """Take in the stand-in for `os` that front_os.py is."""
+        self.modules["os"] = (False, _compiled(source.read_text(encoding="utf-8"), "os"))
 
     def write(self, target: Path) -> None:
         """Write a compiled module with one name, MODULES: {module: (is a package, marshalled code)}."""

@@ -6,6 +6,7 @@ import marshal
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,33 @@ def test_front_door_has_its_script_its_modules_and_nothing_else(front: Path) -> 
 def test_front_doors_modules_are_ours(front: Path) -> None:
     modules = front_modules(front)
     assert {"eni_ledger.plugin.chained", "eni_ledger.ledger.writer", "eni_ledger.journald"} <= modules.keys()
-    assert {name.split(".")[0] for name in modules} == {"eni_ledger"}
+    assert {name.split(".")[0] for name in modules} == {"eni_ledger", "os"}
     assert not [name for name in modules if name.startswith(("eni_ledger.cli", "eni_ledger.render"))]
+
+
+def test_stand_in_for_os_is_as_the_real_one() -> None:
+    script = r"""
+import os as real, sys
+sys.path.insert(0, sys.argv[1])
+import front_os as os
+mine = {name: getattr(os, name) for name in list(vars(os)) if name[0] != "_" or name == "_exit"}
+for name in mine.keys() - {"environ", "path", "fsencode", "fsdecode"}:
+    assert mine[name] is getattr(real, name) or mine[name] == getattr(real, name), name
+assert dict(os.environ) == dict(real.environ)
+for name in ("eth0", "gr\u00f6\u00dfe", "\udcff"):
+    assert os.fsencode(name) == real.fsencode(name) and os.fsdecode(real.fsencode(name)) == name
+for path in ("/opt/cni/bin/eni-ledger", "eni-ledger", "/", "", "a/"):
+    assert os.path.basename(path) == real.path.basename(path)
+assert os.path.join("a", "b") == "a/b" and os.SEEK_SET == 0 and callable(os.makedirs)
+assert hasattr(os, "setns") == hasattr(real, "setns") and not hasattr(os, "nonsense")
+try:
+    os.environ["A"] = "b"
+except TypeError:
+    print("good")
+"""
+    parts = Path(__file__).parents[2] / "build/bundle.d"
+    command = [sys.executable, "-X", "utf8", "-c", script, str(parts)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "good\n"
 
 
 def test_nothing_needs_a_later_glibc(bundle: Path) -> None:

@@ -1,0 +1,54 @@
+"""`os` as the front door has it: what an ADD uses of it at once, the rest when it is asked for.
+
+Importing `os` takes a millisecond of every ADD, most of it for the abstract classes behind `os.environ`. Nearly all
+that is used of it are the functions of `posix`, which is C code and there already. Any other name is taken from the
+real `os`, which is imported at that moment. One difference: `environ` cannot be written to; to try is a TypeError.
+"""
+
+from posix import *  # noqa: F403
+from posix import _exit  # noqa: F401
+from posix import environ as _bytes
+
+
+def fsdecode(name):
+    """As os.fsdecode, in UTF-8 mode."""
+    return name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")
+
+
+def fsencode(name):
+    """As os.fsencode, in UTF-8 mode."""
+    return name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
+
+
+# types.MappingProxyType, without importing types
+environ = type(type.__dict__)({fsdecode(key): fsdecode(value) for key, value in _bytes.items()})
+
+
+class _Path:
+    """os.path: the one function that each call needs, and posixpath once another is asked for."""
+
+    @staticmethod
+    def basename(path):
+        """As posixpath.basename."""
+        return path[path.rfind("/") + 1 :]
+
+    def __getattr__(self, name):
+        import posixpath
+
+        return getattr(posixpath, name)
+
+
+path = _Path()
+
+
+def __getattr__(name):  # PEP 562
+    if name == "setns":  # posix has it from Python 3.12 on, and what posix has not os cannot have
+        raise AttributeError(name)
+    from _frozen_importlib import FrozenImporter, module_from_spec
+
+    spec = FrozenImporter.find_spec("os")
+    real = module_from_spec(spec)
+    spec.loader.exec_module(real)
+    found = getattr(real, name)
+    globals()[name] = found
+    return found
