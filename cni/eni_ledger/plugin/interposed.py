@@ -61,7 +61,7 @@ def run(name: str, call: Call) -> None:
         written = None
     delegate.hand_on(answer)
     if written is not None:
-        recording.announce(call, settings, written)
+        recording.announce(call, settings, written, quiet=prepared.said)
     running.leave(status)
 
 
@@ -95,11 +95,15 @@ def _step_aside(
 
 
 class _Prepared:
-    """What is known before the delegate answers: the `event` so far, and what went `wrong` with that, or None."""
+    """What is known before the delegate answers: the `event` so far, and what went `wrong` with that, or None.
+
+    `said` is whether the error in the event is one that the delegate has told.
+    """
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self.wrong: Exception | None = None
+        self.said = False
 
 
 def _prepare(name: str, call: Call, settings: Settings, stdin_fd: int | None) -> _Prepared:
@@ -185,6 +189,9 @@ def _record(call: Call, settings: Settings, prepared: _Prepared, status: int, an
             if prepared.wrong is not None:
                 event |= _our_error(prepared.wrong)
             _observe(call, event)
+            if said := _error_in(answer):  # the real ones end with 0 after a panic, and the agent takes it for success
+                prepared.said = True
+                event |= said
         return recording.record(call, settings, event)
     except Exception as exc:
         recording.failed(call, settings, event, exc)
@@ -228,16 +235,23 @@ def _observe(call: Call, event: Event) -> None:
 
 def _error_of(status: int, answer: bytes) -> Event:
     """Return `error_code` and `error_msg` of a delegate that failed: its own, else how it ended."""
+    if said := _error_in(answer):
+        return said
+    code = os.waitstatus_to_exitcode(status)
+    how = f"the delegate was ended by signal {-code}" if code < 0 else f"the delegate ended with status {code}"
+    return {"error_code": errors.EniLedgerError.code, "error_msg": how}
+
+
+def _error_in(answer: bytes) -> Event:
+    """Return `error_code` and `error_msg` of an answer that is an error, {} of one that is none."""
     from eni_ledger.fastjson import loads
 
     try:
         said = loads(answer[:STDIN_LIMIT])
         code, msg, details = said.get("code"), said.get("msg"), said.get("details")
-        if type(code) is int and isinstance(msg, str):
-            both = f"{msg}: {details}" if isinstance(details, str) and details else msg
-            return {"error_code": code, "error_msg": both[:_MSG_LIMIT]}
     except (ValueError, AttributeError):
-        pass
-    code = os.waitstatus_to_exitcode(status)
-    how = f"the delegate was ended by signal {-code}" if code < 0 else f"the delegate ended with status {code}"
-    return {"error_code": errors.EniLedgerError.code, "error_msg": how}
+        return {}
+    if type(code) is not int or not isinstance(msg, str):
+        return {}
+    both = f"{msg}: {details}" if isinstance(details, str) and details else msg
+    return {"error_code": code, "error_msg": both[:_MSG_LIMIT]}

@@ -58,10 +58,13 @@ def record(call: Call, settings: Settings, event: Event) -> Event | None:
     return record(settings, event)
 
 
-def announce(call: Call, settings: Settings, written: Event) -> None:
-    """Send the entry to the journal and say on stderr what the operator should know. Never raises."""
+def announce(call: Call, settings: Settings, written: Event, *, quiet: bool = False) -> None:
+    """Send the entry to the journal and say on stderr what the operator should know. Never raises.
+
+    With `quiet` the error in the event is not ours to tell.
+    """
     try:
-        if written["event"] == "add" and "error_msg" in written:
+        if written["event"] == "add" and "error_msg" in written and not quiet:
             seen = written.get("error_code") != errors.ObserveError.code
             how = "recorded, but not in full" if seen else "recorded without what the kernel shows"
             call.complain(f"{how}: {written['error_msg']}")
@@ -88,7 +91,7 @@ def failed(call: Call, settings: Settings, event: Event, exc: Exception) -> None
             if not send_failure(message, {**event, "error_code": code, "error_msg": why}):
                 call.complain("journald did not take the entry about the failure")
         if not isinstance(settings, Broken):
-            from eni_ledger.ledger.writer import note_failure
+            from eni_ledger.ledger.health import note_failure
 
             note_failure(settings, event, exc)
     except Exception as second:  # a broken installation, perhaps; the task comes first
