@@ -1,6 +1,7 @@
 """The proof in a container that Docker makes: the agent's image if the host has it, an empty one otherwise.
 
-Docker Engine API 1.25, the one that the agent itself needs for `awsvpc`; its socket is the only thing that is asked.
+Docker Engine API, in the version that the daemon itself prefers: late ones refuse early versions. Nothing here is newer
+than 1.25, which the agent needs for `awsvpc`.
 What is made there (a container, without an image of the agent's an empty image) is removed again.
 """
 
@@ -27,7 +28,6 @@ from eni_ledger.errors import InstallError
 SOCKET = "/var/run/docker.sock"
 AGENT_IMAGE = "amazon/amazon-ecs-agent:latest"  # ecs-init/config/common.go
 _EMPTY_IMAGE = "eni-ledger-proof:latest"
-_API = "/v1.25"
 _PATIENCE = 60.0  # seconds for one request
 _STDERR = 2
 
@@ -37,18 +37,23 @@ class Docker:
 
     def __init__(self, path: str = SOCKET) -> None:
         self.path = path
+        self._prefix = ""
 
     def answers(self) -> bool:
         """Tell whether there is a Docker here."""
-        with contextlib.suppress(Unprovable):
-            return self.ask("GET", "/_ping") == b"OK"
-        return False
+        try:
+            self._prefix = ""
+            found = json.loads(self.ask("GET", "/version"))
+            self._prefix = f"/v{found['ApiVersion']}"
+        except (Unprovable, ValueError, KeyError, TypeError):
+            return False
+        return True
 
     def ask(self, method: str, path: str, body: bytes | None = None, kind: str = "application/json") -> bytes:
         """Return the answer to one request."""
         connection = self._connect()
         try:
-            connection.request(method, _API + path, body, {"Content-Type": kind} if body is not None else {})
+            connection.request(method, self._prefix + path, body, {"Content-Type": kind} if body is not None else {})
             response = connection.getresponse()
             data = response.read()
         except (OSError, HTTPException) as exc:
@@ -62,7 +67,7 @@ class Docker:
         """Start a container that was created with its standard streams attached; return status, stdout and stderr."""
         connection = self._connect()
         try:
-            path = f"{_API}/containers/{container}/attach?stream=1&stdin=1&stdout=1&stderr=1"
+            path = f"{self._prefix}/containers/{container}/attach?stream=1&stdin=1&stdout=1&stderr=1"
             connection.request("POST", path, headers={"Upgrade": "tcp", "Connection": "Upgrade"})
             response = connection.getresponse()
             if response.status != 101:

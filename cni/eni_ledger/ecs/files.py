@@ -84,9 +84,10 @@ class Tree:
             fd = os.open(self.real(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise InstallError("this is no regular file", path)
         with open(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise InstallError("this is no regular file", path)
             return file.read()
 
     def target(self, path: str) -> str | None:

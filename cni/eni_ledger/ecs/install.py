@@ -13,7 +13,7 @@ from typing import Any
 from eni_ledger.ecs import envfile, jsonfile, layout
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.bundle import Bundle
-from eni_ledger.ecs.files import Tree
+from eni_ledger.ecs.files import UNFINISHED, Tree
 from eni_ledger.ecs.plan import Plan
 from eni_ledger.errors import InstallError
 from eni_ledger.plugin.front import INTERPOSED
@@ -65,6 +65,10 @@ def put_bundle(plan: Plan, tree: Tree, bundle: Bundle, base: str) -> str | None:
     path = f"{versions}/{bundle.name}"
     if not tree.exists(versions):
         plan.add("make the directory", versions, tree.make_dir, versions)
+    for name in tree.names(versions):
+        if name.endswith(UNFINISHED):
+            left = f"{versions}/{name}"
+            plan.add("remove what an interrupted run left", left, tree.remove_all, left)
     if not tree.exists(path):
         plan.add(f"copy the bundle, {bundle.size >> 20} MiB", path, tree.copy_dir, bundle.directory, path)
     target = tree.target(current)
@@ -78,8 +82,9 @@ def remove_older(plan: Plan, tree: Tree, base: str, bundle: Bundle, replaced: st
     """Add the steps that remove what came before the version that was replaced: calls may still run from that one."""
     if replaced is None:
         return
-    for path in layout.older_versions(tree, f"{base}/versions", {bundle.name, replaced}):
-        plan.add("remove an older version", path, tree.remove_all, path)
+    versions = f"{base}/versions"
+    for name in tree.strangers(versions, {bundle.name, replaced}):
+        plan.add("remove an older version", f"{versions}/{name}", tree.remove_all, f"{versions}/{name}")
 
 
 class _Changes:

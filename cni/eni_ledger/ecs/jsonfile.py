@@ -39,7 +39,7 @@ def merge(
         return None, {"before": None, "changed": {key: {"new": wanted[key]} for key in wanted}, "after": sha256(data)}
     changed: dict[str, Any] = {}
     for key, value in wanted.items():
-        if key in found and (found[key] == value or found[key] != unset.get(key)):
+        if key in found and (key not in unset or found[key] != unset[key]):
             continue
         changed[key] = {"new": value, **({"old": found[key]} if key in found else {})}
     if not changed and data is not None:

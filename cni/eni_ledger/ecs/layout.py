@@ -22,7 +22,7 @@ import re
 from typing import Any
 
 from eni_ledger import config
-from eni_ledger.ecs.files import UNFINISHED, Tree
+from eni_ledger.ecs.files import Tree
 from eni_ledger.errors import InstallError
 from eni_ledger.plugin.front import INTERPOSED
 
@@ -114,10 +114,3 @@ def read_manifest(tree: Tree, path: str) -> dict[str, Any] | None:
 def dump_manifest(manifest: dict[str, Any]) -> bytes:
     """Return the record of an installation as it is written; what was no UTF-8 comes out as escapes."""
     return (json.dumps({"v": 1, **manifest}, indent=2) + "\n").encode()
-
-
-def older_versions(tree: Tree, versions: str, keep: set[str]) -> list[str]:
-    """Return the paths of the versions that are not in `keep`, and of what an interrupted copy left."""
-    return [
-        f"{versions}/{name}" for name in tree.names(versions) if name not in keep and not name.endswith(UNFINISHED)
-    ] + [f"{versions}/{name}" for name in tree.names(versions) if name.endswith(UNFINISHED)]

@@ -99,12 +99,12 @@ def _make_effective(agent: Agent, report: Report, *, restart: bool) -> None:
         report.notes.append("the running agent calls its plugins through eni-ledger")
         return
     report.effective = RESTART
+    if in_force is None:
+        report.notes.append("no running agent was seen; one reads this at its start")
     if not restart or report.dry_run:
         return
     report.restarted = agent.restart()
-    if not report.restarted:
-        report.notes.append("the agent is not running; it reads this at its next start")
-    elif not agent.wait_for(layout.PLUGIN_PATH):
+    if report.restarted and not agent.wait_for(layout.PLUGIN_PATH):
         raise InstallError(
             "the agent was restarted and does not run with the new setting yet",
             f"{layout.KEY} in {layout.ECS_CONFIG}",

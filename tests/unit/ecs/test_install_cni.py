@@ -1,0 +1,191 @@
+"""`install cni` and `uninstall cni` on trees of hosts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from eni_ledger.ecs.bundle import Bundle
+from eni_ledger.ecs.files import Tree
+from eni_ledger.ecs.service import Report, install_cni, uninstall_cni
+from eni_ledger.errors import InstallError
+from helpers.roots import killed_at, make_bundle, picture
+
+CONFLIST = "/etc/cni/net.d/10-net.conflist"
+CHAIN = '{\n  "cniVersion": "1.0.0",\n  "name": "net",\n  "plugins": [\n    {"type": "vlan"}\n  ]\n}\n'
+PROGRAM = "/opt/eni-ledger/bundle/eni-ledger"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return Bundle(str(make_bundle(tmp_path_factory.mktemp("bundle") / "b")))
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    root = tmp_path / "host"
+    (root / "etc/cni/net.d").mkdir(parents=True)
+    (root / "opt/cni/bin").mkdir(parents=True)
+    (root / "opt/cni/bin/vlan").write_text("")
+    (root / CONFLIST[1:]).write_text(CHAIN)
+    (root / CONFLIST[1:]).chmod(0o600)
+    return root
+
+
+def install(root: Path, bundle: Bundle, tree: Tree | None = None, path: str | None = CONFLIST) -> Report:
+    report = Report(dry_run=False)
+    install_cni(tree or Tree(str(root)), bundle, report, path=path)
+    return report
+
+
+def uninstall(root: Path, tree: Tree | None = None, *, purge: bool = False) -> Report:
+    report = Report(dry_run=False)
+    uninstall_cni(tree or Tree(str(root)), report, purge=purge)
+    return report
+
+
+def seen(root: Path) -> dict[str, tuple[object, ...]]:
+    return picture(root, times=False)
+
+
+def test_there_and_back(host: Path, bundle: Bundle) -> None:
+    before = seen(host)
+    install(host, bundle)
+    assert str((host / "opt/cni/bin/eni-ledger").readlink()) == PROGRAM
+    assert str((host / "opt/eni-ledger/bundle").readlink()) == f"versions/{bundle.name}"
+    conflist = host / CONFLIST[1:]
+    assert [one["type"] for one in json.loads(conflist.read_text())["plugins"]] == ["vlan", "eni-ledger"]
+    assert conflist.stat().st_mode & 0o777 == 0o600
+    assert install(host, bundle).steps == []
+    uninstall(host)
+    assert seen(host) == before
+    assert uninstall(host).steps == []
+
+
+def test_without_a_conflist_none_is_touched(host: Path, bundle: Bundle) -> None:
+    install(host, bundle, path=None)
+    assert (host / CONFLIST[1:]).read_text() == CHAIN
+
+
+def test_directories_that_were_not_there_go_again(tmp_path: Path, bundle: Bundle) -> None:
+    root = tmp_path / "bare"
+    root.mkdir()
+    install(root, bundle, path=None)
+    assert (root / "opt/cni/bin/eni-ledger").is_symlink()
+    uninstall(root)
+    assert list(root.iterdir()) == []
+
+
+def test_a_package_has_the_bundle_in_place(host: Path) -> None:
+    packaged = Bundle(str(make_bundle(host / "opt/eni-ledger")))
+    before = seen(host)
+    install(host, packaged)
+    assert str((host / "opt/cni/bin/eni-ledger").readlink()) == "/opt/eni-ledger/eni-ledger"
+    assert not (host / "opt/eni-ledger/versions").exists()
+    uninstall(host)
+    assert seen(host) == before
+
+
+def test_another_bundle_does_not_go_into_a_packages_directory(host: Path, bundle: Bundle) -> None:
+    make_bundle(host / "opt/eni-ledger")
+    with pytest.raises(InstallError, match="a package"):
+        install(host, bundle)
+
+
+def test_a_link_that_was_there_comes_back(host: Path, bundle: Bundle) -> None:
+    (host / "opt/cni/bin/eni-ledger").symlink_to("/usr/local/bin/eni-ledger")
+    before = seen(host)
+    install(host, bundle)
+    assert str((host / "opt/cni/bin/eni-ledger").readlink()) == PROGRAM
+    uninstall(host)
+    assert seen(host) == before
+
+
+def test_a_file_that_is_there_is_not_overwritten(host: Path, bundle: Bundle) -> None:
+    (host / "opt/cni/bin/eni-ledger").write_text("theirs")
+    before = seen(host)
+    with pytest.raises(InstallError, match="a file already"):
+        install(host, bundle)
+    assert seen(host) == before
+
+
+def test_a_conflist_that_was_edited_since_keeps_the_edit(host: Path, bundle: Bundle) -> None:
+    install(host, bundle)
+    conflist = host / CONFLIST[1:]
+    conflist.write_text(conflist.read_text().replace('"net"', '"other"'))
+    uninstall(host)
+    assert conflist.read_text() == CHAIN.replace('"net"', '"other"')
+
+
+@pytest.mark.parametrize("text", ["{", '{"type": "bridge"}', '{"plugins": []}'])
+def test_what_is_no_conflist_is_refused_and_nothing_changes(host: Path, bundle: Bundle, text: str) -> None:
+    (host / CONFLIST[1:]).write_text(text)
+    before = seen(host)
+    with pytest.raises(InstallError, match="conflist"):
+        install(host, bundle)
+    assert seen(host) == before
+
+
+def test_a_conflist_that_is_not_there(host: Path, bundle: Bundle) -> None:
+    with pytest.raises(InstallError, match="no such conflist"):
+        install(host, bundle, path="/etc/cni/net.d/none.conflist")
+
+
+@pytest.mark.parametrize("configured", [None, "/srv/ledger"])
+def test_the_ledger_goes_only_when_it_is_purged_and_only_the_ledger(
+    host: Path, bundle: Bundle, configured: str | None
+) -> None:
+    state = host / (configured or "/var/lib/eni-ledger")[1:]
+    (state / "spool").mkdir(parents=True)
+    (state / "spool/1").write_text("{}")
+    for name in ("ledger.jsonl", "ledger-0000000000000001-0000000000000009.jsonl", "lock", "state.json"):
+        (state / name).write_text("{}")
+    if configured:
+        (host / "etc/eni-ledger").mkdir()
+        (host / "etc/eni-ledger/config.json").write_text(json.dumps({"stateDir": configured}))
+    before = seen(host)
+    install(host, bundle)
+    assert any("the ledger stays" in note for note in uninstall(host).notes)
+    assert seen(host) == before
+    (state / "mine.txt").write_text("")
+    uninstall(host, purge=True)
+    assert [path.name for path in state.iterdir()] == ["mine.txt"]
+
+
+def test_the_ledger_of_the_ecs_agent_is_another_matter(host: Path, bundle: Bundle) -> None:
+    state = host / "var/lib/ecs/data/eni-ledger/state"
+    state.mkdir(parents=True)
+    (state / "ledger.jsonl").write_text("{}")
+    (host / "etc/eni-ledger").mkdir()
+    (host / "etc/eni-ledger/config.json").write_text('{"stateDir": "/var/lib/ecs/data/eni-ledger/state"}')
+    install(host, bundle)
+    uninstall(host, purge=True)
+    assert (state / "ledger.jsonl").exists()
+
+
+def test_killed_at_every_change(host: Path, bundle: Bundle, tmp_path: Path) -> None:
+    before = seen(host)
+    whole = tmp_path / "whole"
+    shutil.copytree(host, whole, symlinks=True)
+    install(whole, bundle)
+    for number in range(1, 100):
+        root = tmp_path / "round"
+        shutil.copytree(host, root, symlinks=True)
+        killed = killed_at(number, root, lambda root, tree: install(root, bundle, tree))
+        again = tmp_path / "again"
+        shutil.copytree(root, again, symlinks=True)
+        uninstall(root)
+        assert seen(root) == before
+        install(again, bundle)
+        assert seen(again) == seen(whole)
+        killed_at(number, again, uninstall)
+        uninstall(again)
+        assert seen(again) == before
+        shutil.rmtree(root)
+        shutil.rmtree(again)
+        if not killed:
+            break
+    assert 10 < number < 99
