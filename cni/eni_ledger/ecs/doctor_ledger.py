@@ -13,7 +13,7 @@ from eni_ledger.journald import SOCKETS
 from eni_ledger.ledger import spool
 from eni_ledger.ledger.repair import fsck
 from eni_ledger.ledger.statedir import open_state_dir
-from eni_ledger.ledger.writer import FAILURES
+from eni_ledger.ledger.health import FAILURES
 
 _NO_LEDGER = "there is no ledger yet; the first ADD makes it"
 #: Below this an ADD will soon not be recorded; the second is what a busy host writes in some weeks.

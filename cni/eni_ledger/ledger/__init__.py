@@ -96,6 +96,6 @@ No lock: list, open the active segment, list again; if a rotation came between, 
 
 Where the code is: `codec` a line; `segment` names, lines, chain, tail; `state` what is live; `lock`; `spool`;
 `writer` appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `reader`, `chain`, `query`,
-`past`, `history` questions; `batch` several events at once; `repair` fsck; `models` the typed view; `statedir` the
-directory itself.
+`past`, `history` questions; `batch` several events at once; `health` whether it can be written; `repair` fsck;
+`models` the typed view; `statedir` the directory itself.
 """

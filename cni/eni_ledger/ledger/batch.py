@@ -1,4 +1,4 @@
-"""Several events under one lock, chosen by what is live at that moment. For commands, not for the ADD path.
+"""Several events under one lock, chosen by what is live at that moment. For commands and GC, not for the ADD path.
 
 Between two looks at the kernel and the ledger a runtime may add or end anything. So whoever wants to write down what it
 found says so in a function that gets the live associations with the lock held, and what it returns is appended.
@@ -15,8 +15,9 @@ from typing import Any
 from eni_ledger.config import Settings
 from eni_ledger.errors import LockTimeout, WriteFailed
 from eni_ledger.fastjson import loads
+from eni_ledger.ledger import state
 from eni_ledger.ledger.statedir import open_state_dir
-from eni_ledger.ledger.writer import Session
+from eni_ledger.ledger.writer import Session, where
 
 Event = dict[str, Any]
 Association = dict[str, Any]
@@ -29,7 +30,31 @@ PAUSE_S = 0.01
 _TRIES = 25
 
 
-def record_found(settings: Settings, about: Event, choose: Callable[[list[Association]], list[Event]]) -> list[Event]:
+def record_gc(settings: Settings, network: str, valid: set[tuple[str, str]], about: Event) -> list[Event]:
+    """End the live associations of `network` whose (container_id, ifname) is not in `valid`; return their events.
+
+    `about` has the keys that each event shall carry (boot_id, via, cni_version ...). Raises LedgerError, LockTimeout
+    included: what is valid has to be compared with what is live, so it cannot wait in the spool.
+    """
+
+    def gone(live: list[Association]) -> list[Event]:
+        return [
+            {**state.identity_of(association), "event": "lost", "reason": "gc"}
+            for association in live
+            if association.get("network") == network
+            and (association.get("container_id"), association.get("ifname")) not in valid
+        ]
+
+    return record_found(settings, about, gone, tries=1)  # a runtime waits for it
+
+
+def record_found(
+    settings: Settings,
+    about: Event,
+    choose: Callable[[list[Association]], list[Event]],
+    *,
+    tries: int = _TRIES,
+) -> list[Event]:
     """Append the events that `choose` returns for the live associations; return them as written.
 
     `about` has `boot_id` and what else each event shall carry. An `adopt` gets its `association_id` here. Raises
@@ -37,8 +62,9 @@ def record_found(settings: Settings, about: Event, choose: Callable[[list[Associ
     """
     dir_fd = open_state_dir(settings.state_dir, create=True)
     try:
-        session = _session(settings, dir_fd, about)
+        session = _session(settings, dir_fd, about, tries)
         try:
+            session.boot(about)
             written = []
             for event in choose([loads(line) for line in session.lines]):
                 if event["event"] == "adopt" and "association_id" not in event:
@@ -51,7 +77,7 @@ def record_found(settings: Settings, about: Event, choose: Callable[[list[Associ
         finally:
             session.close()
     except OSError as exc:
-        raise WriteFailed("the ledger could not be written", f"{settings.state_dir}: {exc.strerror or exc}") from exc
+        raise WriteFailed("the ledger could not be written", where(settings, exc)) from exc
     finally:
         os.close(dir_fd)
 
@@ -67,8 +93,8 @@ def record_many(settings: Settings, about: Event, events: Iterable[Event]) -> It
         time.sleep(PAUSE_S)
 
 
-def _session(settings: Settings, dir_fd: int, about: Event) -> Session:
-    for _ in range(_TRIES - 1):
+def _session(settings: Settings, dir_fd: int, about: Event, tries: int) -> Session:
+    for _ in range(tries - 1):
         try:
             return Session(settings, dir_fd, about)
         except LockTimeout:

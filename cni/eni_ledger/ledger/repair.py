@@ -10,10 +10,10 @@ import orjson
 
 from eni_ledger.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger import segment, spool, state
+from eni_ledger.ledger.health import FAILURES
 from eni_ledger.ledger.reader import Segment, Snapshot
 from eni_ledger.ledger.state import Live
 from eni_ledger.ledger.statedir import open_file
-from eni_ledger.ledger.writer import FAILURES
 
 Progress = Callable[[int, int], None]
 

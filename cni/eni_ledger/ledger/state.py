@@ -54,8 +54,8 @@ def exclusive_keys(association: dict[str, Any]) -> list[tuple[Any, ...]]:
     keys: list[tuple[Any, ...]] = []
     if association.get("container_id") is not None:
         keys.append(("attachment", association["container_id"], association.get("ifname")))
-    if association.get("vlan_id") is not None:
-        trunk = association.get("trunk_mac") or association.get("trunk_ifname")
+    trunk = association.get("trunk_mac") or association.get("trunk_ifname")
+    if association.get("vlan_id") is not None and trunk:  # of an unknown trunk it could be any one's
         keys.append(("vlan", trunk, association["vlan_id"]))
     if association.get("netns_inode") is not None:
         place = (association.get("netns_dev"), association["netns_inode"], association.get("ifname"))

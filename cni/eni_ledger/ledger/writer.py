@@ -14,7 +14,7 @@ from eni_ledger.fastjson import dumps, loads
 from eni_ledger.ledger import lock, segment, spool, state
 from eni_ledger.ledger.codec import VERSION, encode, format_ts, now_us, parse_ts
 from eni_ledger.ledger.segment import Tail
-from eni_ledger.ledger.statedir import open_file, open_state_dir, open_subdir, write_all
+from eni_ledger.ledger.statedir import open_file, open_state_dir, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from eni_ledger.config import Settings
 
     Event = dict[str, Any]
-
-FAILURES = "failures.jsonl"
-_FAILURES_LIMIT = 1024 * 1024
 
 
 def record(settings: Settings, event: Event) -> Event | None:
@@ -53,92 +50,12 @@ def record(settings: Settings, event: Event) -> Event | None:
         finally:
             session.close()
     except OSError as exc:
-        raise WriteFailed("the event could not be recorded", _where(settings, exc)) from exc
+        raise WriteFailed("the event could not be recorded", where(settings, exc)) from exc
     finally:
         os.close(dir_fd)
 
 
-def record_gc(settings: Settings, network: str, valid: set[tuple[str, str]], about: Event) -> list[Event]:
-    """End the live associations of `network` whose (container_id, ifname) is not in `valid`; return their events.
-
-    `about` has the keys that each event shall carry (boot_id, via, cni_version ...). Raises LedgerError, LockTimeout
-    included: what is valid has to be compared with what is live, so it cannot wait in the spool.
-    """
-    dir_fd = open_state_dir(settings.state_dir, create=True)
-    try:
-        session = Session(settings, dir_fd, about)
-        try:
-            written = []
-            for line in list(session.lines):
-                association = loads(line)
-                attachment = (association.get("container_id"), association.get("ifname"))
-                if association.get("network") == network and attachment not in valid:
-                    event = {**about, **state.identity_of(association), "event": "lost", "reason": "gc"}
-                    written.append(session.append(event))
-            session.commit()
-            return written
-        finally:
-            session.close()
-    except OSError as exc:
-        raise WriteFailed("the ledger could not be written", _where(settings, exc)) from exc
-    finally:
-        os.close(dir_fd)
-
-
-def probe(settings: Settings) -> None:
-    """Return when an ADD could be recorded now, else raise LedgerError. Leaves nothing behind."""
-    dir_fd = open_state_dir(settings.state_dir, create=True)
-    try:
-        os.close(open_file(dir_fd, "lock", os.O_RDWR | os.O_CREAT))
-        os.close(open_subdir(dir_fd, spool.DIRECTORY))
-        try:
-            os.close(open_file(dir_fd, segment.ACTIVE, os.O_RDWR | os.O_APPEND))
-        except FileNotFoundError:
-            pass  # the first ADD makes it
-        name = f".probe-{os.getpid()}"
-        fd = open_file(dir_fd, name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        try:
-            write_all(fd, bytes(4096))
-            os.fdatasync(fd)
-        finally:
-            os.close(fd)
-            os.unlink(name, dir_fd=dir_fd)
-    except OSError as exc:
-        raise WriteFailed("the state directory cannot be written", _where(settings, exc)) from exc
-    finally:
-        os.close(dir_fd)
-
-
-def note_failure(settings: Settings, event: Event, error: Exception) -> None:
-    """Count an event that could not be recorded: a line in `failures.jsonl`, as long as that is possible at all.
-
-    The file stops at 1 MiB: it is there to be noticed, the journal has every one. Never raises.
-    """
-    try:
-        dir_fd = open_state_dir(settings.state_dir)
-        try:
-            fd = open_file(dir_fd, FAILURES, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-            try:
-                if os.fstat(fd).st_size < _FAILURES_LIMIT:
-                    kept: Event = {
-                        key: event[key] for key in ("event", "container_id", "ifname", "netns") if key in event
-                    }
-                    about: Event = {
-                        **kept,
-                        "ts": format_ts(now_us()),
-                        "code": getattr(error, "code", 999),
-                        "msg": str(error),
-                    }
-                    os.write(fd, dumps(about).encode("utf-8", "replace") + b"\n")
-            finally:
-                os.close(fd)
-        finally:
-            os.close(dir_fd)
-    except (LedgerError, OSError, TypeError, ValueError):
-        pass  # the journal and stderr have it
-
-
-def _where(settings: Settings, exc: OSError) -> str:
+def where(settings: Settings, exc: OSError) -> str:
     """Return directory, file and reason of an OSError."""
     name = f"/{exc.filename}" if isinstance(exc.filename, str) else ""
     return f"{settings.state_dir}{name}: {exc.strerror or exc}"
@@ -149,7 +66,7 @@ def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: 
     try:
         spool.put(dir_fd, event, occurred_us, sync=settings.sync)
     except OSError as exc:
-        raise WriteFailed("neither ledger nor spool could be written", f"{why}; {_where(settings, exc)}") from exc
+        raise WriteFailed("neither ledger nor spool could be written", f"{why}; {where(settings, exc)}") from exc
     return {"ts": format_ts(occurred_us), **event, "spooled": True, "spooled_because": str(why)}
 
 
@@ -266,14 +183,18 @@ class Session:
                 ended = {"event": "lost", "reason": "rebooted", **state.identity_of(state.association_of(written))}
                 self.append(ended)
 
-    def add(self, event: Event, occurred_us: int | None = None) -> Event | None:
-        """Prepare an event as `record` describes: `boot` before it when this is another boot, a `del` completed."""
-        boot_id = event.get("boot_id")
+    def boot(self, about: Event) -> None:
+        """Prepare a `boot` event when `about` is of another boot than the live associations."""
+        boot_id = about.get("boot_id")
         if boot_id and boot_id != self.boot_id:
             if self.boot_id is not None:
                 keys = ("boot_id", "instance_id", "agent_version", "via")
-                self.append({"event": "boot", **{key: event[key] for key in keys if key in event}})
+                self.append({"event": "boot", **{key: about[key] for key in keys if key in about}})
             self.boot_id = boot_id
+
+    def add(self, event: Event, occurred_us: int | None = None) -> Event | None:
+        """Prepare an event as `record` describes: `boot` before it when this is another boot, a `del` completed."""
+        self.boot(event)
         if event["event"] == "del":
             needle = dumps(event["container_id"]).encode("utf-8", "replace")
             live = state.Live(loads(line) for line in self.lines if needle in line)

@@ -68,7 +68,7 @@ def gc(call: Call) -> None:
         return
     event = _event(call, "lost")
     try:
-        from eni_ledger.ledger.writer import record_gc
+        from eni_ledger.ledger.batch import record_gc
 
         recording.refuse_broken(settings)
         ended = record_gc(settings, call.network, valid, _at_this_host(event))
@@ -83,7 +83,7 @@ def status(call: Call) -> None:
     """STATUS: raise NotAvailable when an ADD could not be recorded now, whatever `onError` says."""
     settings = recording.settings_of(call)
     try:
-        from eni_ledger.ledger.writer import probe
+        from eni_ledger.ledger.health import probe
 
         recording.refuse_broken(settings)
         probe(settings)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eni_ledger.errors import FutureFormat, LedgerDamaged, LedgerError, NotFound, StateDirError, UsageError
-from eni_ledger.ledger import writer
+from eni_ledger.ledger import batch, writer
 from eni_ledger.ledger.codec import format_ts, parse_ts
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.query import Query
@@ -116,7 +116,7 @@ def test_every_moment_is_as_the_model_has_it(
             writer.record(ledgers.settings(where, rotate_bytes=size), del_event(n, **about))
         elif kind == "gc":
             valid = {(add_event(each)["container_id"], "eth0") for each in range(6) if each != n}
-            writer.record_gc(ledgers.settings(where, rotate_bytes=size), "ecs-trunk", valid, about)
+            batch.record_gc(ledgers.settings(where, rotate_bytes=size), "ecs-trunk", valid, about)
         else:
             boot += 1
     events = prove(where)

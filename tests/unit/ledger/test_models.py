@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from eni_ledger.config import FILE_KEYS, Settings, load
 from eni_ledger.errors import ConfigError, UsageError
-from eni_ledger.ledger import codec, spool, state, writer
+from eni_ledger.ledger import batch, codec, spool, state, writer
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.models import KINDS, Association, Config, Event, State, json_schema
 
@@ -122,7 +122,7 @@ OPERATIONS = st.lists(
 
 def perform(setting: Settings, operation: str, event: dict[str, Any], ids: Iterator[int]) -> None:
     if operation == "gc":
-        writer.record_gc(setting, str(event.get("network", "")), set(), {"boot_id": event["boot_id"], "via": "chained"})
+        batch.record_gc(setting, str(event.get("network", "")), set(), {"boot_id": event["boot_id"], "via": "chained"})
         return
     if event["event"] in ("lost", "identify"):  # these say which one they mean
         live = History(setting.state_dir).live() if Path(setting.state_dir, "ledger.jsonl").exists() else []
@@ -207,16 +207,17 @@ def test_a_ledger_ahead_of_the_clock_and_a_damaged_one_validate_too(tmp_path: Pa
 
 def test_associations_with_their_end_validate(tmp_path: Path) -> None:
     setting = Settings(str(tmp_path))
+    on_trunk = {"vlan_id": 5, "trunk_ifname": "enp40s0"}
     for event in (
-        {"event": "add", "container_id": "a", "ifname": "eth0", "boot_id": "1", "vlan_id": 5, "network": "n"},
-        {"event": "add", "container_id": "b", "ifname": "eth0", "boot_id": "1", "vlan_id": 5, "network": "n"},
+        {"event": "add", "container_id": "a", "ifname": "eth0", "boot_id": "1", "network": "n", **on_trunk},
+        {"event": "add", "container_id": "b", "ifname": "eth0", "boot_id": "1", "network": "n", **on_trunk},
         {"event": "del", "container_id": "b", "ifname": "eth0", "boot_id": "1"},
-        {"event": "add", "container_id": "c", "ifname": "eth0", "boot_id": "1", "vlan_id": 5, "network": "n"},
+        {"event": "add", "container_id": "c", "ifname": "eth0", "boot_id": "1", "network": "n", **on_trunk},
     ):
         writer.record(setting, event)
-    writer.record_gc(setting, "n", set(), {"boot_id": "1"})
-    writer.record(setting, {"event": "add", "container_id": "d", "ifname": "eth0", "boot_id": "1", "vlan_id": 5})
-    writer.record(setting, {"event": "add", "container_id": "e", "ifname": "eth0", "boot_id": "2", "vlan_id": 5})
+    batch.record_gc(setting, "n", set(), {"boot_id": "1"})
+    writer.record(setting, {"event": "add", "container_id": "d", "ifname": "eth0", "boot_id": "1", **on_trunk})
+    writer.record(setting, {"event": "add", "container_id": "e", "ifname": "eth0", "boot_id": "2", **on_trunk})
 
     events = [assert_valid(line) for line in lines_of(tmp_path)]
     assert [len(event.supersedes or ()) for event in events if event.event == "add"] == [0, 1, 0, 0, 0]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eni_ledger.errors import FutureFormat, LockTimeout, StateDirError, WriteFailed
-from eni_ledger.ledger import writer
+from eni_ledger.ledger import batch, health, writer
 from eni_ledger.ledger.codec import KEYS, format_ts, now_us, parse_ts
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.repair import fsck
@@ -512,7 +512,7 @@ def test_a_ledger_of_a_later_format_is_left_alone(where: Path) -> None:
     assert name.startswith("spool/")
     assert {key: after[key] for key in before} == before
     with pytest.raises(FutureFormat):
-        writer.record_gc(settings(where), "ecs-trunk", set(), {"boot_id": BOOT})
+        batch.record_gc(settings(where), "ecs-trunk", set(), {"boot_id": BOOT})
     assert {key: contents(where)[key] for key in before} == before
 
 
@@ -552,7 +552,7 @@ def test_a_stuck_holder_sends_events_to_the_spool_and_the_next_writer_folds_them
         unknown = record(where, del_event(77), lock_wait_ms=0)
         assert (where / ACTIVE).read_bytes() == before
         with pytest.raises(LockTimeout):
-            writer.record_gc(settings(where, lock_wait_ms=0), "ecs-trunk", set(), {"boot_id": BOOT})
+            batch.record_gc(settings(where, lock_wait_ms=0), "ecs-trunk", set(), {"boot_id": BOOT})
     for event in (first, second, ended, gone, unknown):
         assert event["spooled"] is True
         assert "seq" not in event
@@ -728,7 +728,7 @@ def test_gc_ends_what_is_not_valid_in_its_network(where: Path) -> None:
     other = record(where, add_event(5, network="other"))
     kept = (add_event(1)["container_id"], "eth0")
     about = {"boot_id": BOOT, "via": "chained", "cni_version": "1.1.0"}
-    ended = writer.record_gc(settings(where), "ecs-trunk", {kept, ("unknown", "eth0")}, about)
+    ended = batch.record_gc(settings(where), "ecs-trunk", {kept, ("unknown", "eth0")}, about)
     assert [event["container_id"] for event in ended] == [add_event(n)["container_id"] for n in (0, 2, 3)]
     events = prove(where)[-3:]
     for event, written in zip(events, ended, strict=True):
@@ -739,17 +739,17 @@ def test_gc_ends_what_is_not_valid_in_its_network(where: Path) -> None:
     left = {a["container_id"] for a in History(str(where)).live()}
     assert left == {kept[0], other["container_id"]}
     before = contents(where)
-    assert writer.record_gc(settings(where), "ecs-trunk", {kept}, about) == []
-    assert writer.record_gc(settings(where), "no such", set(), about) == []
+    assert batch.record_gc(settings(where), "ecs-trunk", {kept}, about) == []
+    assert batch.record_gc(settings(where), "no such", set(), about) == []
     assert contents(where) == before
-    assert len(writer.record_gc(settings(where), "ecs-trunk", set(), about)) == 1
+    assert len(batch.record_gc(settings(where), "ecs-trunk", set(), about)) == 1
 
 
 def test_gc_takes_the_ifname_into_account(where: Path) -> None:
     record(where, add_event(1))
     record(where, add_event(1, ifname="eth1", vlan_id=77))
     valid = {(add_event(1)["container_id"], "eth1")}
-    (ended,) = writer.record_gc(settings(where), "ecs-trunk", valid, {"boot_id": BOOT})
+    (ended,) = batch.record_gc(settings(where), "ecs-trunk", valid, {"boot_id": BOOT})
     assert ended["ifname"] == "eth0"
 
 
@@ -757,7 +757,7 @@ def test_gc_of_what_waits_in_the_spool(where: Path) -> None:
     record(where, add_event(1))
     with stuck_holder(where):
         waiting = record(where, add_event(2), lock_wait_ms=0)
-    ended = writer.record_gc(settings(where), "ecs-trunk", set(), {"boot_id": BOOT})
+    ended = batch.record_gc(settings(where), "ecs-trunk", set(), {"boot_id": BOOT})
     assert [event["association_id"] for event in ended][1:] == [waiting["association_id"]]
     assert live_ids(where) == []
 
@@ -819,7 +819,7 @@ ENOSPC = """
 import os
 from eni_ledger.config import Settings
 from eni_ledger.errors import EniLedgerError
-from eni_ledger.ledger import writer
+from eni_ledger.ledger import batch, health, writer
 settings = Settings(sys.argv[1])
 base = {"boot_id": "b", "ifname": "eth0"}
 for n in range(5):
@@ -840,14 +840,14 @@ while failed < 3:
         assert exc.code == 102 and "No space left" in str(exc), exc
         assert open(sys.argv[1] + "/ledger.jsonl", "rb").read() == before
 try:
-    writer.probe(settings)
+    health.probe(settings)
     print("probe passed")
 except EniLedgerError as exc:
     assert exc.code == 102 and "No space left" in str(exc), exc
-writer.note_failure(settings, {"event": "add"}, ValueError("x"))
+health.note_failure(settings, {"event": "add"}, ValueError("x"))
 os.ftruncate(fill, 0)
 written = writer.record(settings, {"event": "add", "container_id": "last", **base})
-writer.probe(settings)
+health.probe(settings)
 print("ok", written["seq"] > 6)
 """
 
@@ -887,8 +887,8 @@ def everything(where: Path) -> list[Any]:
     return [
         lambda: writer.record(made, add_event(9)),
         lambda: writer.record(made, del_event(9)),
-        lambda: writer.record_gc(made, "ecs-trunk", set(), {"boot_id": BOOT}),
-        lambda: writer.probe(made),
+        lambda: batch.record_gc(made, "ecs-trunk", set(), {"boot_id": BOOT}),
+        lambda: health.probe(made),
         history.live,
         lambda: list(history.events()),
         lambda: history.at("2026-11-23T14:00:00.000000Z"),
@@ -922,7 +922,7 @@ def test_a_state_directory_that_is_not_safe_is_refused(tmp_path: Path, wrong: st
         with pytest.raises(StateDirError) as caught:
             call()
         assert str(where) in str(caught.value)
-    writer.note_failure(settings(where), add_event(1), ValueError("x"))
+    health.note_failure(settings(where), add_event(1), ValueError("x"))
     assert contents(real) == before
     assert not (tmp_path / "nowhere").exists()
     if wrong == "symlink":
@@ -959,12 +959,12 @@ def test_what_is_no_file_in_place_of_one(where: Path, tmp_path: Path, name: str,
     with pytest.raises((StateDirError, WriteFailed)):
         record(where, add_event(2))
     with pytest.raises((StateDirError, WriteFailed)):
-        writer.probe(settings(where))
+        health.probe(settings(where))
     with pytest.raises((StateDirError, WriteFailed)):
-        writer.record_gc(settings(where), "ecs-trunk", set(), {})
+        batch.record_gc(settings(where), "ecs-trunk", set(), {})
     assert elsewhere.read_bytes() == before
     assert not (tmp_path / "nowhere").exists()
-    writer.note_failure(settings(where), add_event(2), ValueError("x"))
+    health.note_failure(settings(where), add_event(2), ValueError("x"))
     assert (where / "failures.jsonl").exists()
 
 
@@ -988,20 +988,20 @@ def test_what_is_no_directory_in_place_of_one(where: Path, tmp_path: Path, name:
 
 
 def test_probe_leaves_nothing_of_an_event_behind(where: Path) -> None:
-    writer.probe(settings(where))
+    health.probe(settings(where))
     assert {path.name for path in where.iterdir()} == {"lock", "spool"}
     record(where, add_event(1))
     before = contents(where)
-    writer.probe(settings(where))
+    health.probe(settings(where))
     assert contents(where) == before
     with stuck_holder(where):
-        writer.probe(settings(where, lock_wait_ms=0))  # an ADD would be recorded, in the spool
+        health.probe(settings(where, lock_wait_ms=0))  # an ADD would be recorded, in the spool
 
 
 def test_failures_are_counted(where: Path) -> None:
     record(where, add_event(1))
-    writer.note_failure(settings(where), add_event(2), WriteFailed("m", "d"))
-    writer.note_failure(settings(where), {"event": "del"}, ValueError("bad \ud800"))
+    health.note_failure(settings(where), add_event(2), WriteFailed("m", "d"))
+    health.note_failure(settings(where), {"event": "del"}, ValueError("bad \ud800"))
     lines = [json.loads(line) for line in (where / "failures.jsonl").read_text().splitlines()]
     assert [(line["event"], line["code"], line["msg"]) for line in lines] == [
         ("add", 102, "m: d"),
@@ -1015,7 +1015,7 @@ def test_failures_are_counted(where: Path) -> None:
 def test_failures_stop_at_a_mebibyte(where: Path) -> None:
     record(where, add_event(1))
     (where / "failures.jsonl").write_bytes(b"x" * (1 << 20))
-    writer.note_failure(settings(where), add_event(2), ValueError("x"))
+    health.note_failure(settings(where), add_event(2), ValueError("x"))
     assert (where / "failures.jsonl").stat().st_size == 1 << 20
 
 
@@ -1027,6 +1027,6 @@ def test_a_failure_that_cannot_be_noted_is_no_failure(where: Path, tmp_path: Pat
         os.mkfifo(where / "failures.jsonl")
     if wrong == "symlink":
         (where / "failures.jsonl").symlink_to(tmp_path / "nowhere")
-    writer.note_failure(settings(where), add_event(2), ValueError("x"))
+    health.note_failure(settings(where), add_event(2), ValueError("x"))
     assert not (tmp_path / "nowhere").exists()
     assert where.exists() == (wrong != "missing")

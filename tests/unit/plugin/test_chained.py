@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eni_ledger.ledger.writer import FAILURES
+from eni_ledger.ledger.health import FAILURES
 from helpers.plugin import VERSIONS, own_netns, result
 
 if TYPE_CHECKING:

@@ -1,0 +1,79 @@
+"""Can an ADD be recorded now, and what could not be: asked by STATUS and `doctor`, told when recording fails.
+
+Standard library only: the plugin loads it, though not on an ADD that goes well.
+"""
+
+from __future__ import annotations
+
+import os
+
+from eni_ledger.errors import LedgerError, WriteFailed
+from eni_ledger.fastjson import dumps
+from eni_ledger.ledger import segment, spool
+from eni_ledger.ledger.codec import format_ts, now_us
+from eni_ledger.ledger.statedir import open_file, open_state_dir, open_subdir, write_all
+from eni_ledger.ledger.writer import where
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from eni_ledger.config import Settings
+
+    Event = dict[str, Any]
+
+FAILURES = "failures.jsonl"
+_FAILURES_LIMIT = 1024 * 1024
+
+
+def probe(settings: Settings) -> None:
+    """Return when an ADD could be recorded now, else raise LedgerError. Leaves nothing behind."""
+    dir_fd = open_state_dir(settings.state_dir, create=True)
+    try:
+        os.close(open_file(dir_fd, "lock", os.O_RDWR | os.O_CREAT))
+        os.close(open_subdir(dir_fd, spool.DIRECTORY))
+        try:
+            os.close(open_file(dir_fd, segment.ACTIVE, os.O_RDWR | os.O_APPEND))
+        except FileNotFoundError:
+            pass  # the first ADD makes it
+        name = f".probe-{os.getpid()}"
+        fd = open_file(dir_fd, name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            write_all(fd, bytes(4096))
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+            os.unlink(name, dir_fd=dir_fd)
+    except OSError as exc:
+        raise WriteFailed("the state directory cannot be written", where(settings, exc)) from exc
+    finally:
+        os.close(dir_fd)
+
+
+def note_failure(settings: Settings, event: Event, error: Exception) -> None:
+    """Count an event that could not be recorded: a line in `failures.jsonl`, as long as that is possible at all.
+
+    The file stops at 1 MiB: it is there to be noticed, the journal has every one. Never raises.
+    """
+    try:
+        dir_fd = open_state_dir(settings.state_dir)
+        try:
+            fd = open_file(dir_fd, FAILURES, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            try:
+                if os.fstat(fd).st_size < _FAILURES_LIMIT:
+                    kept: Event = {
+                        key: event[key] for key in ("event", "container_id", "ifname", "netns") if key in event
+                    }
+                    about: Event = {
+                        **kept,
+                        "ts": format_ts(now_us()),
+                        "code": getattr(error, "code", 999),
+                        "msg": str(error),
+                    }
+                    os.write(fd, dumps(about).encode("utf-8", "replace") + b"\n")
+            finally:
+                os.close(fd)
+        finally:
+            os.close(dir_fd)
+    except (LedgerError, OSError, TypeError, ValueError):
+        pass  # the journal and stderr have it
