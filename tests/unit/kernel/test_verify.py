@@ -1,0 +1,176 @@
+"""What is fine, gone, changed, unknown, unrecorded; and what may be written of it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from eni_ledger.kernel.scan import Link, Namespace, Scan, attachments, start_of
+from eni_ledger.kernel.verify import adopt, compare, container_of, mark_lost
+from eni_ledger.ledger.history import History
+from helpers.ledgers import BOOT, TRUNK, add_event, del_event, record, settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ABOUT = {"boot_id": BOOT}
+TRUNK_LINK = Link(3, "enp40s0", TRUNK, "")
+LO = Link(1, "lo", "00:00:00:00:00:00", "")
+
+
+def vlan(n: int, **over: Any) -> Link:
+    """Return the link of the branch that `add_event(n)` records."""
+    link = Link(2, "eth0", add_event(n)["branch_mac"], "vlan", n + 1, 3, True, [f"10.0.0.{n}/20"])
+    for key, value in over.items():
+        setattr(link, key, value)
+    return link
+
+
+def namespace(n: int, *links: Link, pids: tuple[int, ...] = ()) -> Namespace:
+    return Namespace(4, 4026532000 + n, f"/proc/{1000 + n}/ns/net", list(pids), [LO, *links])
+
+
+def scanned(*namespaces: Namespace, unreadable: tuple[str, ...] = ()) -> Scan:
+    return Scan(list(namespaces), [LO, TRUNK_LINK], list(unreadable))
+
+
+def live(state_dir: Path) -> list[dict[str, Any]]:
+    return History(str(state_dir)).live()
+
+
+def test_as_recorded(tmp_path: Path) -> None:
+    record(tmp_path, add_event(1))
+    report = compare(live(tmp_path), scanned(namespace(1, vlan(1))))
+    assert [(one.status, one.why) for one in report.verdicts] == [("fine", "")]
+    assert report.unrecorded == []
+    assert report.agrees
+
+
+def test_its_namespace_is_gone(tmp_path: Path) -> None:
+    record(tmp_path, add_event(1))
+    (verdict,) = compare(live(tmp_path), scanned()).verdicts
+    assert (verdict.status, verdict.namespace_gone) == ("gone", True)
+
+
+def test_while_not_all_can_be_looked_into_nothing_is_gone(tmp_path: Path) -> None:
+    record(tmp_path, add_event(1))
+    report = compare(live(tmp_path), scanned(unreadable=("/proc/1/ns/net: Permission denied",)))
+    assert report.verdicts[0].status == "unknown"
+    assert not report.agrees
+    assert mark_lost(settings(tmp_path), ABOUT, report.verdicts) == []
+
+
+def test_its_interface_is_gone(tmp_path: Path) -> None:
+    record(tmp_path, add_event(1))
+    (verdict,) = compare(live(tmp_path), scanned(namespace(1))).verdicts
+    assert (verdict.status, verdict.namespace_gone) == ("gone", False)
+    assert "no interface eth0" in verdict.why
+
+
+def test_another_namespace_has_its_inode(tmp_path: Path) -> None:
+    start = start_of(os.getpid())
+    assert start is not None
+    record(tmp_path, add_event(1, pid=os.getpid(), pid_start=start + 1))
+    (verdict,) = compare(live(tmp_path), scanned(namespace(1))).verdicts
+    assert (verdict.status, verdict.namespace_gone) == ("gone", True)
+
+
+@pytest.mark.parametrize(
+    ("over", "words"),
+    [
+        ({"mac": "0a:00:00:00:09:09"}, "MAC 0a:ff:00:00:00:01 recorded, 0a:00:00:00:09:09 in the kernel"),
+        ({"vlan_id": 9}, "VLAN ID 2 recorded, 9 in the kernel"),
+        ({"parent": 1}, f"trunk {TRUNK} recorded, 00:00:00:00:00:00 in the kernel"),
+        ({"parent": 77}, f"trunk {TRUNK} recorded, none in the kernel"),
+    ],
+)
+def test_changed(tmp_path: Path, over: dict[str, Any], words: str) -> None:
+    record(tmp_path, add_event(1))
+    (verdict,) = compare(live(tmp_path), scanned(namespace(1, vlan(1, **over)))).verdicts
+    assert (verdict.status, verdict.why) == ("changed", words)
+
+
+def test_a_known_mismatch_is_no_change(tmp_path: Path) -> None:
+    record(tmp_path, add_event(1, observed_mac="0a:00:00:00:09:09", mismatch=["branch_mac"]))
+    report = compare(live(tmp_path), scanned(namespace(1, vlan(1, mac="0a:00:00:00:09:09"))))
+    assert report.verdicts[0].status == "fine"
+
+
+def test_a_tap_s_vlan_link_has_another_name(tmp_path: Path) -> None:
+    record(tmp_path, add_event(1))
+    tap = Link(5, "eth0", "0a:00:00:00:09:09", "tun")
+    report = compare(live(tmp_path), scanned(namespace(1, tap, vlan(1, name="enp40s0.2"))))
+    assert report.verdicts[0].status == "fine"
+    assert report.unrecorded == []
+
+
+def test_what_is_an_attachment_and_what_is_not() -> None:
+    inside = Link(7, "eth0.5", None, "vlan", 5, 2)  # on a link of the same namespace: the container's own business
+    elsewhere = Link(8, "eth1", None, "vlan", 6, 99)  # its trunk is in a third namespace
+    found = attachments(scanned(namespace(1, vlan(1), inside, elsewhere, pids=(4711,)), namespace(2)))
+    assert [(one["ifname"], one["vlan_id"], one.get("trunk_ifname"), one["pid"]) for one in found] == [
+        ("eth0", 2, "enp40s0", 4711),
+        ("eth1", 6, None, 4711),
+    ]
+    assert found[0]["addresses"] == ["10.0.0.1/20"]
+    assert "trunk_mac" not in found[1]
+
+
+def test_what_nobody_recorded_is_adopted_once(tmp_path: Path) -> None:
+    record(tmp_path, add_event(1))
+    found = scanned(namespace(1, vlan(1)), namespace(2, vlan(2), pids=(os.getpid(),)))
+    report = compare(live(tmp_path), found)
+    assert [one["vlan_id"] for one in report.unrecorded] == [3]
+    assert not report.agrees
+    (written,) = adopt(settings(tmp_path), ABOUT, report.unrecorded)
+    assert (written["event"], written["via"], written["vlan_id"]) == ("adopt", "scan", 3)
+    assert written["pid_start"] == start_of(os.getpid())
+    assert "supersedes" not in written
+    assert compare(live(tmp_path), found).agrees
+    assert adopt(settings(tmp_path), ABOUT, report.unrecorded) == []
+
+
+def test_an_add_that_came_between_is_not_superseded(tmp_path: Path) -> None:
+    record(tmp_path, add_event(1))
+    report = compare(live(tmp_path), scanned(namespace(1, vlan(1)), namespace(2, vlan(2))))
+    added = record(tmp_path, add_event(2))
+    assert adopt(settings(tmp_path), ABOUT, report.unrecorded) == []
+    assert added["association_id"] in {one["association_id"] for one in live(tmp_path)}
+
+
+def test_what_is_gone_is_lost_once_and_says_why(tmp_path: Path) -> None:
+    added = record(tmp_path, add_event(1))
+    record(tmp_path, add_event(2))
+    report = compare(live(tmp_path), scanned(namespace(2, vlan(2))))
+    (lost,) = mark_lost(settings(tmp_path), ABOUT, report.verdicts)
+    assert (lost["event"], lost["reason"], lost["association_id"]) == ("lost", "verify", added["association_id"])
+    assert (lost["vlan_id"], lost["via"]) == (2, "scan")
+    assert mark_lost(settings(tmp_path), ABOUT, report.verdicts) == []
+    assert len(live(tmp_path)) == 1
+
+
+def test_what_was_ended_meanwhile_is_not_lost(tmp_path: Path) -> None:
+    record(tmp_path, add_event(1))
+    report = compare(live(tmp_path), scanned())
+    record(tmp_path, del_event(1))
+    assert mark_lost(settings(tmp_path), ABOUT, report.verdicts) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "container"),
+    [
+        (f"0::/ecs/0123/{'a' * 64}", "a" * 64),
+        (f"0::/system.slice/docker-{'b' * 64}.scope", "b" * 64),
+        (f"0::/kubepods.slice/pod1/cri-containerd-{'c' * 64}.scope", "c" * 64),
+        ("0::/user.slice", None),
+        (f"0::/x{'d' * 64}", None),
+        ("", None),
+    ],
+)
+def test_the_container_of_a_process(tmp_path: Path, line: str, container: str | None) -> None:
+    (tmp_path / "12").mkdir()
+    (tmp_path / "12/cgroup").write_text(f"{line}\n")
+    assert container_of(12, str(tmp_path)) == container
+    assert container_of(13, str(tmp_path)) is None
