@@ -106,7 +106,8 @@ def judge_capabilities(status: int, stdout: bytes, stderr: bytes) -> None:
 def failed(what: str, status: int, stderr: bytes) -> InstallError:
     """Return the error for a bundle that does not do what it should, with the last that it said."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
-    said = lines[-1].strip() if lines else "it says nothing"
+    # Of a Python program's last words the first is the reason, the second PyInstaller's remark on it.
+    said = " / ".join(line.strip() for line in lines[-2:]) if lines else "it says nothing"
     how = f"signal {-status}" if status < 0 else f"status {status}"
     return InstallError(
         "this bundle does not run in the agent's container; nothing was changed",

@@ -1,0 +1,402 @@
+"""Installing on this very host, of which the test sees a private `/etc` and `/var/lib`.
+
+With the built bundle, the proof in a mount namespace and under a real dockerd, an agent that restarts, and upgrades
+while calls run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from eni_ledger.ecs import docker_world, world
+from eni_ledger.ecs.bundle import Bundle
+from eni_ledger.ecs.files import Tree
+from eni_ledger.ecs.proof import Unprovable
+from eni_ledger.ecs.service import Report, install_ecs
+from eni_ledger.errors import InstallError
+from helpers.prereq import need
+from helpers.roots import Nobody, make_host, no_docker, picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BASE = Path("/var/lib/ecs/data/eni-ledger")
+OURS = "/data/eni-ledger/plugins"
+BUSYBOX = Path("/bin/busybox")
+
+# $1 has the private directories.
+PRIVATE = """set -e
+cp -a /etc/. "$1/etc"
+rm -rf "$1/etc/ecs" "$1/etc/eni-ledger"
+mkdir -p "$1/etc/ecs" "$1/lib/ecs/data"
+printf 'ECS_CLUSTER=prod\\nECS_LOGLEVEL=info' > "$1/etc/ecs/ecs.config"
+mount --bind "$1/etc" /etc
+mount --bind "$1/lib" /var/lib
+mount -t tmpfs tmpfs /run
+echo ready
+exec sleep 600
+"""
+
+# systemctl as far as the agent is concerned: `agent` runs with what ecs.config says.
+SYSTEMCTL = """#!/bin/sh
+dir=${0%/*}
+case "$*" in
+  "is-active --quiet ecs") [ -e "$dir/pid" ] && kill -0 "$(cat "$dir/pid")" ;;
+  "restart ecs")
+    echo restart >> "$dir/calls"
+    kill "$(cat "$dir/pid")"
+    path=$(sed -n 's/^ECS_CNI_PLUGINS_PATH=//p' /etc/ecs/ecs.config)
+    env -i ECS_DATADIR=/data ${path:+ECS_CNI_PLUGINS_PATH=$path} setsid "$dir/agent" 300 >/dev/null 2>&1 &
+    echo $! > "$dir/pid" ;;
+  *) exit 4 ;;
+esac
+"""
+
+
+@pytest.fixture(scope="module")
+def bundle(front_door: Path) -> Path:
+    need(os.geteuid() == 0, "root, for mounts")
+    found = front_door.resolve().parent
+    need((found / "_internal").exists(), "the built bundle; build/bundle makes it")
+    return found
+
+
+class Host:
+    """This host with private directories; commands run on it by `nsenter`."""
+
+    def __init__(self, directory: Path, bundle: Path) -> None:
+        self.directory = directory
+        self.bundle = bundle
+        self.etc, self.lib, self.bin = (directory / name for name in ("etc", "lib", "bin"))
+        for one in (self.etc, self.lib, self.bin):
+            one.mkdir()
+        (self.bin / "systemctl").write_text(SYSTEMCTL)
+        (self.bin / "systemctl").chmod(0o755)
+        sleep = shutil.which("sleep")
+        assert sleep
+        shutil.copy(sleep, self.bin / "agent")
+        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", PRIVATE, "sh", directory]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+        self.before = self.picture()
+
+    def run(self, *command: str | Path, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        inside = ["nsenter", "--mount", f"--target={self._process.pid}", *prefix, *command]
+        env = {"PATH": f"{self.bin}:{os.environ['PATH']}"}
+        return subprocess.run(inside, env=env, capture_output=True, text=True, check=False, timeout=120)
+
+    def ledger(self, *args: str, bundle: Path | None = None, prefix: tuple[str, ...] = ()) -> str:
+        """Run `eni-ledger` and return what it printed; the test fails when that fails."""
+        done = self.run((bundle or self.bundle) / "eni-ledger", *args, prefix=prefix)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def refused(self, *args: str, bundle: Path | None = None, prefix: tuple[str, ...] = ()) -> str:
+        """Run `eni-ledger`, assert that it ends with one error, and return that."""
+        done = self.run((bundle or self.bundle) / "eni-ledger", *args, prefix=prefix)
+        assert done.returncode == 3, done
+        assert done.stderr.startswith("error: "), done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    def picture(self) -> dict[str, tuple[object, ...]]:
+        return {
+            **{f"etc/{name}": one for name, one in picture(self.etc, times=False).items()},
+            **{f"lib/{name}": one for name, one in picture(self.lib, times=False).items()},
+        }
+
+    def start_agent(self) -> None:
+        process = subprocess.Popen([self.bin / "agent", "300"], env={"ECS_DATADIR": "/data"}, stdout=subprocess.DEVNULL)
+        (self.bin / "pid").write_text(str(process.pid))
+        self._agent = process
+
+    def restarts(self) -> int:
+        calls = self.bin / "calls"
+        return len(calls.read_text().splitlines()) if calls.exists() else 0
+
+    def close(self) -> None:
+        if (self.bin / "pid").exists():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int((self.bin / "pid").read_text()), signal.SIGKILL)
+            self._agent.wait(30)
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture
+def host(tmp_path: Path, bundle: Path) -> Iterator[Host]:
+    need(shutil.which("unshare") and shutil.which("nsenter"), "unshare and nsenter")
+    made = Host(tmp_path, bundle)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def broken(bundle: Path, directory: Path, how: str) -> Path:
+    """Return a copy of the bundle that does not work."""
+    copy = Path(shutil.copytree(bundle, directory, symlinks=True))
+    if how == "no libpython":
+        for path in (copy / "_internal").glob("libpython*"):
+            path.unlink()
+    elif how == "no codecs":
+        shutil.rmtree(copy / "_internal/encodings")
+    elif how == "another loader":
+        data = (copy / "eni-ledger").read_bytes()
+        loader = b"/lib64/ld-linux-x86-64.so.2" if b"ld-linux-x86-64" in data else b"/lib/ld-linux-aarch64.so.1"
+        (copy / "eni-ledger").write_bytes(data.replace(loader, loader[:-1] + b"9"))
+    elif how == "a script":
+        (copy / "eni-ledger").write_text("#!/bin/sh\necho '{\"supportedVersions\":[]}'\n")
+    elif how == "says nothing":
+        shutil.copy("/bin/true", copy / "eni-ledger")
+    return copy
+
+
+BROKEN = ["no libpython", "no codecs", "another loader", "a script", "says nothing"]
+
+
+class TestOnThisHost:
+    def test_there_and_back_with_an_agent_that_runs(self, host: Host) -> None:
+        host.start_agent()
+        said = host.ledger("install", "ecs", "--restart")
+        assert "shown: in a mount namespace like the agent's: VERSION answered, an ADD passed on and recorded" in said
+        assert "the agent was restarted" in said
+        assert host.restarts() == 1
+        said = host.ledger("install", "ecs", "--restart")
+        assert "nothing to do: installed already" in said
+        assert "the running agent calls its plugins through eni-ledger" in said
+        assert host.restarts() == 1
+        # The commands of the host find the ledger without being told.
+        assert "/var/lib/ecs/data/eni-ledger/state has no ledger.jsonl" in host.refused("list")
+
+        installed = BASE / "bundle"
+        said = host.refused("uninstall", "ecs", bundle=installed)
+        assert "the running agent still calls eni-ledger" in said
+        assert "try: systemctl restart ecs" in said
+        assert (host.etc / "ecs/ecs.config").read_text() == "ECS_CLUSTER=prod\nECS_LOGLEVEL=info"
+        assert (host.lib / "ecs/data/eni-ledger/plugins/vpc-branch-eni").is_symlink()
+        # By the program that is going to be removed.
+        said = host.ledger("uninstall", "ecs", "--restart", bundle=installed)
+        assert "the agent was restarted" in said
+        assert host.restarts() == 2
+        assert host.picture() == host.before
+
+    def test_an_agent_that_does_not_run_is_not_started(self, host: Host) -> None:
+        said = host.ledger("install", "ecs", "--restart")
+        assert "no running agent was seen; one reads this at its start" in said
+        assert host.restarts() == 0
+        host.ledger("uninstall", "ecs", "--restart")
+        assert host.picture() == host.before
+
+    def test_a_dry_run_proves_and_changes_nothing(self, host: Host) -> None:
+        document = json.loads(host.ledger("install", "ecs", "--dry-run", "--json"))
+        assert document["dry_run"] is True
+        assert len(document["proof"]) == 1
+        assert document["effective_with"] == "systemctl restart ecs"
+        assert host.picture() == host.before
+
+    @pytest.mark.parametrize("how", BROKEN)
+    def test_a_bundle_that_does_not_run_there_changes_nothing(self, host: Host, tmp_path: Path, how: str) -> None:
+        bad = broken(host.bundle, tmp_path / "bad", how)
+        said = host.refused("install", "ecs", "--bundle", str(bad))
+        assert "does not run in the agent's container; nothing was changed" in said
+        assert host.picture() == host.before
+
+    def test_nor_does_it_when_a_good_one_is_at_work(self, host: Host, tmp_path: Path) -> None:
+        host.ledger("install", "ecs")
+        before = host.picture()
+        host.refused("install", "ecs", "--bundle", str(broken(host.bundle, tmp_path / "bad", "no libpython")))
+        assert host.picture() == before
+
+    def test_without_privileges(self, host: Host) -> None:
+        """Without the right to mount nothing can be shown; without being root, nothing can be changed."""
+        powerless = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
+        said = host.refused("install", "ecs", prefix=powerless)
+        assert "cannot be shown" in said
+        assert "--no-proof" in said
+        nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")
+        readable = shutil.copytree(host.bundle, "/tmp/eni-ledger-test-bundle", symlinks=True, dirs_exist_ok=True)
+        try:
+            said = host.refused("install", "ecs", "--no-proof", bundle=Path(readable), prefix=nobody)
+        finally:
+            shutil.rmtree(readable)
+        assert "no permission to change this directory" in said
+        assert "try: run this as root" in said
+        assert host.picture() == host.before
+
+    @pytest.mark.parametrize("where", ["/etc", "/var/lib"])
+    def test_a_read_only_file_system(self, host: Host, where: str) -> None:
+        assert host.run("mount", "-o", "remount,bind,ro", where).returncode == 0
+        assert "read-only" in host.refused("install", "ecs")
+        assert host.picture() == host.before
+
+    def test_no_programs_in_the_data_directory(self, host: Host) -> None:
+        assert host.run("mount", "-o", "remount,bind,noexec", "/var/lib").returncode == 0
+        assert "without noexec" in host.refused("install", "ecs")
+        assert host.picture() == host.before
+
+
+DELEGATE = """#!/bin/sh
+cat >/dev/null
+sleep 0.02
+echo '{"cniVersion":"0.3.0","interfaces":[]}'
+"""
+
+
+def test_upgrades_while_calls_run(tmp_path: Path, bundle: Path) -> None:
+    """Every ADD through the link that the agent calls is answered by the delegate and is in the ledger."""
+    root = make_host(tmp_path / "host")
+    base = root / str(BASE)[1:]
+    base.mkdir()
+    delegates = tmp_path / "delegates"
+    delegates.mkdir()
+    (delegates / "vpc-branch-eni").write_text(DELEGATE)
+    (delegates / "vpc-branch-eni").chmod(0o755)
+    settings = {"stateDir": str(tmp_path / "state"), "delegateDir": str(delegates), "journald": False}
+    (base / "config.json").write_text(json.dumps(settings))
+    other = Path(shutil.copytree(bundle, tmp_path / "other", symlinks=True))
+    (other / "_internal/changed").write_text("")
+    bundles = [Bundle(str(bundle)), Bundle(str(other))]
+
+    def upgrade(one: Bundle) -> None:
+        install_ecs(Tree(str(root)), one, Nobody(root), no_docker(root), Report(dry_run=False), prove=False)
+
+    upgrade(bundles[0])
+    plugin = base / "plugins/vpc-branch-eni"
+    answers: list[subprocess.CompletedProcess[bytes]] = []
+    done = threading.Event()
+
+    def calls() -> None:
+        while not done.is_set():
+            env = {
+                "CNI_COMMAND": "ADD",
+                "CNI_CONTAINERID": f"{len(answers):064x}",
+                "CNI_IFNAME": "eth0",
+                "CNI_NETNS": "/proc/1/ns/net",
+                "PATH": os.environ["PATH"],
+            }
+            conf = b'{"cniVersion":"0.3.0","name":"n","type":"vpc-branch-eni","branchMACAddress":"0a:00:00:00:00:01"}'
+            answers.append(subprocess.run([plugin], input=conf, env=env, capture_output=True, check=False))
+
+    thread = threading.Thread(target=calls)
+    thread.start()
+    try:
+        for number in range(1, 9):
+            upgrade(bundles[number % 2])
+            have = len(answers)
+            while len(answers) < have + 3 and thread.is_alive():
+                time.sleep(0.01)
+    finally:
+        done.set()
+        thread.join()
+    assert len(answers) >= 24
+    assert {(one.returncode, one.stdout) for one in answers} == {(0, b'{"cniVersion":"0.3.0","interfaces":[]}\n')}
+    recorded = [json.loads(line) for line in (tmp_path / "state/ledger.jsonl").read_bytes().splitlines()]
+    assert len([one for one in recorded if one["event"] == "add"]) == len(answers)
+    assert len(list((base / "versions").iterdir())) == 2
+
+
+# --- the proof under Docker ---
+
+# $1 has its directories. A private /run keeps it from whatever else runs here.
+DOCKERD = """set -e
+mount -t tmpfs tmpfs /run
+exec dockerd --iptables=false --bridge=none --storage-driver=vfs --log-level=warn --data-root="$1/root" \
+  --exec-root="$1/exec" --pidfile="$1/pid" --host="unix://$1/docker.sock"
+"""
+
+
+@pytest.fixture(scope="module")
+def docker(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[docker_world.Docker]:
+    missing = [name for name in ("dockerd", "docker-init", "unshare") if shutil.which(name) is None]
+    need(not missing, f"docker.io and tini (missing: {missing})")
+    directory = tmp_path_factory.mktemp("docker")
+    log = (directory / "log").open("w+")
+    command = ["unshare", "--mount", "--propagation", "private", "--net", "sh", "-c", DOCKERD, "sh", directory]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+    made = docker_world.Docker(str(directory / "docker.sock"))
+    try:
+        deadline = time.monotonic() + 60
+        while not made.answers():
+            assert process.poll() is None, (directory / "log").read_text()
+            assert time.monotonic() < deadline, (directory / "log").read_text()
+            time.sleep(0.1)
+        yield made
+    finally:
+        process.terminate()
+        process.wait(60)
+        log.close()
+
+
+def agent_image(docker: docker_world.Docker, plugin: str) -> None:
+    """Import an image of the agent's name whose vpc-branch-eni is a script."""
+    need(BUSYBOX.exists(), "busybox-static")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, data in (
+            ("busybox", BUSYBOX.read_bytes()),
+            ("amazon-ecs-cni-plugins/vpc-branch-eni", f"#!/busybox sh\n{plugin}\n".encode()),
+        ):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o755
+            tar.addfile(info, io.BytesIO(data))
+    path = "/images/create?fromSrc=-&repo=amazon/amazon-ecs-agent:latest"
+    docker.ask("POST", path, packed.getvalue(), "application/x-tar")
+
+
+@pytest.fixture
+def clean(docker: docker_world.Docker) -> Iterator[None]:
+    """See to it that a proof leaves nothing behind."""
+    yield
+    for image in json.loads(docker.ask("GET", "/images/json")):
+        if image["RepoTags"] == ["amazon/amazon-ecs-agent:latest"]:
+            docker.ask("DELETE", f"/images/{image['Id']}?force=1")
+    assert json.loads(docker.ask("GET", "/containers/json?all=1")) == []
+    assert json.loads(docker.ask("GET", "/images/json?all=1")) == []
+
+
+@pytest.mark.usefixtures("clean")
+class TestUnderDocker:
+    def test_in_a_container_from_scratch(self, docker: docker_world.Docker, bundle: Path) -> None:
+        assert "from scratch with the agent's binds" in docker_world.prove(docker, str(bundle))
+
+    @pytest.mark.parametrize("how", ["no libpython", "another loader", "says nothing"])
+    def test_a_bundle_that_does_not_run(
+        self, docker: docker_world.Docker, bundle: Path, tmp_path: Path, how: str
+    ) -> None:
+        with pytest.raises((InstallError, Unprovable)):
+            docker_world.prove(docker, str(broken(bundle, tmp_path / "bad", how)))
+
+    def test_with_the_image_of_the_agent(self, docker: docker_world.Docker, bundle: Path) -> None:
+        agent_image(docker, '[ "$1" = --capabilities ] && echo \'{"capabilities":["awsvpc-network-mode"]}\'')
+        assert "its own vpc-branch-eni answers" in docker_world.prove(docker, str(bundle))
+
+    def test_an_agent_that_would_stop_for_good(self, docker: docker_world.Docker, bundle: Path) -> None:
+        agent_image(docker, "echo no such flag >&2; exit 2")
+        with pytest.raises(InstallError, match="status 2, no such flag"):
+            docker_world.prove(docker, str(bundle))
+
+
+def test_the_libraries_of_an_image_are_the_ones_that_count(bundle: Path, tmp_path: Path) -> None:
+    """With --root the proof runs with what the tree has."""
+    (tmp_path / "usr/lib").mkdir(parents=True)
+    with pytest.raises(InstallError, match="does not run in the agent's container"):
+        world.prove(str(bundle), str(tmp_path))
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(Unprovable, match="no /usr/lib"):
+        world.prove(str(bundle), str(tmp_path / "bare"))
+    assert "VERSION answered" in world.prove(str(bundle))
