@@ -215,7 +215,7 @@ ENVIRONMENTS: tuple[dict[str, str], ...] = (
     {"LANG": "C.UTF-8", "LC_ALL": "de_DE.ISO-8859-1"},
     {"PYTHONHOME": "/nonexistent"},
     {"NOT_UTF8": "\udcff\udcfe", "EMPTY": ""},
-    {"ENI_LEDGER_STATE_DIR": "/nonexistent/state"},
+    {"ENI_LEDGER_LOCK_WAIT": "x"},
 )
 
 

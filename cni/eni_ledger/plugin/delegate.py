@@ -44,6 +44,7 @@ _RTLD_NOW = 2
 _FORWARDED = (1, 2, 3, 10, 12, 15)  # SIGHUP SIGINT SIGQUIT SIGUSR1 SIGUSR2 SIGTERM, signal(7)
 _CANNOT_RUN = 127
 _ANCESTORS = 8
+_S_IFMT, _S_IFDIR = 0o170000, 0o040000  # inode(7)
 _HINT = "delegateDir in the configuration file says where the real plugins are"
 
 
@@ -54,14 +55,13 @@ def find(directory: str, name: str) -> str:
     """
     path = f"{directory}/{name}"
     try:
-        os.stat(path)
+        found = os.stat(path)
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
         raise DelegateError("the delegate cannot be found", f"{path}: {reason}", _HINT) from exc
-    if not os.access(path, os.X_OK) or os.path.isdir(path):
+    if not os.access(path, os.X_OK) or found.st_mode & _S_IFMT == _S_IFDIR:
         raise DelegateError("the delegate cannot be executed", path, _HINT)
-    ourselves = {_identity("/proc/self/exe"), _identity(os.path.realpath(sys.argv[0])) if "/" in sys.argv[0] else None}
-    if _identity(path) in ourselves - {None}:
+    if (found.st_dev, found.st_ino) in (_identity("/proc/self/exe"), _identity(sys.argv[0])):
         raise DelegateError("the delegate is eni-ledger itself", path, _HINT)
     if _below_ourselves(name):
         raise DelegateError("the delegate of eni-ledger is another eni-ledger", path, _HINT)
@@ -141,7 +141,7 @@ def keep_stdin(stdin: BinaryIO | None) -> int:
         while chunk := stdin.read(_CHUNK):
             while chunk:
                 chunk = chunk[os.write(kept, chunk) :]
-    os.lseek(kept, 0, os.SEEK_SET)
+    os.lseek(kept, 0, 0)
     return kept
 
 

@@ -78,9 +78,12 @@ def _config_beside() -> str | None:
 
     `install ecs` lays both out under one directory, which the agent's container sees at another path than the host.
     """
-    if "/" not in sys.argv[0]:
+    path = sys.argv[0]
+    if "/" not in path:
         return None
-    return f"{os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0])))}/config.json"
+    if not path.startswith("/"):
+        path = os.path.abspath(path)
+    return path.rpartition("/")[0].rpartition("/")[0] + "/config.json"
 
 
 def _step_aside(

@@ -1,0 +1,123 @@
+"""What an interposed call makes of the answer; the calls themselves are in tests/linux/test_interposed.py."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eni_ledger import config, errors
+from eni_ledger.plugin import delegate, interposed
+from eni_ledger.plugin.protocol import Call
+from helpers.agent import Branch
+from helpers.plugin import own_netns
+
+MAC = "0a:1b:2c:3d:00:01"
+BRANCH = Branch("c" * 64, 101, MAC, ["10.0.32.4/20"])
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> config.Settings:
+    made = config.Settings(str(tmp_path / "state"))
+    made.journald = False
+    made.agent_db = str(tmp_path / "agent.db")
+    return made
+
+
+def call_of(command: str, **env: str) -> Call:
+    given = {"CNI_COMMAND": command, "CNI_CONTAINERID": "c" * 64, "CNI_NETNS": own_netns(), "CNI_IFNAME": "lo"}
+    return Call({**given, **env}, io.BytesIO(), io.BytesIO())
+
+
+def prepared_of(call: Call, settings: config.Settings, data: bytes) -> Any:
+    return interposed._prepare("vpc-branch-eni", call, settings, delegate.keep_stdin(io.BytesIO(data)))
+
+
+def test_prepared(settings: config.Settings) -> None:
+    prepared = prepared_of(call_of("ADD"), settings, BRANCH.stdin())
+    assert prepared.wrong is None
+    expected = {"event": "add", "via": "interposed", "plugin": "vpc-branch-eni", "cni_version": "0.3.0"}
+    expected |= {"network": "network-name", "container_id": "c" * 64, "ifname": "lo", "netns": own_netns()}
+    assert {key: prepared.event.get(key) for key in expected} == expected
+    assert (prepared.event["vlan_id"], prepared.event["branch_mac"]) == (101, MAC)
+
+
+def test_prepared_for_del_declares_nothing(settings: config.Settings) -> None:
+    """What ended is what was recorded when it began, not what the configuration says by then."""
+    event = prepared_of(call_of("DEL", CNI_NETNS="none"), settings, BRANCH.stdin()).event
+    assert not {"vlan_id", "branch_mac", "addresses", "netns"} & set(event)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[]", b"{" * 5000, b" " * (1 << 20) + b"{}"])
+def test_prepared_without_a_configuration(settings: config.Settings, data: bytes) -> None:
+    prepared = prepared_of(call_of("ADD"), settings, data)
+    assert isinstance(prepared.wrong, errors.DecodeFailure)
+    assert prepared.event["container_id"] == "c" * 64
+    assert not {"protocol", "interface_type", "cni_version"} & set(prepared.event)
+
+
+def test_recorded_with_what_differs(settings: config.Settings) -> None:
+    call = call_of("ADD")
+    written = interposed._record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 0, b"{}")
+    assert written is not None
+    assert (written["event"], written["seq"] > 0) == ("add", True)
+    assert set(written["mismatch"]) == {"vlan_id", "branch_mac", "addresses"}  # `lo` is none of it
+
+
+def test_recorded_though_there_is_no_namespace(settings: config.Settings) -> None:
+    call = call_of("ADD", CNI_NETNS="/proc/999999999/ns/net")
+    written = interposed._record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 0, b"{}")
+    assert written is not None
+    assert (written["error_code"], written["vlan_id"]) == (110, 101)
+    assert "mismatch" not in written
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "code", "msg"),
+    [
+        (256, b'{"code": 7, "msg": "m"}', 7, "m"),
+        (256, b'{"code": 7, "msg": "m", "details": "d"}', 7, "m: d"),
+        (256, b'{"code": 7, "msg": "m", "details": {}}', 7, "m"),
+        (9, b'{"code": 7, "msg": "m"}', 7, "m"),
+        (256, b'{"code": 7}', 999, "the delegate ended with status 1"),
+        (9, b"", 999, "the delegate was ended by signal 9"),
+        (139, b"null", 999, "the delegate was ended by signal 11"),
+        (256, b"[" * 100_000, 999, "the delegate ended with status 1"),
+        (256, b'{"code": 7, "msg": "' + b"m" * 2_000_000 + b'"}', 999, "the delegate ended with status 1"),
+        (256, b'{"code": 7, "msg": "' + b"m" * 100_000 + b'"}', 7, "m" * 4000),
+    ],
+)
+def test_a_failed_add(settings: config.Settings, status: int, answer: bytes, code: int, msg: str) -> None:
+    call = call_of("ADD")
+    written = interposed._record(call, settings, prepared_of(call, settings, BRANCH.stdin()), status, answer)
+    assert written is not None
+    assert (written["event"], written["error_code"], written["error_msg"]) == ("add_failed", code, msg)
+
+
+def test_a_failed_del_is_no_event(settings: config.Settings) -> None:
+    call = call_of("DEL")
+    assert interposed._record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 256, b"") is None
+    assert not Path(settings.state_dir).exists()
+
+
+@pytest.mark.parametrize(
+    ("called", "beside"),
+    [
+        ("/data/eni-ledger/plugins/vpc-eni", "/data/eni-ledger/config.json"),
+        ("/vpc-eni", "/config.json"),
+        ("./vpc-eni", "{parent}/config.json"),
+        ("../plugins/vpc-eni", "{parent}/config.json"),
+        ("vpc-eni", None),
+        ("", None),
+    ],
+)
+def test_the_configuration_beside_the_plugins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, called: str, beside: str | None
+) -> None:
+    (tmp_path / "plugins").mkdir()
+    monkeypatch.chdir(tmp_path / "plugins")
+    monkeypatch.setattr(sys, "argv", [called])
+    assert interposed._config_beside() == (beside and beside.format(parent=tmp_path))
