@@ -2,25 +2,30 @@
 
 Between two looks at the kernel and the ledger a runtime may add or end anything. So whoever wants to write down what it
 found says so in a function that gets the live associations with the lock held, and what it returns is appended.
+Standard library only, of what the front door carries: GC is a plugin's verb.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
 
-from eni_ledger.config import Settings
 from eni_ledger.errors import LockTimeout, WriteFailed
 from eni_ledger.fastjson import loads
 from eni_ledger.ledger import state
 from eni_ledger.ledger.statedir import open_state_dir
 from eni_ledger.ledger.writer import Session, where
 
-Event = dict[str, Any]
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from eni_ledger.config import Settings
+
+    Event = dict[str, Any]
+    Association = dict[str, Any]
 
 #: Events that are appended under one lock: some 10 ms, of the 200 that an ADD waits.
 BATCH = 250
