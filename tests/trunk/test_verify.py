@@ -1,0 +1,119 @@
+"""`verify` on a real trunk: ledger and kernel held against each other while branches come and go."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from eni_ledger.cli.main import main
+from eni_ledger.kernel.scan import attachments, scan, start_of
+from helpers import trunk
+from helpers.cni_client import Attachment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from eni_ledger.ledger.history import History
+    from helpers.cni_client import Client
+
+CONTAINER = "c" * 64
+
+
+@pytest.fixture
+def verify(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, Any]]:
+    """Give a way to run the command: exit status and document."""
+
+    def run(*options: str) -> tuple[int, Any]:
+        capsys.readouterr()
+        code = main(["verify", "--json", "--state-dir", str(state_dir), *options])
+        return code, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def branch(the_trunk: trunk.Trunk, netns: str, vlan: int, mac: str) -> None:
+    """Make a branch as vpc-branch-eni does: a VLAN link of the trunk, moved and renamed; nobody records it."""
+    name = f"{the_trunk.name}.{vlan}"
+    trunk.run("ip", "link", "add", "link", the_trunk.name, "name", name, "type", "vlan", "id", str(vlan))
+    trunk.run("ip", "link", "set", name, "netns", netns.split("/")[2])
+    inside = ("nsenter", f"--net={netns}", "ip")
+    trunk.run(*inside, "link", "set", name, "name", "eth0", "address", mac)
+    trunk.run(*inside, "link", "set", "eth0", "up")
+    trunk.run(*inside, "address", "add", "10.0.32.9/20", "dev", "eth0")
+
+
+def test_recorded_and_in_place(
+    client: Client,
+    the_trunk: trunk.Trunk,
+    pause: Callable[[], trunk.Pause],
+    state_dir: Path,
+    verify: Callable[..., tuple[int, Any]],
+    history: History,
+) -> None:
+    first = pause()
+    client.add(trunk.branch(the_trunk.name, 1, state_dir), Attachment(CONTAINER, first.netns))
+    code, found = verify()
+    assert (code, [one["status"] for one in found["associations"]], found["unrecorded"]) == (0, ["fine"], [])
+
+    trunk.run("nsenter", f"--net={first.netns}", "ip", "link", "set", "eth0", "address", "0a:00:00:00:09:09")
+    code, found = verify("--mark-lost")
+    assert (code, found["associations"][0]["status"], found["written"]) == (1, "changed", [])
+    assert "0a:00:00:00:09:09 in the kernel" in found["associations"][0]["why"]
+
+    first.stop()
+    trunk.wait_for_no_vlan(101)
+    code, found = verify("--mark-lost")
+    assert (code, [event["reason"] for event in found["written"]]) == (1, ["verify"])
+    assert history.live() == []
+    assert verify() == (0, {"agrees": True, "associations": [], "unrecorded": [], "unreadable": [], "written": []})
+
+
+def test_what_nobody_recorded_is_adopted(
+    the_trunk: trunk.Trunk,
+    pause: Callable[[], trunk.Pause],
+    verify: Callable[..., tuple[int, Any]],
+    history: History,
+) -> None:
+    process = pause()
+    branch(the_trunk, process.netns, 102, "0a:1b:2c:3d:01:02")
+    code, found = verify()
+    (attachment,) = found["unrecorded"]
+    assert code == 1
+    assert found["written"] == []
+    identity = Path(process.netns).stat()
+    expected = {
+        "ifname": "eth0",
+        "vlan_id": 102,
+        "branch_mac": "0a:1b:2c:3d:01:02",
+        "addresses": ["10.0.32.9/20"],
+        "trunk_mac": the_trunk.mac,
+        "trunk_ifname": the_trunk.name,
+        "trunk_ifindex": the_trunk.index,
+        "netns": process.netns,
+        "netns_inode": identity.st_ino,
+        "netns_dev": identity.st_dev,
+        "pid": process.pid,
+        "protocol": "vlan",
+    }
+    assert expected.items() <= attachment.items()
+    code, found = verify("--adopt")
+    assert (code, [event["event"] for event in found["written"]]) == (1, ["adopt"])
+    (live,) = history.live()
+    assert expected.items() <= live.items()
+    assert (live["via"], live["pid_start"]) == ("scan", start_of(process.pid))
+    assert verify("--adopt")[0] == 0
+
+
+def test_vlan_links_that_are_no_branches(the_trunk: trunk.Trunk, pause: Callable[[], trunk.Pause]) -> None:
+    process = pause()
+    branch(the_trunk, process.netns, 103, "0a:1b:2c:3d:01:03")
+    inside = ("nsenter", f"--net={process.netns}", "ip")
+    trunk.run(*inside, "link", "add", "link", "eth0", "name", "eth0.7", "type", "vlan", "id", "7")
+    trunk.run("ip", "link", "add", "link", the_trunk.name, "name", "own.8", "type", "vlan", "id", "8")
+    try:
+        assert [one["vlan_id"] for one in attachments(scan())] == [103]
+    finally:
+        trunk.run("ip", "link", "del", "own.8")

@@ -1,0 +1,347 @@
+"""The doctor on trees of hosts that lack one thing or another; the tree has a /proc of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from eni_ledger.ecs import doctor
+from eni_ledger.ecs.doctor import FAIL, OK, SKIPPED, WARN, Finding, Paths, examine
+from eni_ledger.ledger import codec
+from helpers.agent_db import eni_id, mac, task
+from helpers.bolt import BoltWriter
+from helpers.ledgers import ACTIVE, add_event, record, settings, stuck_holder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AGENT = 4711
+TRUNK = "0a:ff:ee:dd:cc:bb"
+PLUGINS = "/data/eni-ledger/plugins"
+OWN_PLUGINS = "/amazon-ecs-cni-plugins"
+LINE = (
+    "2026-11-23T14:00:01Z [INFO] Executing ADD with netconfig: &{{NetConf:{{CNIVersion:0.3.0 Name:network-name "
+    "Type:vpc-branch-eni Capabilities:map[] IPAM:{{Type:}} DNS:{{Nameservers:[] Domain: Search:[] Options:[]}} "
+    "RawPrevResult:map[] PrevResult:<nil>}} TrunkName: TrunkMACAddress:0a:ff:ee:dd:cc:bb BranchVlanID:{vlan} "
+    "BranchMACAddress:{mac} IPAddresses:[{{IP:10.0.32.5 Mask:fffff000}}] GatewayIPAddresses:[10.0.32.1] BlockIMDS:true "
+    "InterfaceType:vlan Tap:<nil>}}.\n"
+)
+
+
+class Host:
+    """A tree: an instance with the agent at work, eni-ledger installed in front of its plugins."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.state = root / "var/lib/ecs/data/eni-ledger/state"
+        for name in ("etc/ecs", "var/log/ecs", "var/lib/ecs/data/eni-ledger", "run/systemd/journal", "proc"):
+            (root / name).mkdir(parents=True)
+        self.state.mkdir(mode=0o750)
+        self.settings = settings(self.state)
+        self.configure(ECS_CNI_PLUGINS_PATH=PLUGINS)
+        self.run_agent(ECS_CNI_PLUGINS_PATH=PLUGINS, ECS_ENABLE_TASK_ENI="true")
+        self.database(trunk=True)
+
+    def configure(self, **keys: str) -> None:
+        (self.root / "etc/ecs/ecs.config").write_text("# ours\n" + "".join(f"{k}={v}\n" for k, v in keys.items()))
+
+    def run_agent(self, **env: str) -> None:
+        """Have the agent run, in a container with its own plugins and ours."""
+        process = self.root / f"proc/{AGENT}"
+        for directory in (OWN_PLUGINS, PLUGINS, "/data/eni-ledger/bundle"):
+            (process / f"root{directory}").mkdir(parents=True, exist_ok=True)
+        (process / "comm").write_text("agent\n")
+        (process / "environ").write_bytes(b"".join(f"{k}={v}\0".encode() for k, v in env.items()))
+        (process / "stat").write_text(f"{AGENT} (agent) S {' '.join(['0'] * 18)} 6000 0\n")
+        (self.root / "proc/stat").write_text("cpu 1\nbtime 1795442400\n")  # 2026-11-23T14:00:00Z; the agent 1 min later
+        self.program(f"{OWN_PLUGINS}/vpc-branch-eni")
+        self.program(f"{OWN_PLUGINS}/vpc-eni")
+        self.program("/data/eni-ledger/bundle/eni-ledger")
+        for name in ("vpc-branch-eni", "vpc-eni"):
+            link = process / f"root{PLUGINS}/{name}"
+            link.unlink(missing_ok=True)
+            link.symlink_to("../bundle/eni-ledger")
+
+    def program(self, path: str, mode: int = 0o755) -> None:
+        file = self.root / f"proc/{AGENT}/root{path}"
+        file.write_text("#!/bin/sh\n")
+        file.chmod(mode)
+
+    def stop_agent(self) -> None:
+        for path in sorted((self.root / f"proc/{AGENT}").rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        (self.root / f"proc/{AGENT}").rmdir()
+
+    def database(self, *tasks: tuple[bytes, bytes], trunk: bool = False) -> None:
+        attachment = {"attachmentType": "instance-eni", "macAddress": TRUNK}
+        path = self.root / "var/lib/ecs/data/agent.db"
+        path.unlink(missing_ok=True)
+        attachments = {b"x": json.dumps(attachment).encode()} if trunk else {}
+        BoltWriter(str(path)).commit({b"tasks": dict(tasks), b"metadata": {}, b"eniattachments": attachments})
+
+    def log(self, text: str) -> None:
+        (self.root / "var/log/ecs/vpc-branch-eni.log.2026-11-23-14").write_text(text)
+
+    def ask(self) -> dict[str, Finding]:
+        return {one.name: one for one in examine(self.settings, Paths(str(self.root)))}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path / "h")
+
+
+@pytest.fixture
+def journal(host: Host) -> Iterator[socket.socket]:
+    here = Path.cwd()
+    os.chdir(host.root / "run/systemd/journal")  # the name of a socket has 107 bytes at most
+    try:
+        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as sock:
+            sock.bind("socket")
+            yield sock
+    finally:
+        os.chdir(here)
+
+
+def test_the_order_and_names_of_the_checks(host: Host) -> None:
+    assert list(host.ask()) == [
+        "trunk", "agent-configuration", "account-setting", "interposed", "delegates", "last-add",
+        "ledger", "failures", "spooled", "journal", "identity", "kernel", "disk",
+    ]  # fmt: skip
+
+
+def test_nothing_is_changed(host: Host) -> None:
+    record(host.state, add_event(1))
+    (host.state / "failures.jsonl").write_text("{}\n")
+    before = {path: (path.lstat().st_mtime_ns, path.lstat().st_size) for path in host.root.rglob("*")}
+    host.ask()
+    assert {path: (path.lstat().st_mtime_ns, path.lstat().st_size) for path in host.root.rglob("*")} == before
+
+
+def test_a_host_without_ecs(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    found = {one.name: one for one in examine(settings(tmp_path / "none"), Paths(str(tmp_path)))}
+    for name in ("trunk", "agent-configuration", "account-setting", "interposed", "delegates", "last-add"):
+        assert (found[name].status, "there is no ECS agent" in found[name].message) == (SKIPPED, True)
+    assert (found["ledger"].status, found["spooled"].status, found["identity"].status) == (SKIPPED, SKIPPED, SKIPPED)
+    assert (found["failures"].status, found["kernel"].status) == (OK, OK)
+    assert not (tmp_path / "none").exists()
+
+
+class TestTrunking:
+    def test_no_trunk_link(self, host: Host) -> None:
+        found = host.ask()["trunk"]
+        assert (found.status, found.hint[:31]) == (WARN, "aws ecs put-account-setting-def")
+
+    def test_on(self, host: Host) -> None:
+        found = host.ask()
+        assert found["agent-configuration"].status == OK
+        assert (found["account-setting"].status, TRUNK in found["account-setting"].message) == (OK, True)
+
+    def test_task_enis_are_off(self, host: Host) -> None:
+        host.run_agent(ECS_CNI_PLUGINS_PATH=PLUGINS)
+        found = host.ask()["agent-configuration"]
+        assert (found.status, "ECS_ENABLE_TASK_ENI=false" in found.message) == (FAIL, True)
+
+    def test_trunking_is_off(self, host: Host) -> None:
+        host.run_agent(ECS_ENABLE_TASK_ENI="true", ECS_ENABLE_HIGH_DENSITY_ENI="false")
+        found = host.ask()["agent-configuration"]
+        assert (found.status, "HIGH_DENSITY" in found.message, "HIGH_DENSITY" in found.hint) == (FAIL, True, True)
+
+    def test_the_files_say_it_when_no_agent_runs(self, host: Host) -> None:
+        host.stop_agent()
+        assert host.ask()["agent-configuration"].status == WARN
+        host.configure(ECS_ENABLE_TASK_ENI="false")
+        assert host.ask()["agent-configuration"].status == FAIL
+
+    def test_the_account_setting_as_far_as_it_shows(self, host: Host) -> None:
+        host.database()
+        found = host.ask()["account-setting"]
+        assert (found.status, "awsvpcTrunking" in found.hint) == (WARN, True)
+        host.database(task("a" * 32, eni_id(1, 1), mac(1), vlan=101))
+        assert host.ask()["account-setting"].status == OK
+        (host.root / "var/lib/ecs/data/agent.db").unlink()
+        assert host.ask()["account-setting"].status == SKIPPED
+        (host.root / "var/lib/ecs/data/agent.db").write_bytes(b"x" * 9000)
+        assert host.ask()["account-setting"].status == WARN
+
+
+class TestInterposed:
+    def test_in_force(self, host: Host) -> None:
+        found = host.ask()
+        assert (found["interposed"].status, found["delegates"].status) == (OK, OK)
+        assert str(AGENT) in found["interposed"].message
+
+    def test_configured_and_not_restarted(self, host: Host) -> None:
+        host.run_agent(ECS_ENABLE_TASK_ENI="true")
+        found = host.ask()["interposed"]
+        assert (found.status, found.hint) == (FAIL, "systemctl restart ecs")
+
+    def test_not_installed(self, host: Host) -> None:
+        host.run_agent(ECS_ENABLE_TASK_ENI="true")
+        host.configure()
+        assert (host.ask()["interposed"].status, host.ask()["interposed"].hint) == (FAIL, "eni-ledger install ecs")
+
+    def test_the_agent_does_not_run(self, host: Host) -> None:
+        host.stop_agent()
+        found = host.ask()
+        assert (found["interposed"].status, found["delegates"].status) == (WARN, SKIPPED)
+        host.configure()
+        assert host.ask()["interposed"].status == FAIL
+
+    def test_a_plugin_directory_that_lacks_one(self, host: Host) -> None:
+        (host.root / f"proc/{AGENT}/root{PLUGINS}/vpc-eni").unlink()
+        found = host.ask()["interposed"]
+        assert (found.status, "lacks vpc-eni" in found.message) == (FAIL, True)
+
+    def test_a_link_to_nothing(self, host: Host) -> None:
+        (host.root / f"proc/{AGENT}/root/data/eni-ledger/bundle/eni-ledger").unlink()
+        assert "lacks vpc-branch-eni, vpc-eni" in host.ask()["interposed"].message
+
+    def test_a_delegate_that_is_missing_or_cannot_be_executed(self, host: Host) -> None:
+        host.program(f"{OWN_PLUGINS}/vpc-eni", 0o644)
+        found = host.ask()["delegates"]
+        assert (found.status, "lacks vpc-eni" in found.message) == (FAIL, True)
+
+    def test_delegates_are_where_the_configuration_says(self, host: Host) -> None:
+        config = host.root / "var/lib/ecs/data/eni-ledger/config.json"
+        config.write_text('{"delegateDir": "/elsewhere"}')
+        found = host.ask()["delegates"]
+        assert (found.status, "/elsewhere" in found.message) == (FAIL, True)
+
+
+class TestLastAdd:
+    def test_no_log(self, host: Host) -> None:
+        assert host.ask()["last-add"].status == SKIPPED
+        host.log("2026-11-23T14:00:01Z [INFO] Plugin vpc-eni version  executing CNI command.\n")
+        assert host.ask()["last-add"].status == SKIPPED
+
+    def test_it_is_in_the_ledger(self, host: Host) -> None:
+        host.log(LINE.format(vlan=102, mac="0a:1b:2c:3d:00:02"))
+        record(host.state, add_event(1, vlan_id=102, branch_mac="0a:1b:2c:3d:00:02"))
+        path = host.state / ACTIVE
+        events = [json.loads(line) for line in path.read_bytes().splitlines()]
+        rewrite(path, [{**event, "ts": "2026-11-23T14:00:02.500000Z"} for event in events])
+        assert host.ask()["last-add"].status == OK
+        rewrite(path, [{**event, "ts": "2026-11-23T13:00:00.000000Z"} for event in events])
+        assert host.ask()["last-add"].status != OK or "before this agent" in host.ask()["last-add"].message
+
+    def test_it_is_not(self, host: Host) -> None:
+        host.log(LINE.format(vlan=102, mac="0a:1b:2c:3d:00:02").replace("14:00:01Z", "14:30:00Z"))
+        found = host.ask()["last-add"]
+        assert (found.status, "VLAN 102, 0a:1b:2c:3d:00:02" in found.message) == (FAIL, True)
+        record(host.state, add_event(1, vlan_id=103, branch_mac="0a:1b:2c:3d:00:02"))
+        assert host.ask()["last-add"].status == FAIL
+
+    def test_it_was_before_this_agent_started(self, host: Host) -> None:
+        host.log(LINE.format(vlan=102, mac="0a:1b:2c:3d:00:02"))
+        found = host.ask()["last-add"]
+        assert (found.status, "eni-ledger import" in found.hint) == (OK, True)
+
+
+def rewrite(path: Path, events: list[dict[str, Any]]) -> None:
+    """Write a sound segment with these events."""
+    crc, lines = 0, []
+    for event in events:
+        line, crc = codec.encode(event, crc)
+        lines.append(line)
+    path.write_bytes(b"".join(lines))
+
+
+class TestLedger:
+    def test_sound(self, host: Host) -> None:
+        record(host.state, add_event(1))
+        found = host.ask()["ledger"]
+        assert (found.status, found.message) == (OK, "2 events in 1 segments, 1 live: sound")
+
+    def test_damaged(self, host: Host) -> None:
+        record(host.state, add_event(1))
+        record(host.state, add_event(2))
+        path = host.state / ACTIVE
+        path.write_bytes(path.read_bytes().replace(b'"vlan_id":2', b'"vlan_id":9', 1))
+        found = host.ask()["ledger"]
+        assert (found.status, "line 2" in found.message) == (FAIL, True)
+
+    def test_of_a_later_format(self, host: Host) -> None:
+        record(host.state, add_event(1))
+        events = [json.loads(line) for line in (host.state / ACTIVE).read_bytes().splitlines()]
+        rewrite(host.state / ACTIVE, [{**event, "v": 2} for event in events])
+        (host.state / "state.json").unlink()
+        found = host.ask()["ledger"]
+        assert (found.status, found.message.startswith("written by a later eni-ledger")) == (FAIL, True)
+
+    def test_a_directory_that_is_not_safe(self, host: Host) -> None:
+        host.state.chmod(0o777)
+        assert host.ask()["ledger"].status == FAIL
+
+    def test_failures_are_counted(self, host: Host) -> None:
+        line = '{"ts":"2026-11-23T14:00:00.000000Z","event":"add","code":102,"msg":"no space left"}\n'
+        (host.state / "failures.jsonl").write_text(line * 3)
+        found = host.ask()["failures"]
+        assert (found.status, found.message) == (
+            FAIL,
+            "3 events could not be recorded, the last at 2026-11-23T14:00:00.000000Z: no space left",
+        )
+        (host.state / "failures.jsonl").write_bytes(b"\xff\n")
+        assert host.ask()["failures"].message == "1 events could not be recorded"
+
+    def test_events_in_the_spool(self, host: Host) -> None:
+        record(host.state, add_event(1))
+        assert host.ask()["spooled"].status == OK
+        with stuck_holder(host.state):
+            record(host.state, add_event(2), lock_wait_ms=0)
+        found = host.ask()["spooled"]
+        assert (found.status, found.message) == (WARN, "1 events wait in the spool")
+
+    def test_identity(self, host: Host) -> None:
+        record(host.state, add_event(1, protocol="vlan"))
+        found = host.ask()["identity"]
+        assert (found.status, found.hint) == (WARN, "eni-ledger identify")
+        assert found.message == "1 of 1 live branches lack task_arn, trunk_eni_id"
+        record(host.state, add_event(1, protocol="vlan", task_arn="arn:x", trunk_eni_id="eni-00000001"))
+        assert host.ask()["identity"].status == OK
+
+    def test_the_kernel(self, host: Host) -> None:
+        record(host.state, add_event(1))
+        found = host.ask()["kernel"]
+        assert (found.status, "1 gone" in found.message) == (FAIL, True)
+
+    def test_the_disk(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert host.ask()["disk"].status in (OK, WARN)
+        free = os.statvfs(host.state).f_bavail * os.statvfs(host.state).f_frsize
+        from eni_ledger.ecs import doctor_ledger
+
+        monkeypatch.setattr(doctor_ledger, "DISK_FAIL", free * 2)
+        found = host.ask()["disk"]
+        assert (found.status, "retainBytes" in found.hint) == (FAIL, True)
+
+
+class TestJournal:
+    def test_there(self, host: Host, journal: socket.socket) -> None:
+        found = host.ask()["journal"]
+        if len(str(host.root / "run/systemd/journal/socket")) < 108:
+            assert found.status == OK
+        journal.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            journal.recv(1)  # nothing was sent
+
+    def test_not_there(self, host: Host) -> None:
+        assert (host.ask()["journal"].status, "cannot be reached" in host.ask()["journal"].message) == (WARN, True)
+
+    def test_switched_off(self, host: Host) -> None:
+        host.settings.journald = False
+        assert host.ask()["journal"].status == SKIPPED
+
+
+def test_one_check_that_breaks_keeps_none_of_the_others(host: Host) -> None:
+    def broken(_: doctor.Host) -> Finding:
+        raise PermissionError(13, "Permission denied", "/proc/1/environ")
+
+    found = doctor._run(broken, doctor.Host(host.settings, Paths(str(host.root))))
+    assert (found.name, found.status, found.hint) == ("broken", SKIPPED, "run it as root")
