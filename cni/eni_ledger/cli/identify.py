@@ -63,7 +63,7 @@ def command(
     """
     session = Session(ctx, state_dir, no_color)
     settings = settings_of(session)
-    asked = make([name.strip() for name in sources.split(",")] if sources else NAMES, timeout, settings.agent_db)
+    asked = make([name.strip() for name in sources.split(",")] if sources is not None else NAMES, timeout, settings.agent_db)
     history = session.history(slow=everything)
     outcome = identify(all_associations(history) if everything else history.live(), asked)
     written = [] if dry_run else _record(settings, outcome.found)

@@ -87,7 +87,10 @@ def _timeline(events: list[Event]) -> list[Association]:
     standing: dict[tuple[Any, ...], Association] = {}
 
     def end(association: Association, event: Event, why: str) -> None:
-        association |= {"until": event["occurred_ts"], "ended_by": why, "end_seq": event["seq"]}
+        until = event["occurred_ts"]
+        if until == association["since"]:  # logs have whole seconds, and it was there in this one
+            until = f"{until[:20]}999999Z"
+        association |= {"until": until, "ended_by": why, "end_seq": event["seq"]}
         for key in _keys(association):
             standing.pop(key, None)
 

@@ -54,6 +54,11 @@ def test_an_add_and_its_del_are_an_association_of_that_time(tmp_path: Path) -> N
     assert [event["imported_event"] for event in events] == ["add", "del"]
 
 
+def test_an_add_and_its_del_in_one_second(tmp_path: Path) -> None:
+    write(tmp_path, imported("add", 1, "10:00:00"), imported("del", 1, "10:00:00"))
+    assert (at(tmp_path, "10:00:00"), at(tmp_path, "10:00:01")) == (["01"], [])
+
+
 def test_the_order_of_imports_does_not_matter(tmp_path: Path) -> None:
     write(tmp_path, imported("del", 1, "10:05:00"), imported("add", 2, "11:00:00"))
     write(tmp_path, imported("add", 1, "10:00:00"), imported("del", 2, "11:30:00"), rotate_bytes=4096)

@@ -1,0 +1,150 @@
+"""`eni-ledger identify` with the agent's database and a metadata service of the test's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from helpers.agent_db import CLUSTER, eni_id, mac, task
+from helpers.bolt import BoltWriter
+from helpers.http_server import Reply, Request, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from unit.cli.conftest import Ledger, Ran, Run
+
+TRUNK_MAC = "0a:ff:00:00:00:01"  # that of the ledger's fixture
+TRUNK = "eni-0fedcba9876543210"
+KEY = "a" * 32
+
+
+def metadata(request: Request) -> Reply:
+    if request.method == "PUT":
+        return Reply(body="token")
+    known = request.path.endswith(f"/macs/{TRUNK_MAC}/interface-id")
+    return Reply(body=TRUNK) if known else Reply(404)
+
+
+@pytest.fixture
+def identify(run: Run, tmp_path: Path) -> Iterator[Callable[..., Ran]]:
+    """Give the command, in a world in which a task has the MAC of branch 1 and IMDS knows the trunk."""
+    database = tmp_path / "agent.db"
+    BoltWriter(str(database)).commit({b"tasks": dict([task(KEY, eni_id(1, 1), mac(1), vlan=101)]), b"metadata": {}})
+    config = tmp_path / "config.json"
+    config.write_text(f'{{"agentDb": "{database}", "journald": false}}')
+    with serve(metadata) as server:
+        env = {
+            "ENI_LEDGER_CONFIG": str(config),
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": server.url,
+        }
+        yield lambda *args: run("identify", *args, env=env)
+
+
+def branch(ledger: Ledger, n: int = 1, **more: Any) -> dict[str, Any]:
+    return ledger.add(n, 100 + n, branch_mac=mac(n), **more)
+
+
+def test_what_is_found_is_recorded_once(ledger: Ledger, identify: Callable[..., Ran], run: Run) -> None:
+    added = branch(ledger)
+    done = identify("--source", "agent-db,imds")
+    assert (done.code, done.err) == (0, "")
+    assert f"agent-db: eni_id {eni_id(1, 1)}, task_arn {CLUSTER}/{KEY}" in done.out
+    assert "2 recorded, 0 still incomplete" in done.out
+    (live,) = run("list", "--json").json()["associations"]
+    assert (live["eni_id"], live["trunk_eni_id"], live["task_family"]) == (eni_id(1, 1), TRUNK, "web")
+    assert live["association_id"] == added["association_id"]
+    before = ledger.file.read_bytes()
+    assert "0 recorded, 0 still incomplete" in identify("--source", "agent-db,imds").out
+    assert ledger.file.read_bytes() == before
+
+
+def test_the_events_say_who_said_so(ledger: Ledger, identify: Callable[..., Ran], run: Run) -> None:
+    branch(ledger)
+    document = identify("--source", "imds,agent-db", "--json").json()
+    assert [event["identity_source"] for event in document["identified"]] == ["imds", "agent-db"]
+    assert [one["source"] for one in document["sources"]] == ["imds", "agent-db"]
+    assert (document["disagreements"], document["incomplete"], document["dry_run"]) == ([], [], False)
+    events = [event for event in run("log", "--json").json_lines() if event["event"] == "identify"]
+    assert [{key: event[key] for key in event if key != "crc"} for event in events] == document["identified"]
+    assert f"trunk {TRUNK} (imds)" in run("log").out
+
+
+def test_a_dry_run_records_nothing(ledger: Ledger, identify: Callable[..., Ran]) -> None:
+    branch(ledger)
+    before = ledger.file.read_bytes()
+    done = identify("--source", "agent-db", "--dry-run", "--json")
+    assert done.json()["dry_run"] is True
+    assert done.json()["identified"][0]["eni_id"] == eni_id(1, 1)
+    assert "1 would be recorded" in identify("--source", "agent-db", "--dry-run").out
+    assert ledger.file.read_bytes() == before
+
+
+def test_disagreement_is_told_and_nothing_is_overwritten(
+    ledger: Ledger, identify: Callable[..., Ran], run: Run
+) -> None:
+    branch(ledger, eni_id=eni_id(9, 9))
+    done = identify("--source", "agent-db")
+    assert done.code == 1
+    assert f"agent-db says {eni_id(1, 1)}, ledger {eni_id(9, 9)}; kept as it was" in done.out
+    (live,) = run("list", "--json").json()["associations"]
+    assert live["eni_id"] == eni_id(9, 9)
+    assert "task_arn" not in live
+    (told,) = identify("--source", "agent-db", "--json").json()["disagreements"]
+    assert told["key"] == "eni_id"
+
+
+def test_what_is_not_known_stays_incomplete(ledger: Ledger, identify: Callable[..., Ran]) -> None:
+    added = branch(ledger, 2)
+    done = identify("--source", "agent-db", "--json")
+    assert done.code == 0
+    assert done.json()["incomplete"] == [added["association_id"]]
+
+
+def test_what_has_ended_only_when_asked_for(ledger: Ledger, identify: Callable[..., Ran], run: Run) -> None:
+    branch(ledger)
+    ledger.delete(1)
+    assert "0 recorded, 0 still" in identify("--source", "agent-db").out
+    done = identify("--source", "agent-db", "--all", "--json")
+    (event,) = done.json()["identified"]
+    assert event["late"] is True
+    assert run("who", eni_id(1, 1)).code == 0
+    assert "0 recorded" in identify("--source", "agent-db", "--all").out
+
+
+def test_a_source_that_was_named_and_cannot_be_asked(ledger: Ledger, run: Run) -> None:
+    branch(ledger)
+    done = run("identify", "--source", "imds", env={"AWS_EC2_METADATA_DISABLED": "true"})
+    assert (done.code, "error: the metadata service is disabled" in done.err) == (3, True)
+
+
+def test_sources_that_were_not_named_may_be_missing(ledger: Ledger, run: Run) -> None:
+    branch(ledger)
+    env = {"AWS_EC2_METADATA_DISABLED": "true", "ENI_LEDGER_CONFIG": str(ledger.path / "none"), "AWS_REGION": ""}
+    done = run("identify", "--timeout", "0.2", env=env)
+    assert done.code == 0
+    for name in ("agent-db", "docker", "imds", "ec2"):
+        assert f"{name} was not asked: " in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--source", "dns"), "there is no such source: 'dns'"),
+        (("--source", ""), "no such source"),
+        (("--source", "agent-db,"), "no such source"),
+        (("--timeout", "0"), "0"),
+        (("--timeout", "soon"), "soon"),
+    ],
+)
+def test_bad_options(ledger: Ledger, run: Run, options: tuple[str, ...], words: str) -> None:
+    branch(ledger)
+    done = run("identify", *options)
+    assert (done.code, words in done.err, "try: " in done.err) == (2, True, True)
+
+
+def test_without_a_ledger(run: Run) -> None:
+    done = run("identify")
+    assert (done.code, "there is no ledger here" in done.err) == (3, True)
