@@ -7,13 +7,16 @@ while calls run.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tarfile
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -33,6 +36,8 @@ from helpers.roots import Nobody, make_host, no_docker, picture
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+REPOSITORY = Path(__file__).parents[2]
+SSM_DOCUMENT = REPOSITORY / "conf/ecs/ssm-document.yaml"
 BASE = Path("/var/lib/ecs/data/eni-ledger")
 OURS = "/data/eni-ledger/plugins"
 BUSYBOX = Path("/bin/busybox")
@@ -88,7 +93,7 @@ class Host:
         sleep = shutil.which("sleep")
         assert sleep
         shutil.copy(sleep, self.bin / "agent")
-        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", PRIVATE, "sh", directory]
+        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", PRIVATE, "sh", str(directory)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
@@ -250,6 +255,82 @@ class TestOnThisHost:
         assert host.picture() == host.before
 
 
+class TestUnattended:
+    """The scripts of `conf/ecs`, with a package in a bucket or on the instance."""
+
+    @pytest.fixture
+    def package(self, host: Host, tmp_path: Path) -> Path:
+        """Return a .tar.gz as build/package makes it; what is asked of S3 comes from its directory."""
+        assert host.run("mount", "-t", "tmpfs", "tmpfs", "/opt").returncode == 0
+        path = tmp_path / "bucket" / f"eni-ledger-{os.uname().machine}.tar.gz"
+        path.parent.mkdir()
+        with tarfile.open(path, "w:gz", compresslevel=1) as tar:
+            tar.add(host.bundle, "opt/eni-ledger")
+        (host.bin / "aws").write_text(f'#!/bin/sh\n[ "$1 $2" = "s3 cp" ] && cp "{path.parent}/${{4##*/}}" "$5"\n')
+        (host.bin / "aws").chmod(0o755)
+        return path
+
+    @staticmethod
+    def user_data(host: Host, **values: str) -> subprocess.CompletedProcess[str]:
+        text = (REPOSITORY / "conf/ecs/user-data.sh").read_text()
+        for name, value in values.items():
+            text, changed = re.subn(rf"^{name}='.*'$", f"{name}='{value}'", text, flags=re.M)
+            assert changed == 1
+        return host.run("bash", "-c", text)
+
+    def config(self, host: Host) -> str:
+        return (host.etc / "ecs/ecs.config").read_text()
+
+    @pytest.mark.parametrize("where", ["s3://amzn-s3-demo-bucket/x/", "file"])
+    def test_user_data(self, host: Host, package: Path, where: str) -> None:
+        (host.etc / "ecs/ecs.config").write_text("")
+        source = where.replace("file", f"{package.parent}/") + "eni-ledger-ARCH.tar.gz"
+        digest = hashlib.sha256(package.read_bytes()).hexdigest()
+        for _ in range(2):
+            done = self.user_data(host, ENI_LEDGER_SOURCE=source, ENI_LEDGER_SHA256=digest)
+            assert done.returncode == 0, done.stderr
+            assert self.config(host) == f"ECS_CLUSTER=default\nECS_CNI_PLUGINS_PATH={OURS}\n"
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"ENI_LEDGER_SHA256": "0" * 64},
+            {"ENI_LEDGER_SOURCE": "s3://bucket/none.tar.gz"},
+            {"ENI_LEDGER_SOURCE": "https://localhost/x.tar.gz"},
+            {"ENI_LEDGER_SOURCE": "eni-ledger.rpm"},
+        ],
+    )
+    def test_the_instance_joins_its_cluster_whatever_goes_wrong(
+        self, host: Host, package: Path, values: dict[str, str]
+    ) -> None:
+        done = self.user_data(host, **{"ENI_LEDGER_SOURCE": str(package), "ECS_CLUSTER": "mine", **values})
+        assert done.returncode == 1
+        assert "the instance goes on without it" in done.stderr
+        assert "ECS_CLUSTER=mine\n" in self.config(host)
+        assert "ECS_CNI_PLUGINS_PATH" not in self.config(host)
+
+    @pytest.mark.usefixtures("package")
+    def test_systems_manager(self, host: Host) -> None:
+        host.start_agent()
+        (commands,) = re.findall(r"^        - \|\n((?: {10}.*\n|\n)+)", SSM_DOCUMENT.read_text(), re.M)
+        values = {"Action": "install", "Source": "s3://b/eni-ledger-ARCH.tar.gz", "Sha256": "none", "Restart": "yes"}
+
+        def command(**more: str) -> subprocess.CompletedProcess[str]:
+            text = textwrap.dedent(commands)
+            for name, value in {**values, **more}.items():
+                text = text.replace(f"{{{{ {name} }}}}", value)
+            return host.run("bash", "-c", text)
+
+        before = self.config(host)
+        done = command()
+        assert done.returncode == 0, done.stderr
+        assert (host.restarts(), "the agent was restarted" in done.stdout) == (1, True)
+        assert command(Sha256="0" * 64).returncode == 1
+        assert command(Action="uninstall", Restart="no").returncode == 3
+        assert command(Action="uninstall").returncode == 0
+        assert (host.restarts(), self.config(host)) == (2, before)
+
+
 DELEGATE = """#!/bin/sh
 cat >/dev/null
 sleep 0.02
@@ -326,7 +407,7 @@ def docker(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
     need(not missing, f"docker.io and tini (missing: {missing})")
     directory = tmp_path_factory.mktemp("docker")
     log = (directory / "log").open("w+")
-    command = ["unshare", "--mount", "--propagation", "private", "--net", "sh", "-c", DOCKERD, "sh", directory]
+    command = ["unshare", "--mount", "--propagation", "private", "--net", "sh", "-c", DOCKERD, "sh", str(directory)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
     made = docker_world.Docker(str(directory / "docker.sock"))
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import time
@@ -67,13 +66,15 @@ class Agent:
         agents = [one for one in self.processes() if one.name == "agent"]
         return any(one.plugin_path == plugin_path for one in agents) if agents else None
 
-    def plugins(self, directory: str) -> list[str]:
-        """Return the names in a directory of the running agent's image, none when no agent runs."""
+    def plugins(self, directory: str) -> list[str] | None:
+        """Return the names in a directory of the running agent's image; None when no agent runs."""
         for one in self.processes():
             if one.name == "agent":
-                with contextlib.suppress(OSError):
+                try:
                     return sorted(os.listdir(f"{self.proc}/{one.pid}/root{directory}"))
-        return []
+                except OSError:
+                    return []
+        return None
 
     def restart(self) -> bool:
         """Restart the agent if it runs; return False when it does not, for it will read its configuration at its start.

@@ -28,9 +28,9 @@ def plan_ecs(tree: Tree, bundle: Bundle, agent: Agent) -> Plan:
     manifest = layout.read_manifest(tree, layout.MANIFEST) or {"created": []}
     delegate_dir = _delegate_dir(tree, manifest)
     changes = _Changes(tree, manifest, delegate_dir)
-    running = agent.plugins(delegate_dir) if tree.is_host else []
+    running = agent.plugins(delegate_dir) if tree.is_host else None
     for name in INTERPOSED:
-        if running and name not in running:
+        if running is not None and name not in running:
             plan.note(f"the running agent's image has no {delegate_dir}/{name}; tasks that need it will not start")
 
     _clear_up(plan, tree)
@@ -40,7 +40,7 @@ def plan_ecs(tree: Tree, bundle: Bundle, agent: Agent) -> Plan:
         words = "write down what is there now, for uninstall"
         plan.add(words, layout.MANIFEST, tree.write, layout.MANIFEST, changes.manifest, 0o640)
     replaced = put_bundle(plan, tree, bundle, layout.BASE)
-    _links(plan, tree, layout.plugin_links(delegate_dir, running))
+    _links(plan, tree, layout.plugin_links(delegate_dir, running or []))
     if not tree.exists(layout.STATE):
         plan.add("make the state directory", layout.STATE, tree.make_dir, layout.STATE, 0o750)
     if changes.call_config is not None:

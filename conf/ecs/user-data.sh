@@ -1,0 +1,59 @@
+#!/bin/bash
+# EC2 user data (cloud-init) for an ECS container instance: joins a cluster with eni-ledger in front of the agent's
+# plugins. Runs once, as root, before the agent starts. Whatever goes wrong with eni-ledger, the instance joins its
+# cluster without it, and /var/log/cloud-init-output.log says why.
+set -uo pipefail
+
+# The cluster; leave it empty when something else writes /etc/ecs/ecs.config.
+ECS_CLUSTER='default'
+# A .tar.gz, .rpm or .deb of eni-ledger: s3://BUCKET/KEY, https://HOST/PATH, or a file on the instance. ARCH in it stands
+# for what `uname -m` says, x86_64 or aarch64. The instance's role needs s3:GetObject for the first kind.
+ENI_LEDGER_SOURCE='s3://amzn-s3-demo-bucket/eni-ledger/eni-ledger-0.1.0-ARCH.tar.gz'
+# Its SHA-256, from SHA256SUMS. May be empty for S3 and files, not for https.
+ENI_LEDGER_SHA256=''
+
+fetch() { # SOURCE DESTINATION
+  case $1 in
+    s3://*)
+      # Not every ECS-optimised image has the AWS CLI.
+      command -v aws >/dev/null || dnf -q -y install awscli-2 || yum -q -y install awscli || return
+      aws s3 cp --only-show-errors "$1" "$2"
+      ;;
+    https://*)
+      [ -n "$ENI_LEDGER_SHA256" ] || { echo 'a source on the web needs ENI_LEDGER_SHA256' >&2; return 1; }
+      curl --fail --silent --show-error --location --retry 5 --proto =https --output "$2" "$1"
+      ;;
+    /*) cp "$1" "$2" ;;
+    *) echo "ENI_LEDGER_SOURCE is none of s3://, https:// and an absolute path: $1" >&2; return 1 ;;
+  esac
+}
+
+unpack() { # FILE
+  case $1 in
+    *.tar.gz) tar --extract --gzip --no-same-owner --file "$1" --directory / ;;
+    *.rpm) rpm --upgrade --replacepkgs "$1" ;;
+    *.deb) dpkg --install "$1" ;;
+    *) echo "neither .tar.gz nor .rpm nor .deb: $1" >&2; return 1 ;;
+  esac
+}
+
+eni_ledger() {
+  local source work file
+  source=${ENI_LEDGER_SOURCE//ARCH/$(uname -m)}
+  work=$(mktemp -d) || return
+  file=$work/${source##*/}
+  fetch "$source" "$file" &&
+    { [ -z "$ENI_LEDGER_SHA256" ] || echo "$ENI_LEDGER_SHA256  $file" | sha256sum --check --quiet; } &&
+    unpack "$file" &&
+    # The agent waits for cloud-init; one that runs already (user data run again) is restarted.
+    /opt/eni-ledger/eni-ledger install ecs --restart
+  local status=$?
+  rm -rf "$work"
+  return "$status"
+}
+
+# First the cluster, and appended: another line of the file may be somebody else's.
+if [ -n "$ECS_CLUSTER" ] && ! grep -qsx "ECS_CLUSTER=$ECS_CLUSTER" /etc/ecs/ecs.config; then
+  echo "ECS_CLUSTER=$ECS_CLUSTER" >>/etc/ecs/ecs.config
+fi
+eni_ledger || { echo 'eni-ledger was not installed; the instance goes on without it' >&2; exit 1; }
