@@ -138,7 +138,7 @@ def _print(outcome: Outcome, events: list[Event], session: Session, *, dry_run: 
     done = "would be recorded" if dry_run else "recorded"
     screen.line(f"{len(events)} {done}, {len(outcome.incomplete)} still incomplete")
     for name, why in outcome.unavailable.items():
-        screen.note(f"{name} was not asked: {safe(_sentence(why))}")
+        screen.note(f"{name} skipped: {safe(_sentence(why))}")
 
 
 def _given(event: Event) -> list[str]:

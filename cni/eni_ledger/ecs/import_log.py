@@ -2,6 +2,7 @@
 
 A line is imported once: its `import_id` comes from its text, and those that the ledger has, in whichever segment, are
 left out. So is what the ledger recorded itself: the plugins go on with their log when eni-ledger stands before them.
+The journal gets none of it: thousands of old events at once would only make it drop new ones.
 """
 
 from __future__ import annotations

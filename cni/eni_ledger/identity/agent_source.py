@@ -21,7 +21,7 @@ class AgentDb:
     past = True
 
     def __init__(self, paths: Sequence[str] = PATHS, timeout_s: float = 2.0) -> None:
-        self._paths = paths
+        self._paths = list(dict.fromkeys(paths))
         self._timeout_s = timeout_s
         self._path = ""
 

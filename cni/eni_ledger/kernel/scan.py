@@ -15,8 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from eni_ledger.kernel.netlink import IPRoute, NetlinkError
 
 PROC = "/proc"
 MOUNTS = ("/var/run/netns", "/var/run/docker/netns")

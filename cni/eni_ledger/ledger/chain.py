@@ -77,8 +77,8 @@ def gap(pair: list[Segment]) -> list[LedgerDamaged]:
     return [LedgerDamaged("events are missing", path=pair[1].name, line=1, offset=0)]
 
 
-def holds(part: Segment, text: bytes) -> bool:
-    """Tell whether `text` occurs in a segment."""
+def holds(part: Segment, *texts: bytes) -> bool:
+    """Tell whether one of `texts` occurs in a segment."""
     try:
         fd = part.open()
     except FileNotFoundError:
@@ -86,9 +86,9 @@ def holds(part: Segment, text: bytes) -> bool:
     try:
         kept, offset = b"", 0
         while chunk := os.pread(fd, 1 << 20, offset):  # the active segment's descriptors share one position
-            if text in kept + chunk:
+            if any(text in kept + chunk for text in texts):
                 return True
-            kept = chunk[-len(text) :]
+            kept = chunk[-max(map(len, texts)) :]
             offset += len(chunk)
     finally:
         os.close(fd)

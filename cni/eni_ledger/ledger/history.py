@@ -105,7 +105,7 @@ class History:
         self, snapshot: Snapshot, when: str, found: list[Association], damage: list[LedgerDamaged]
     ) -> list[Association]:
         """Complete `found` by what was identified late; return the imported associations of that moment."""
-        if not any(chain.holds(part, mark) for part in snapshot.segments for mark in MARKS):
+        if not any(chain.holds(part, *MARKS) for part in snapshot.segments):
             return []
         past = Past()
         for _ in self._lives(snapshot, damage, past.note):

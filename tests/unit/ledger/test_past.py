@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from eni_ledger.config import Settings
@@ -131,6 +132,20 @@ def test_many_events_go_in_by_batches_and_segments_are_sealed_between_them(tmp_p
     assert [len(batch) for batch in batches] == [BATCH, BATCH, 10]
     assert sealed(tmp_path)
     assert sum(event["event"] == "import" for event in prove(tmp_path)) == count
+
+
+def test_adds_get_their_turn_while_a_long_log_is_imported(tmp_path: Path) -> None:
+    record(tmp_path, add_event(0), sync=True)
+    events = [imported("add", n % 60000, "10:00:00", pad="x" * 200) for n in range(40 * BATCH)]
+    importing = Thread(target=write, args=(tmp_path, *events), kwargs={"sync": True})
+    importing.start()
+    count = 0
+    while importing.is_alive():
+        count += 1
+        assert "spooled" not in record(tmp_path, add_event(count), sync=True)
+    importing.join()
+    assert count > 1
+    assert sum(event["event"] == "import" for event in prove(tmp_path)) == len(events)
 
 
 def test_what_is_chosen_sees_what_is_live_under_the_lock(tmp_path: Path) -> None:

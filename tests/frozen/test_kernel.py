@@ -1,0 +1,46 @@
+"""The command line in the bundle looks into namespaces: pyroute2 works there, without TLS and the test framework."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from helpers.prereq import need
+from helpers.trunk import Pause
+
+
+def test_verify_enters_namespaces(front: Path, tmp_path: Path) -> None:
+    need(os.geteuid() == 0 and shutil.which("unshare"), "root and unshare, for network namespaces")
+    with Pause() as pause:
+        done = subprocess.run(
+            [front, "verify", "--json", "--state-dir", str(tmp_path / "state")],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.stderr == ""
+        found = json.loads(done.stdout)
+        assert (found["agrees"], found["associations"], done.returncode) == (
+            not found["unrecorded"],
+            [],
+            done.returncode,
+        )
+        assert not [line for line in found["unreadable"] if f"/proc/{pause.pid}/" in line]
+
+
+def test_the_doctor_asks_everything(front: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [front, "doctor", "--json", "--state-dir", str(tmp_path / "state")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stderr == ""
+    checks = {each["name"]: each["status"] for each in json.loads(done.stdout)["checks"]}
+    assert len(checks) == 14
+    assert checks["kernel"] != "skipped"
