@@ -43,7 +43,7 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # linux/prctl.h
 _RTLD_NOW = 2
 _FORWARDED = (1, 2, 3, 10, 12, 15)  # SIGHUP SIGINT SIGQUIT SIGUSR1 SIGUSR2 SIGTERM, signal(7)
 _CANNOT_RUN = 127
-_ANCESTORS = 8
+_ANCESTORS = 4  # a script may stand between, and one that it calls
 _S_IFMT, _S_IFDIR = 0o170000, 0o040000  # inode(7)
 _HINT = "delegateDir in the configuration file says where the real plugins are"
 

@@ -18,9 +18,11 @@ from eni_ledger.plugin.protocol import STDIN_LIMIT, Call, read_conf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket
     from typing import Any
 
     from eni_ledger.config import Settings
+    from eni_ledger.plugin.observe import Netns
 
     Event = dict[str, Any]
 
@@ -100,13 +102,25 @@ def _step_aside(
 class _Prepared:
     """What is known before the delegate answers: the `event` so far, and what went `wrong` with that, or None.
 
-    `said` is whether the error in the event is one that the delegate has told.
+    `said` is whether the error in the event is one that the delegate has told. `netns` and `sock` are the opened
+    namespace and an rtnetlink socket in it, None unless that went well; `strayed` is whether we did not come back from
+    there, after which nothing more may be asked of a namespace.
     """
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self.wrong: Exception | None = None
         self.said = False
+        self.strayed = False
+        self.netns: Netns | None = None
+        self.sock: socket | None = None
+
+    def close(self) -> None:
+        """Let go of the namespace."""
+        if self.sock is not None:
+            self.sock.close()
+        if self.netns is not None:
+            self.netns.close()
 
 
 def _prepare(name: str, call: Call, settings: Settings, stdin_fd: int | None) -> _Prepared:
@@ -131,7 +145,22 @@ def _prepare(name: str, call: Call, settings: Settings, stdin_fd: int | None) ->
             _declared(name, call, settings, event)
     except Exception as exc:  # whatever it is, the delegate is at work and the agent waits for its answer
         prepared.wrong = exc
+    if call.command == "ADD":
+        _enter(call, prepared)
     return prepared
+
+
+def _enter(call: Call, prepared: _Prepared) -> None:
+    """Open the namespace, and a socket in it, while there is time. What fails is tried again after the answer."""
+    from eni_ledger.plugin import observe, rtnetlink
+
+    try:
+        prepared.netns = observe.Netns(call.netns)
+        prepared.sock = rtnetlink.open_socket(prepared.netns.fd, prepared.netns.own_fd)
+    except (errors.ObserveError, OSError, ImportError):
+        pass
+    except rtnetlink.StrayedError as exc:
+        prepared.wrong, prepared.strayed = exc, True
 
 
 def _declared(name: str, call: Call, settings: Settings, event: Event) -> None:
@@ -191,7 +220,8 @@ def _record(call: Call, settings: Settings, prepared: _Prepared, status: int, an
         elif call.command == "ADD":
             if prepared.wrong is not None:
                 event |= _our_error(prepared.wrong)
-            _observe(call, event)
+            if not prepared.strayed:
+                _observe(call, prepared)
             if said := _error_in(answer):  # the real ones end with 0 after a panic, and the agent takes it for success
                 prepared.said = True
                 event |= said
@@ -199,6 +229,8 @@ def _record(call: Call, settings: Settings, prepared: _Prepared, status: int, an
     except Exception as exc:
         recording.failed(call, settings, event, exc)
         return None
+    finally:
+        prepared.close()
 
 
 def _our_error(exc: Exception) -> Event:
@@ -210,19 +242,17 @@ def _our_error(exc: Exception) -> Event:
     return {"error_code": code, "error_msg": text(str(exc) if known else f"{type(exc).__name__}: {exc}")}
 
 
-def _observe(call: Call, event: Event) -> None:
+def _observe(call: Call, prepared: _Prepared) -> None:
     """Add what the kernel shows, and where that differs from what was declared."""
     from eni_ledger.plugin import agent_conf
     from eni_ledger.plugin.observe import Netns, observe
 
+    event = prepared.event
     said = dict(event)
     try:
-        netns = Netns(call.netns)
-        try:
-            event |= netns.fields()
-            seen = observe(netns, call.ifname, gateways=False)
-        finally:
-            netns.close()
+        netns = prepared.netns = prepared.netns or Netns(call.netns)
+        event |= netns.fields()
+        seen = observe(netns, call.ifname, gateways=False, sock=prepared.sock)
     except errors.ObserveError as exc:
         event |= _our_error(exc)
         return

@@ -123,16 +123,17 @@ def _read(path: str) -> bytes:
         os.close(fd)
 
 
-def observe(netns: Netns, ifname: str, *, gateways: bool = True) -> dict[str, Any]:
+def observe(netns: Netns, ifname: str, *, gateways: bool = True, sock: socket | None = None) -> dict[str, Any]:
     """Return what the kernel shows of `ifname` in `netns`, as fields of an event.
 
     `observed_mac`, `addresses`, `gateways` (only looked for when `gateways` says so) and, where there is a
     VLAN link, `vlan_id`, `observed_vlan_id`, `protocol`, `trunk_ifindex`, `trunk_ifname`, `trunk_mac`. What
     is not there is left out. Where entering the namespace is refused, the VLAN ID and the trunk's name come
-    from `/proc/<pid>/net/vlan`. Raises ObserveError when nothing is to be seen.
+    from `/proc/<pid>/net/vlan`. `sock` is an rtnetlink socket of that namespace if there is one already; it is
+    closed. Raises ObserveError when nothing is to be seen.
     """
     try:
-        sock = rtnetlink.open_socket(netns.fd, netns.own_fd)
+        sock = sock or rtnetlink.open_socket(netns.fd, netns.own_fd)
     except (OSError, ImportError) as exc:
         found = _from_proc(netns.proc, ifname)
         if found is None:

@@ -38,6 +38,7 @@ def prepared_of(call: Call, settings: config.Settings, data: bytes) -> Any:
 
 def test_prepared(settings: config.Settings) -> None:
     prepared = prepared_of(call_of("ADD"), settings, BRANCH.stdin())
+    prepared.close()
     assert prepared.wrong is None
     expected = {"event": "add", "via": "interposed", "plugin": "vpc-branch-eni", "cni_version": "0.3.0"}
     expected |= {"network": "network-name", "container_id": "c" * 64, "ifname": "lo", "netns": own_netns()}
@@ -54,6 +55,7 @@ def test_prepared_for_del_declares_nothing(settings: config.Settings) -> None:
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[]", b"{" * 5000, b" " * (1 << 20) + b"{}"])
 def test_prepared_without_a_configuration(settings: config.Settings, data: bytes) -> None:
     prepared = prepared_of(call_of("ADD"), settings, data)
+    prepared.close()
     assert isinstance(prepared.wrong, errors.DecodeFailure)
     assert prepared.event["container_id"] == "c" * 64
     assert not {"protocol", "interface_type", "cni_version"} & set(prepared.event)
