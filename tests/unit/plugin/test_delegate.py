@@ -101,7 +101,7 @@ def test_running(tmp_path: Path) -> None:
 
 def test_running_into_a_signal(tmp_path: Path) -> None:
     done = run(script(tmp_path / "delegate", "kill -KILL $$"))
-    assert (done.returncode, done.stdout) == (-9, b"9 0 ")
+    assert (done.returncode, done.stdout[:2]) == (-9, b"9 ")
 
 
 @pytest.mark.parametrize(("text", "reason"), [("#!/nonexistent\n", b"No such file"), ("nothing", b"Exec format error")])
