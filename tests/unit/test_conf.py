@@ -34,8 +34,22 @@ def test_the_model_has_the_defaults_of_the_loader() -> None:
 
 # --- shippers ---
 
-_DUCKDB = {"string": "VARCHAR", "time": "TIMESTAMP", "integer": "BIGINT", "number": "DOUBLE", "array": "VARCHAR[]", "boolean": "BOOLEAN"}
-_ATHENA = {"string": "string", "time": "string", "integer": "bigint", "number": "double", "array": "array<string>", "boolean": "boolean"}
+_DUCKDB = {
+    "string": "VARCHAR",
+    "time": "TIMESTAMP",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "array": "VARCHAR[]",
+    "boolean": "BOOLEAN",
+}
+_ATHENA = {
+    "string": "string",
+    "time": "string",
+    "integer": "bigint",
+    "number": "double",
+    "array": "array<string>",
+    "boolean": "boolean",
+}
 
 
 def columns() -> dict[str, str]:

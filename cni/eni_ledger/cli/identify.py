@@ -63,11 +63,14 @@ def command(
     """
     session = Session(ctx, state_dir, no_color)
     settings = settings_of(session)
-    asked = make([name.strip() for name in sources.split(",")] if sources is not None else NAMES, timeout, settings.agent_db)
+    asked = make(
+        [name.strip() for name in sources.split(",")] if sources is not None else NAMES, timeout, settings.agent_db
+    )
     history = session.history(slow=everything)
-    outcome = identify(all_associations(history) if everything else history.live(), asked)
+    associations = all_associations(history) if everything else history.live()
+    outcome = identify(associations, asked)
     written = [] if dry_run else _record(settings, outcome.found)
-    announce(settings, written)
+    announce(settings, written, associations)
     if as_json:
         session.screen.json_document(_document(outcome, outcome.found if dry_run else written, dry_run=dry_run))
     else:

@@ -10,6 +10,7 @@ from eni_ledger import host, journald
 from eni_ledger.config import load
 from eni_ledger.errors import LedgerDamaged, StateDirError
 from eni_ledger.ledger.history import History
+from eni_ledger.ledger.state import identity_of
 
 if TYPE_CHECKING:
     from eni_ledger.cli.common import Session
@@ -26,11 +27,18 @@ def about_host() -> dict[str, Any]:
     return dict(host.identity())
 
 
-def announce(settings: Settings, written: Iterable[dict[str, Any]]) -> None:
-    """Send the journal's entries of events that were written; that it did not take one is no failure."""
+def announce(
+    settings: Settings, written: Iterable[dict[str, Any]], associations: Iterable[dict[str, Any]] = ()
+) -> None:
+    """Send the journal's entries of events that were written; that it did not take one is no failure.
+
+    What an event does not say itself of its association is taken from `associations`, so that an entry can be found by
+    its address or VLAN ID.
+    """
+    known = {association["association_id"]: identity_of(association) for association in associations}
     if settings.journald:
         for event in written:
-            journald.send(event)
+            journald.send({**known.get(event["association_id"], {}), **event})
 
 
 def live_associations(history: History) -> list[dict[str, Any]]:

@@ -11,9 +11,9 @@ from eni_ledger.errors import FutureFormat, StateDirError
 from eni_ledger.identity.sources import wanted
 from eni_ledger.journald import SOCKETS
 from eni_ledger.ledger import spool
+from eni_ledger.ledger.health import FAILURES
 from eni_ledger.ledger.repair import fsck
 from eni_ledger.ledger.statedir import open_state_dir
-from eni_ledger.ledger.health import FAILURES
 
 _NO_LEDGER = "there is no ledger yet; the first ADD makes it"
 #: Below this an ADD will soon not be recorded; the second is what a busy host writes in some weeks.

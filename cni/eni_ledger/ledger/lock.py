@@ -19,8 +19,9 @@ _LONGEST_PAUSE = 0.004
 def acquire(dir_fd: int, wait_ms: int) -> int:
     """Return a descriptor that holds the lock; closing it lets go. Waits for `wait_ms` milliseconds at most.
 
-    Polls rather than sleep in `flock` with a timer. The kernel's queue hands the lock to one that sleeps and has to be
-    scheduled first; with 64 ADDs on two cores that took twice as long as letting whoever runs take it. Raises LockTimeout, or StateDirError when the lock file cannot be opened.
+    Polls rather than sleep in `flock` with a timer. The kernel's queue hands the lock to one that sleeps and has to
+    be scheduled first; with 64 ADDs on two cores that took twice as long as letting whoever runs take it. Raises
+    LockTimeout, or StateDirError when the lock file cannot be opened.
     """
     try:
         fd = open_file(dir_fd, "lock", os.O_RDWR | os.O_CREAT)

@@ -136,7 +136,7 @@ def test_many_events_go_in_by_batches_and_segments_are_sealed_between_them(tmp_p
 
 def test_adds_get_their_turn_while_a_long_log_is_imported(tmp_path: Path) -> None:
     record(tmp_path, add_event(0), sync=True)
-    events = [imported("add", n % 60000, "10:00:00", pad="x" * 200) for n in range(40 * BATCH)]
+    events = [imported("add", n % 60000, "10:00:00", pad="x" * 200) for n in range(10 * BATCH)]
     importing = Thread(target=write, args=(tmp_path, *events), kwargs={"sync": True})
     importing.start()
     count = 0
