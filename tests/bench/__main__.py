@@ -11,15 +11,16 @@ import sys
 from pathlib import Path
 from time import perf_counter_ns
 
-from bench.figures import BASE, Figures, table
+from bench.figures import BASE, DELEGATES_MS, Figures, table
 from bench.history import CACHE, prepare
-from bench.run import Failed, Plugin, host_local, recorder, spooled
+from bench.run import Failed, Plugin, bare, host_local, interposed, recorder, spooled
 from bench.scene import Journald, make_namespaces, own_run
 
 FRONT = Path(__file__).parents[2] / "dist/eni-ledger/eni-ledger"
 HOST_LOCAL = Path("/usr/lib/cni/host-local")
 AT_ONCE = 64
 LIVE = (0, 120)
+AGENT_DB = Path(__file__).parents[1] / "fixtures/agent-db/large.db"
 
 
 def say(text: str) -> None:
@@ -80,9 +81,14 @@ def run(options: argparse.Namespace, scratch: Path) -> Figures:
             prepare(directory, events, live)
             name = f"ADD, {events:,} events, {live} live"
             plugins.append(recorder(FRONT, directory, namespaces[0], name, journald=not journald.why_not))
+    plugins.append(bare(FRONT, plugins[1].conf, namespaces[0]))
+    for delegate_ms in DELEGATES_MS:
+        place = scratch / f"agent-{delegate_ms}"
+        plugins += interposed(FRONT, place, namespaces[0], delegate_ms, agent_db=AGENT_DB)
+    plugins += interposed(FRONT, scratch / "agent-none", namespaces[0], 20, agent_db=None)[1:]
     try:
         for plugin in plugins:
-            plugin.check(quiet=plugin is not base)
+            plugin.check(quiet="ADD, " in plugin.name)
         measure(plugins, options.rounds, figures)
         rush = scratch / "rush"
         rush.mkdir(mode=0o750)
@@ -90,7 +96,9 @@ def run(options: argparse.Namespace, scratch: Path) -> Figures:
         measure_at_once(crowd, namespaces, max(3, options.rounds // 20), figures)
         figures.spooled = spooled(rush)
         say("memory and list")
-        figures.peak_mib = {plugin.name: plugin.peak_mib() for plugin in (plugins[1], plugins[-1])}
+        figures.peak_mib = {
+            plugin.name: plugin.peak_mib() for plugin in (plugins[1], plugins[len(histories) * len(LIVE)])
+        }
         lists = {f"{events:,} events, 120 live": scratch / f"state-{events}-120" for events in (0, histories[-1])}
         measure_list(lists, max(10, options.rounds // 5), figures)
         if not journald.why_not and not journald.entries():

@@ -36,6 +36,7 @@ class Plugin:
     program: Path
     conf: Path
     netns: str
+    command: str = "ADD"
 
     def environment(self, command: str, container: str, netns: str | None = None) -> dict[str, str]:
         """The environment of a call."""
@@ -75,14 +76,14 @@ class Plugin:
     def add_and_del(self) -> tuple[float, float]:
         """Return what an ADD takes; the DEL that follows keeps the number of live associations."""
         container = new_container()
-        taken = self.timed("ADD", container)
+        taken = self.timed(self.command, container)
         self.timed("DEL", container)
         return taken
 
     def check(self, quiet: bool) -> None:
         """Make one ADD and its DEL and look at what they print. Raises Failed when it is not what it should be."""
         container = new_container()
-        for command in ("ADD", "DEL"):
+        for command in (self.command, "DEL"):
             done = subprocess.run(
                 [self.program],
                 env=self.environment(command, container),
@@ -147,6 +148,55 @@ def recorder(front: Path, directory: Path, netns: str, name: str, *, journald: b
     path = directory.with_suffix(".conf")
     path.write_text(json.dumps(conf))
     return Plugin(name, front, path, netns)
+
+
+def interposed(front: Path, directory: Path, netns: str, delegate_ms: int, *, agent_db: Path | None) -> list[Plugin]:
+    """Return a delegate that takes `delegate_ms` milliseconds, alone and with eni-ledger in front of it.
+
+    `directory` gets what `install ecs` lays out: plugins, configuration, state.
+    """
+    delegates, plugins = directory / "delegates", directory / "plugins"
+    for made in (delegates, plugins):
+        made.mkdir(parents=True)
+    delegate = delegates / "vpc-branch-eni"
+    answer = '{"cniVersion":"0.3.0","interfaces":[]}'
+    delegate.write_text(f"#!/bin/sh\nsleep {delegate_ms / 1000}\necho '{answer}'\n")
+    delegate.chmod(0o755)
+    (plugins / "vpc-branch-eni").symlink_to(front)
+    settings = {"stateDir": str(directory / "state"), "delegateDir": str(delegates)}
+    settings["agentDb"] = str(agent_db or directory / "none.db")
+    (directory / "config.json").write_text(json.dumps(settings))
+    conf = directory / "agent.conf"
+    conf.write_text(
+        json.dumps(
+            {
+                "cniVersion": "0.3.0",
+                "name": "network-name",
+                "type": "vpc-branch-eni",
+                "trunkMACAddress": "0a:ff:ee:dd:cc:bb",
+                "branchVlanID": "101",
+                "branchMACAddress": "0a:1b:2c:3d:00:01",
+                "ipAddresses": ["10.0.32.1/20"],
+                "gatewayIPAddresses": ["10.0.47.254"],
+                "blockInstanceMetadata": True,
+                "interfaceType": "vlan",
+            }
+        )
+    )
+    name = f"delegate of {delegate_ms} ms"
+    with_db = ", agent.db of 160 tasks" if agent_db else ""
+    return [
+        Plugin(f"{name}, alone", delegate, conf, netns),
+        Plugin(f"{name}, interposed{with_db}", plugins / "vpc-branch-eni", conf, netns),
+    ]
+
+
+def bare(front: Path, conf: Path, netns: str) -> Plugin:
+    """Return the front door doing the least that it can: VERSION."""
+    return Plugin(BARE, front, conf, netns, command="VERSION")
+
+
+BARE = "front door, VERSION"
 
 
 def host_local(program: Path, directory: Path, netns: str) -> Plugin:

@@ -128,8 +128,9 @@ def _prepare(name: str, call: Call, settings: Settings, stdin_fd: int | None) ->
     prepared = _Prepared({"event": call.command.lower(), "via": "interposed", "plugin": name})
     event = prepared.event
     try:
-        from eni_ledger import host
-        from eni_ledger.ledger import writer  # noqa: F401 - loaded now, while there is time, and not when it answers
+        # Two of them are for later: loaded now, while there is time, and not when the delegate has answered.
+        from eni_ledger import host, journald  # noqa: F401
+        from eni_ledger.ledger import writer  # noqa: F401
         from eni_ledger.plugin.observe import text
 
         event |= host.identity()
