@@ -112,12 +112,12 @@ def _apply(settings: Settings, key: str, value: object, error: type[EniLedgerErr
     raise error(f"{key} is not valid", f"{key}={value!r:.200} in {where}", f"{key} has to be {wanted}")
 
 
-def read_config_file(path: str) -> dict[str, Any]:
-    """Return the object in the configuration file, empty when there is no such file; raise ConfigError."""
+def read_config_file(path: str) -> dict[str, Any] | None:
+    """Return the object in the configuration file, None when there is no such file; raise ConfigError."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        return {}
+        return None
     except OSError as exc:
         raise ConfigError("the configuration file cannot be read", f"{path}: {exc.strerror}") from exc
     try:
@@ -152,8 +152,12 @@ def load(
     environment.
     """
     settings = Settings()
-    path = env.get("ENI_LEDGER_CONFIG") or (beside if beside and os.path.exists(beside) else CONFIG_FILE)
-    for key, value in read_config_file(path).items():
+    path = env.get("ENI_LEDGER_CONFIG") or beside or CONFIG_FILE
+    found = read_config_file(path)
+    if found is None and path == beside:
+        path = CONFIG_FILE
+        found = read_config_file(path)
+    for key, value in (found or {}).items():
         if key not in FILE_KEYS:
             raise ConfigError("unknown key in the configuration file", f"{key!r:.80} in {path}", ", ".join(FILE_KEYS))
         _apply(settings, key, value, ConfigError, path)
