@@ -137,32 +137,59 @@ def read_config_file(path: str) -> dict[str, Any] | None:
     return found
 
 
+def _apply_file(settings: Settings, named: str, beside: str, problems: list[ConfigError]) -> None:
+    """Apply the configuration file: the one `named`, else the one `beside` us if it exists, else CONFIG_FILE."""
+    path = named or beside or CONFIG_FILE
+    try:
+        found = read_config_file(path)
+        if found is None and named:
+            raise ConfigError("the configuration file does not exist", f"ENI_LEDGER_CONFIG={path!r:.200}")
+        if found is None and beside:
+            path = CONFIG_FILE
+            found = read_config_file(path)
+    except ConfigError as exc:
+        problems.append(exc)
+        if path == beside:  # `install ecs` lays the state directory beside it, and there it is looked for
+            settings.state_dir = path[: path.rindex("/")] + "/state"
+        return
+    for key, value in (found or {}).items():
+        try:
+            if key not in FILE_KEYS:
+                where = f"{key!r:.80} in {path}"
+                raise ConfigError("unknown key in the configuration file", where, "known are " + ", ".join(FILE_KEYS))
+            _apply(settings, key, value, ConfigError, path)
+        except ConfigError as exc:
+            problems.append(exc)
+
+
 def load(
     net_conf: Mapping[str, Any] | None,
     env: Mapping[str, str],
     state_dir: str | None = None,
     *,
     beside: str | None = None,
+    problems: list[ConfigError] | None = None,
 ) -> Settings:
     """Return the settings in force for a call.
 
     `net_conf` is the network configuration of a plugin call, None for a command; `env` the environment; `state_dir`
     what `--state-dir` said; `beside` a configuration file that goes before CONFIG_FILE if it exists. Raises
     InvalidNetworkConfig for a bad value in `net_conf` or `state_dir`, ConfigError for a bad configuration file or
-    environment.
+    environment; or, when there is a list `problems`, puts that there and goes on with what else is said and with the
+    defaults: a typo in a file is no reason to record nothing.
     """
     settings = Settings()
-    path = env.get("ENI_LEDGER_CONFIG") or beside or CONFIG_FILE
-    found = read_config_file(path)
-    if found is None and path == beside:
-        path = CONFIG_FILE
-        found = read_config_file(path)
-    for key, value in (found or {}).items():
-        if key not in FILE_KEYS:
-            raise ConfigError("unknown key in the configuration file", f"{key!r:.80} in {path}", ", ".join(FILE_KEYS))
-        _apply(settings, key, value, ConfigError, path)
+    collected: list[ConfigError] = []
+    _apply_file(settings, env.get("ENI_LEDGER_CONFIG") or "", beside or "", collected)
     if env.get("ENI_LEDGER_STATE_DIR"):
-        _apply(settings, "stateDir", env["ENI_LEDGER_STATE_DIR"], ConfigError, "ENI_LEDGER_STATE_DIR")
+        try:
+            _apply(settings, "stateDir", env["ENI_LEDGER_STATE_DIR"], ConfigError, "ENI_LEDGER_STATE_DIR")
+        except ConfigError as exc:
+            collected.append(exc)
+    if collected and problems is None:
+        raise collected[0]
+    if problems is not None:
+        problems += collected
     for key in _CALL_KEYS:
         value = net_conf.get(key) if net_conf else None
         if value is not None:

@@ -42,7 +42,8 @@ def test_a_path_is_text_or_a_path(where: Path, kind: Any) -> None:
 
 
 def test_without_a_path_it_is_what_the_commands_read(where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENI_LEDGER_CONFIG", str(where.parent / "none"))
+    monkeypatch.setenv("ENI_LEDGER_CONFIG", str(where.parent / "none.json"))
+    (where.parent / "none.json").write_text("{}")
     monkeypatch.setenv("ENI_LEDGER_STATE_DIR", str(where))
     assert eni_ledger.open_ledger().state_dir == str(where)
     monkeypatch.setenv("ENI_LEDGER_STATE_DIR", "relative")

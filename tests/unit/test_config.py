@@ -58,6 +58,7 @@ def as_dict(settings: Settings) -> dict[str, Any]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
+    (tmp_path / "config.json").write_text("{}")
     return tmp_path / "config.json"
 
 
@@ -95,7 +96,7 @@ def test_bad_values_are_named(file: Path, key: str, value: Any) -> None:
     assert str(file) in caught.value.details
     assert caught.value.hint
     if key in CALL_KEYS:
-        file.unlink()
+        file.write_text("{}")
         with pytest.raises(InvalidNetworkConfig) as of_call:
             load({key: value}, env(file))
         assert key in of_call.value.details
@@ -174,7 +175,39 @@ def test_a_file_may_have_64_kib_and_no_more(file: Path) -> None:
         load(None, env(file))
 
 
+def test_one_that_is_named_has_to_be_there(file: Path) -> None:
+    file.unlink()
+    with pytest.raises(ConfigError, match="does not exist"):
+        load(None, env(file))
+
+
+def test_one_beside_goes_first_if_it_is_there(file: Path, tmp_path: Path) -> None:
+    file.write_text('{"retainDays":7}')
+    assert load(None, {}, beside=str(file)).retain_days == 7
+    assert as_dict(load(None, {}, beside=str(tmp_path / "none"))) == DEFAULTS
+
+
+def test_problems_are_collected_and_the_rest_holds(file: Path, tmp_path: Path) -> None:
+    file.write_text('{"unknown":1,"retainDays":"x","sync":false,"onError":7}')
+    problems: list[ConfigError] = []
+    found = load({"journald": False}, env(file, ENI_LEDGER_STATE_DIR="relative"), problems=problems)
+    assert as_dict(found) == {**DEFAULTS, "sync": False, "journald": False}
+    assert [str(each).split(":")[0] for each in problems] == [
+        "unknown key in the configuration file",
+        "retainDays is not valid",
+        "onError is not valid",
+        "stateDir is not valid",
+    ]
+    file.write_text("{")
+    del problems[:]
+    assert as_dict(load(None, env(file), problems=problems)) == DEFAULTS
+    assert len(problems) == 1
+    # beside the plugins lies the state directory too, as `install ecs` has it
+    assert load(None, {}, beside=str(file), problems=problems).state_dir == str(tmp_path / "state")
+
+
 def test_what_is_no_file(file: Path) -> None:
+    file.unlink()
     file.mkdir()
     with pytest.raises(ConfigError):
         load(None, env(file))

@@ -70,7 +70,7 @@ def gc(call: Call) -> None:
     try:
         from eni_ledger.ledger.batch import record_gc
 
-        recording.refuse_broken(settings)
+        recording.refuse_problems(call, settings)
         ended = record_gc(settings, call.network, valid, _at_this_host(event))
     except Exception as exc:
         recording.failed(call, settings, event, exc)
@@ -85,7 +85,8 @@ def status(call: Call) -> None:
     try:
         from eni_ledger.ledger.health import probe
 
-        recording.refuse_broken(settings)
+        if call.problems:
+            raise call.problems[0]
         probe(settings)
     except errors.EniLedgerError as exc:
         raise errors.NotAvailable(exc.msg, exc.details, exc.hint) from exc
@@ -108,7 +109,7 @@ def check(call: Call) -> None:
     try:
         from eni_ledger.ledger.state import find_live
 
-        recording.refuse_broken(settings)
+        recording.refuse_problems(call, settings)
         live = find_live(settings.state_dir, call.container_id, text(call.ifname))
         if live is None:
             who = f"{call.container_id} {text(call.ifname)}"

@@ -12,6 +12,7 @@ import os
 import sys
 
 from eni_ledger import errors
+from eni_ledger.config import Settings
 from eni_ledger.plugin import delegate, recording
 from eni_ledger.plugin.front import original_environment
 from eni_ledger.plugin.protocol import STDIN_LIMIT, Call, read_conf
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from _socket import socket
     from typing import Any
 
-    from eni_ledger.config import Settings
     from eni_ledger.plugin.observe import Netns
 
     Event = dict[str, Any]
@@ -72,7 +72,8 @@ def _settings(call: Call) -> Settings:
     try:
         return recording.settings_of(call, beside=_config_beside())
     except Exception as exc:
-        return recording.Broken({}, errors.ConfigError("the settings cannot be read", f"{type(exc).__name__}: {exc}"))
+        call.problems.append(errors.ConfigError("the settings cannot be read", f"{type(exc).__name__}: {exc}"))
+        return Settings()
 
 
 def _config_beside() -> str | None:

@@ -52,7 +52,8 @@ class Call:
 
     `container_id`, `netns`, `ifname` and `network` are the CNI parameters, empty when not given; `version` is
     the configuration's; `conf` the configuration; `prev_text` the prevResult exactly as it came, empty
-    without one; `started` when it all began, nanoseconds of the monotonic clock.
+    without one; `started` when it all began, nanoseconds of the monotonic clock; `problems` what is wrong with the
+    host's own configuration file.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Call:
         self.conf: dict[str, Any] = {}
         self.prev_text = ""
         self.replied = False
+        self.problems: list[errors.ConfigError] = []
         self._stdout = stdout
         self._stderr = stderr
 

@@ -9,51 +9,38 @@ from __future__ import annotations
 from time import monotonic_ns
 
 from eni_ledger import errors
-from eni_ledger.config import Settings, load
+from eni_ledger.config import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from eni_ledger.config import Settings
     from eni_ledger.plugin.protocol import Call
 
     Event = dict[str, Any]
-
-
-class Broken(Settings):
-    """What stands in for settings when those of the host cannot be read: only what the call itself says."""
-
-    __slots__ = ("reason",)
-
-    def __init__(self, conf: dict[str, Any], reason: errors.ConfigError) -> None:
-        super().__init__()
-        self.on_error = "fail" if conf.get("onError") == "fail" else "warn"
-        self.reason = reason
 
 
 def settings_of(call: Call, beside: str | None = None) -> Settings:
     """Return the settings in force, from a configuration file `beside` us if there is one.
 
     Raises InvalidNetworkConfig for a fault in the network configuration. A fault in the host's own configuration file
-    is ours: it must not harm the task, and the event is not recorded in a default place where perhaps nobody looks.
+    is ours and harms nobody: it goes into `call.problems`, and what it says otherwise holds.
     """
-    try:
-        return load(call.conf, call.env, beside=beside)
-    except errors.ConfigError as exc:
-        return Broken(call.conf, exc)
+    return load(call.conf, call.env, beside=beside, problems=call.problems)
 
 
-def refuse_broken(settings: Settings) -> None:
-    """Raise the ConfigError that the settings stand for."""
-    if isinstance(settings, Broken):
-        raise settings.reason
+def refuse_problems(call: Call, settings: Settings) -> None:
+    """Raise what is wrong with the host's configuration when `onError` is `fail`: who says so wants to know."""
+    if call.problems and settings.on_error == "fail":
+        raise call.problems[0]
 
 
 def record(call: Call, settings: Settings, event: Event) -> Event | None:
     """Append the event, `took_ms` filled in unless it is known, and return it as written. Raises LedgerError."""
     from eni_ledger.ledger.writer import record
 
-    refuse_broken(settings)
+    refuse_problems(call, settings)
     event.setdefault("took_ms", round((monotonic_ns() - call.started) / 1e6, 3))
     return record(settings, event)
 
@@ -68,6 +55,8 @@ def announce(call: Call, settings: Settings, written: Event, *, quiet: bool = Fa
             seen = written.get("error_code") != errors.ObserveError.code
             how = "recorded, but not in full" if seen else "recorded without what the kernel shows"
             call.complain(f"{how}: {written['error_msg']}")
+        for problem in call.problems:
+            _tell_problem(call, settings, written, problem)
         if written.get("spooled"):
             call.complain(f"the event waits in the spool: {written.get('spooled_because')}")
         if settings.journald:
@@ -77,6 +66,19 @@ def announce(call: Call, settings: Settings, written: Event, *, quiet: bool = Fa
                 call.complain("recorded, but journald did not take the entry")
     except Exception as exc:  # the event is recorded; nothing after that may harm the task
         call.complain(f"recorded, but not announced: {type(exc).__name__}: {exc}")
+
+
+def _tell_problem(call: Call, settings: Settings, written: Event, problem: errors.ConfigError) -> None:
+    """Say what is wrong with the host's configuration: recorded all the same, but perhaps not where it should be."""
+    from eni_ledger.ledger.health import note_failure
+
+    message = f"recorded in {settings.state_dir}, though the configuration is at fault: {problem}"
+    call.complain(message)
+    note_failure(settings, written, problem)
+    if settings.journald:
+        from eni_ledger.journald import send_failure
+
+        send_failure(message, {**written, "error_code": problem.code, "error_msg": str(problem)})
 
 
 def failed(call: Call, settings: Settings, event: Event, exc: Exception) -> None:
@@ -90,10 +92,9 @@ def failed(call: Call, settings: Settings, event: Event, exc: Exception) -> None
             code = getattr(exc, "code", errors.EniLedgerError.code)
             if not send_failure(message, {**event, "error_code": code, "error_msg": why}):
                 call.complain("journald did not take the entry about the failure")
-        if not isinstance(settings, Broken):
-            from eni_ledger.ledger.health import note_failure
+        from eni_ledger.ledger.health import note_failure
 
-            note_failure(settings, event, exc)
+        note_failure(settings, event, exc)
     except Exception as second:  # a broken installation, perhaps; the task comes first
         call.complain(f"and the failure could not be noted: {type(second).__name__}: {second}")
     if settings.on_error == "fail":

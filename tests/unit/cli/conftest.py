@@ -105,7 +105,10 @@ def run(ledger: Ledger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 
     def runner(*args: str, env: Mapping[str, str] | None = None) -> Ran:
         monkeypatch.setenv("ENI_LEDGER_STATE_DIR", str(ledger.path))
-        monkeypatch.setenv("ENI_LEDGER_CONFIG", str(ledger.path / "no-config"))
+        config = ledger.path.parent / "config.json"
+        if "ENI_LEDGER_CONFIG" not in (env or {}):
+            config.write_text("{}")
+        monkeypatch.setenv("ENI_LEDGER_CONFIG", str(config))
         for key, value in (env or {}).items():
             monkeypatch.setenv(key, value)
         capsys.readouterr()

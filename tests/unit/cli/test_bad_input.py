@@ -259,7 +259,8 @@ def test_what_only_root_may_read_is_said_to_be(run: Run, filled: Ledger) -> None
         Path(open_to_all).chmod(0o755)
         place = shutil.copytree(filled.path, Path(open_to_all) / "state")
         (place / "ledger.jsonl").chmod(0o600)
-        config = {"ENI_LEDGER_CONFIG": f"{open_to_all}/none"}
+        config = {"ENI_LEDGER_CONFIG": f"{open_to_all}/config.json"}
+        (Path(open_to_all) / "config.json").write_text("{}")
         done = []
         for mode in (0o700, 0o755):
             place.chmod(mode)

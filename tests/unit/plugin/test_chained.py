@@ -230,10 +230,14 @@ def test_a_broken_configuration_file_harms_nobody(here: Here, tmp_path: Path, co
     served = here.serve("ADD", here.conf(prev=PREV), ENI_LEDGER_CONFIG=file)
     assert (served.status, json.loads(served.stdout)) == (0, PREV)
     assert "config.json" in served.stderr
+    noted = [json.loads(line) for line in (here.state_dir / FAILURES).read_text().splitlines()]
+    assert [(each["event"], each["code"]) for each in noted] == [("add", 105)]
     assert here.serve("DEL", here.conf(), ENI_LEDGER_CONFIG=file).status == 0
+    recorded = [event["event"] for event in here.events()]
+    assert recorded == ["checkpoint", "add", "del"]
     assert here.serve("ADD", here.conf(prev=PREV, onError="fail"), ENI_LEDGER_CONFIG=file).error["code"] == 105
     assert here.serve("STATUS", here.conf(), ENI_LEDGER_CONFIG=file).error["code"] == 50
-    assert here.events() == []
+    assert [event["event"] for event in here.events()] == recorded
 
 
 def test_failures_are_counted(here: Here) -> None:
