@@ -5,10 +5,15 @@ What is understood (no zone means UTC, because the ledger is in UTC)::
     2026-11-23T03:12:00Z   2026-11-23T04:12:00.5+01:00      RFC 3339
     2026-11-23   2026-11-23 03:12   2026-11-23 03:12:07     a day is its first moment
     Mon 2026-11-23 03:12:07 UTC                             as journalctl and systemctl print it
-    03:12   today   yesterday   yesterday 03:12             by the UTC day
+    Nov 23 03:12:07   Nov 23 03:12                          as syslog has it: the latest that is past
+    03:12   3:12pm   3am                                    the latest that is past: today's, or yesterday's
+    today   yesterday   yesterday 03:12   03:12 yesterday   by the UTC day
     tuesday 03:12   last tuesday 03:12                      the latest that is past; "last": not today's
-    -15m   15m ago   -2h30m   2 hours ago   3d ago   now    s, m, h, d, w
+    -15m   15m   15m ago   -2h30m   an hour ago   now       s, m, h, d, w
     1764000000   1764000000123   @1764000000                Unix time: VPC flow logs (s), CloudWatch (ms)
+
+A time that is given to the second is all of that second, as the tables print it (see `span`); every other one is a
+moment: 03:12 is 03:12:00.000000.
 """
 
 from __future__ import annotations
@@ -29,30 +34,48 @@ EXAMPLES = (
     "now",
 )
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
-_CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
+_SECONDS = r":(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?"
+_CLOCK = (
+    rf"(?:(?P<hour>\d{{1,2}}):(?P<minute>\d{{2}})(?:{_SECONDS})?(?:\s*(?P<half>am|pm))?"
+    r"|(?P<hour12>\d{1,2})\s*(?P<half12>am|pm))"
+)
 _ZONE = r"\s*(?P<zone>z|utc|gmt|[+-]\d{2}:?\d{2})?"
 _DAY_NAME = r"mon(?:day)?|tue(?:s|sday)?|wed(?:nesday)?|thu(?:r|rs|rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
-_DATE = rf"(?:(?P<named>{_DAY_NAME})\s+)?(?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}})"
+_NAMED = rf"(?:(?P<named>{_DAY_NAME}),?\s+)?"
+_DATE = rf"{_NAMED}(?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}})"
 _ABSOLUTE = re.compile(rf"{_DATE}(?:[t\s]\s*{_CLOCK})?{_ZONE}", re.ASCII)
-_RELATIVE_DAY = re.compile(
-    rf"(?:(?P<word>today|yesterday)|(?P<last>last\s+)?(?P<weekday>{_DAY_NAME}))(?:\s+(?:at\s+)?{_CLOCK})?{_ZONE}",
-    re.ASCII,
+_SYSLOG = re.compile(
+    rf"{_NAMED}(?P<month>{'|'.join(MONTHS)})[a-z]{{0,6}}\s+(?P<day>\d{{1,2}})(?:\s+{_CLOCK})?{_ZONE}", re.ASCII
 )
+_SOME_DAY = rf"(?:(?P<word>today|yesterday)|(?P<last>last\s+)?(?P<weekday>{_DAY_NAME}))"
+_RELATIVE_DAY = re.compile(rf"{_SOME_DAY}(?:\s+(?:at\s+)?{_CLOCK})?{_ZONE}", re.ASCII)
+_CLOCK_FIRST = re.compile(rf"{_CLOCK}{_ZONE}\s+(?:on\s+)?{_SOME_DAY}", re.ASCII)
 _TIME_ONLY = re.compile(rf"{_CLOCK}{_ZONE}", re.ASCII)
 _EPOCH = re.compile(r"@?(\d{13}|\d{10})|@(\d{1,10})", re.ASCII)
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 # The first letter of the unit is the key of _UNITS.
-_AMOUNT = r"(\d{1,9})\s*(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)"
-_AGO = re.compile(rf"(?:-\s*(?P<minus>(?:{_AMOUNT}\s*)+)|(?P<ago>(?:{_AMOUNT}\s*)+)\s*ago)", re.ASCII)
+_AMOUNT = r"(\d{1,9}\s*|an?\s+)(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)"
+_AGO = re.compile(rf"(?:-\s*)?(?P<amounts>(?:{_AMOUNT}\s*)+)(?P<ago>ago)?", re.ASCII)
+
+_ALMOST_A_SECOND = timedelta(microseconds=999_999)
 
 
 def parse(text: str, *, argument: str, now: datetime | None = None) -> datetime:
-    """Return the moment that `text` names, in UTC with microseconds.
+    """Return the moment that `text` names, of a whole second its first one, in UTC with microseconds.
 
     `argument` is what the reader typed it to (``--at``), for the error; `now` defaults to the clock. Raises
     UsageError for what is no time, is no day of the calendar, or lies outside the years 1 to 9999.
+    """
+    return span(text, argument=argument, now=now)[0]
+
+
+def span(text: str, *, argument: str, now: datetime | None = None) -> tuple[datetime, datetime]:
+    """Return the first and the last moment of what `text` names: they differ when it is given to the second.
+
+    Arguments and errors are those of `parse`.
     """
     now = (now or datetime.now(UTC)).astimezone(UTC)
     words = " ".join(text.lower().split())
@@ -62,7 +85,8 @@ def parse(text: str, *, argument: str, now: datetime | None = None) -> datetime:
         raise _refusal(text, argument, str(exc)) from None
     if found is None:
         raise _refusal(text, argument, "")
-    return found
+    moment, whole = found
+    return moment, moment + _ALMOST_A_SECOND if whole else moment
 
 
 def _refusal(text: str, argument: str, why: str) -> UsageError:
@@ -76,27 +100,49 @@ def _refusal(text: str, argument: str, why: str) -> UsageError:
     )
 
 
-def _parse(words: str, now: datetime) -> datetime | None:
-    """Return the moment, None for no known form; raise ValueError or OverflowError for an impossible one."""
+def _parse(words: str, now: datetime) -> tuple[datetime, bool] | None:
+    """Return the moment and whether all of its second is meant, None for no known form.
+
+    Raises ValueError or OverflowError for an impossible one.
+    """
     if words == "now":
-        return now
+        return now, False
     if found := _EPOCH.fullmatch(words):
         digits = found[1] or found[2]
         whole, milli = int(digits[:10]), int(digits[10:] or 0)
-        return datetime.fromtimestamp(whole, UTC) + timedelta(milliseconds=milli)
+        return datetime.fromtimestamp(whole, UTC) + timedelta(milliseconds=milli), len(digits) <= 10
     if found := _AGO.fullmatch(words):
-        pairs = re.findall(_AMOUNT, found["minus"] or found["ago"])
-        return now - timedelta(seconds=sum(int(count) * _UNITS[unit[0]] for count, unit in pairs))
+        pairs = re.findall(_AMOUNT, found["amounts"])
+        seconds = sum((1 if count.startswith("a") else int(count)) * _UNITS[unit[0]] for count, unit in pairs)
+        return now - timedelta(seconds=seconds), False
+    moment = None
     if found := _ABSOLUTE.fullmatch(words):
-        day = date(int(found["year"]), int(found["month"]), int(found["day"]))
-        if found["named"] and found["named"][:3] != DAYS[day.weekday()][:3]:
-            raise ValueError(f"{day} is a {DAYS[day.weekday()].capitalize()}")
-        return _moment(day, found)
-    if found := _TIME_ONLY.fullmatch(words):
-        return _moment(_today(now, found), found)
-    if found := _RELATIVE_DAY.fullmatch(words):
-        return _relative_day(found, now)
-    return None
+        moment = _on(found, date(int(found["year"]), int(found["month"]), int(found["day"])))
+    elif found := _SYSLOG.fullmatch(words):
+        moment = _this_or_last_year(found, now)
+    elif found := _TIME_ONLY.fullmatch(words):
+        today = _today(now, found)
+        moment = _moment(today, found)
+        moment = moment if moment <= now else _moment(today - timedelta(days=1), found)
+    elif found := _RELATIVE_DAY.fullmatch(words) or _CLOCK_FIRST.fullmatch(words):
+        moment = _relative_day(found, now)
+    return (moment, bool(found["second"] and not found["fraction"])) if moment and found else None
+
+
+def _on(found: re.Match[str], day: date) -> datetime:
+    """Return the moment of the match on `day`; raise ValueError when the match names another weekday."""
+    if found["named"] and found["named"][:3] != DAYS[day.weekday()][:3]:
+        raise ValueError(f"{day} is a {DAYS[day.weekday()].capitalize()}")
+    return _moment(day, found)
+
+
+def _this_or_last_year(found: re.Match[str], now: datetime) -> datetime:
+    """Return the latest moment that is past for a date without a year."""
+    month, day, year = MONTHS.index(found["month"]) + 1, int(found["day"]), _today(now, found).year
+    if (month, day) == (2, 29):  # the last year that had one
+        year -= next(n for n in range(9) if (year - n) % 4 == 0 and ((year - n) % 100 or (year - n) % 400 == 0))
+    moment = _moment(date(year, month, day), found)
+    return _on(found, date(year, month, day) if moment <= now else date(year - 1, month, day))
 
 
 def _today(now: datetime, found: re.Match[str]) -> date:
@@ -132,8 +178,18 @@ def _zone(found: re.Match[str]) -> timezone:
 def _moment(day: date, found: re.Match[str]) -> datetime:
     """Return `day` at the time of day in the match (midnight when it has none) as UTC."""
     micro = (found["fraction"] or "").ljust(6, "0")[:6]
-    clock = time(int(found["hour"] or 0), int(found["minute"] or 0), int(found["second"] or 0), int(micro))
+    clock = time(_hour(found), int(found["minute"] or 0), int(found["second"] or 0), int(micro))
     return datetime.combine(day, clock, _zone(found)).astimezone(UTC)
+
+
+def _hour(found: re.Match[str]) -> int:
+    """Return the hour of the match, 0 when it has none. Raises ValueError for 13pm."""
+    hour, half = int(found["hour"] or found["hour12"] or 0), found["half"] or found["half12"]
+    if half is None:
+        return hour
+    if not 1 <= hour <= 12:
+        raise ValueError(f"there is no {hour} {half}")
+    return hour % 12 + (12 if half == "pm" else 0)
 
 
 def to_ledger(moment: datetime) -> str:

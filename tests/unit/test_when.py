@@ -43,6 +43,29 @@ NOW = datetime(2026, 11, 25, 14, 30, 5, 250000, tzinfo=UTC)  # a Wednesday
         ("-1h30m", "2026-11-25T13:00:05.250000Z"),
         ("3 days ago", "2026-11-22T14:30:05.250000Z"),
         ("1w ago", "2026-11-18T14:30:05.250000Z"),
+        ("2h", "2026-11-25T12:30:05.250000Z"),
+        ("10m", "2026-11-25T14:20:05.250000Z"),
+        ("an hour ago", "2026-11-25T13:30:05.250000Z"),
+        ("a minute ago", "2026-11-25T14:29:05.250000Z"),
+        ("15:00", "2026-11-24T15:00:00.000000Z"),
+        ("14:30:05", "2026-11-25T14:30:05.000000Z"),
+        ("14:30:06", "2026-11-24T14:30:06.000000Z"),
+        ("20:00+09:00", "2026-11-25T11:00:00.000000Z"),
+        ("23:59+09:00", "2026-11-24T14:59:00.000000Z"),
+        ("3am", "2026-11-25T03:00:00.000000Z"),
+        ("12am", "2026-11-25T00:00:00.000000Z"),
+        ("12:30pm", "2026-11-25T12:30:00.000000Z"),
+        ("3:12 PM", "2026-11-24T15:12:00.000000Z"),
+        ("yesterday 3pm", "2026-11-24T15:00:00.000000Z"),
+        ("2026-11-23 3:12pm", "2026-11-23T15:12:00.000000Z"),
+        ("16:04 yesterday", "2026-11-24T16:04:00.000000Z"),
+        ("16:04 on tuesday", "2026-11-24T16:04:00.000000Z"),
+        ("Nov 23 15:57", "2026-11-23T15:57:00.000000Z"),
+        ("Nov  3 15:57:02", "2026-11-03T15:57:02.000000Z"),
+        ("november 23", "2026-11-23T00:00:00.000000Z"),
+        ("Mon Nov 23 15:57:02 UTC", "2026-11-23T15:57:02.000000Z"),
+        ("Nov 25 15:57:02", "2025-11-25T15:57:02.000000Z"),
+        ("Feb 29 03:12", "2024-02-29T03:12:00.000000Z"),
         ("1763868320", "2025-11-23T03:25:20.000000Z"),
         ("@1763868320", "2025-11-23T03:25:20.000000Z"),
         ("1763868320123", "2025-11-23T03:25:20.123000Z"),
@@ -56,9 +79,9 @@ def test_forms_that_people_write(text: str, want: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "   ", "tomorow", "2h", "15m", "ago", "-", "-m", "2026", "2026-11", "11/23/2026", "23.11.2026",
+        "", "   ", "tomorow", "2x", "a", "an ago", "ago", "-", "-m", "2026", "2026-11", "11/23/2026", "23.11.2026",
         "soon", "2026-11-23T", "2026-11-23T3", "2 fortnights ago", "2 months ago", "last 03:12", "12345",
-        "03:12 pm", "yesterday tuesday", "2026-11-23 03:12 CET", "\x1b[31mnow\x1b[0m", "٠٣:١٢",
+        "at 3", "yesterday tuesday", "2026-11-23 03:12 CET", "\x1b[31mnow\x1b[0m", "٠٣:١٢",
     ],
 )  # fmt: skip
 def test_what_is_no_time_names_the_argument_and_shows_examples(text: str) -> None:
@@ -76,6 +99,10 @@ def test_what_is_no_time_names_the_argument_and_shows_examples(text: str) -> Non
         ("2026-13-01", "month"),
         ("25:00", "hour"),
         ("03:60", "minute"),
+        ("15:12pm", "there is no 15 pm"),
+        ("0am", "there is no 0 am"),
+        ("nov 31", "day"),
+        ("sun nov 23 03:12", "2026-11-23 is a Monday"),
         ("Tue 2026-11-23 03:12:07 UTC", "2026-11-23 is a Monday"),
         ("2026-11-23T03:12:00+99:00", "no zone is +99:00"),
         ("-999999999w", ""),
@@ -86,6 +113,30 @@ def test_what_looks_like_a_time_and_is_none_says_why(text: str, why: str) -> Non
     with pytest.raises(UsageError, match=r"is not a time") as caught:
         when.parse(text, argument="--at", now=NOW)
     assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("2026-11-23 03:12:07", True),
+        ("2026-11-23T03:12:07Z", True),
+        ("03:12:07", True),
+        ("nov 23 03:12:07", True),
+        ("yesterday 03:12:07", True),
+        ("1763868320", True),
+        ("1763868320123", False),
+        ("2026-11-23 03:12:07.0", False),
+        ("2026-11-23 03:12", False),
+        ("3am", False),
+        ("today", False),
+        ("10s ago", False),
+        ("now", False),
+    ],
+)
+def test_a_time_given_to_the_second_is_all_of_that_second(text: str, whole: bool) -> None:
+    first, last = when.span(text, argument="--at", now=NOW)
+    assert first == when.parse(text, argument="--at", now=NOW)
+    assert (last - first).total_seconds() == (0.999999 if whole else 0)
 
 
 def test_a_long_argument_is_not_echoed_whole() -> None:
