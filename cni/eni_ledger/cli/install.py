@@ -82,7 +82,7 @@ def ecs(
     A plugin directory of your own in ecs.config becomes the one whose plugins are called.
     """
     tree = tree_at(root)
-    report = Report(dry_run=dry_run)
+    report = Report(dry_run=dry_run, root=tree.root)
     install_ecs(tree, find(bundle_dir), Agent(), Docker(), report, prove=not no_proof, restart=restart)
     print_report(screen_of(ctx, no_color), report, "installed", as_json=as_json)
 
@@ -112,9 +112,9 @@ def chained(
     plugins; without, that is printed. The runtime reads it for the next container.
     """
     tree = tree_at(root)
-    report = Report(dry_run=dry_run)
-    inside = _absolute(path, "--conflist") if path is not None else None
-    install_cni(tree, find(bundle_dir), report, bin_dir=_absolute(bin_dir, "--bin-dir"), path=inside)
+    report = Report(dry_run=dry_run, root=tree.root)
+    inside = absolute(path, "--conflist") if path is not None else None
+    install_cni(tree, find(bundle_dir), report, bin_dir=absolute(bin_dir, "--bin-dir"), path=inside)
     if path is None:
         report.notes.append(f'the last of a conflist\'s "plugins" has to be: {json.dumps(conflist.FRAGMENT)}')
     print_report(screen_of(ctx, no_color), report, "installed", as_json=as_json)
@@ -127,7 +127,7 @@ def tree_at(root: str) -> Tree:
     return Tree(root)
 
 
-def _absolute(path: str, option: str) -> str:
+def absolute(path: str, option: str) -> str:
     """Return a path inside the tree without dots in it. Raises UsageError when it is relative."""
     if not path.startswith("/"):
         raise UsageError(f"{option} is no absolute path", f"'{path:.200}'", "write it as the host will see it")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from eni_ledger.cli.common import Command, colour_option
-from eni_ledger.cli.install import Group, screen_of, tree_at
+from eni_ledger.cli.install import Group, absolute, screen_of, tree_at
+from eni_ledger.ecs import callers
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.service import Report, uninstall_cni, uninstall_ecs
 from eni_ledger.render.report import print_report
@@ -48,8 +49,9 @@ def ecs(
     An agent that runs has read its configuration at its start: until its restart it calls eni-ledger's plugins, and
     they stay. The ledger stays in /var/lib/ecs/data/eni-ledger/state.
     """
-    report = Report(dry_run=dry_run)
-    uninstall_ecs(tree_at(root), Agent(), report, purge=purge, restart=restart)
+    tree = tree_at(root)
+    report = Report(dry_run=dry_run, root=tree.root)
+    uninstall_ecs(tree, Agent(), report, purge=purge, restart=restart)
     print_report(screen_of(ctx, no_color), report, "uninstalled", as_json=as_json)
 
 
@@ -57,11 +59,30 @@ def ecs(
 @click.option("--purge", is_flag=True, help="Remove the ledger in the state directory too.")
 @click.option("--root", metavar="DIR", default="/", help="Work on the tree in DIR, for an image, not on this host.")
 @click.option("--dry-run", is_flag=True, help="Print the steps and take none.")
+@click.option(
+    "--conf-dir", "conf_dirs", metavar="DIR", multiple=True, help=f"Look here for callers, not in {callers.CONF_DIR}."
+)
+@click.option("--force", is_flag=True, help="Go on when a network configuration still calls eni-ledger.")
 @click.option("--json", "as_json", is_flag=True, help="Print one document.")
 @colour_option
 @click.pass_context
-def chained(ctx: click.Context, purge: bool, root: str, dry_run: bool, as_json: bool, no_color: bool) -> None:
-    """Put conflists and /opt/cni/bin back. The ledger stays where it is."""
-    report = Report(dry_run=dry_run)
-    uninstall_cni(tree_at(root), report, purge=purge)
+def chained(
+    ctx: click.Context,
+    purge: bool,
+    root: str,
+    dry_run: bool,
+    conf_dirs: tuple[str, ...],
+    force: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:
+    """Put conflists and /opt/cni/bin back. The ledger stays where it is.
+
+    A network configuration that calls eni-ledger, and that `install cni` did not change, would fail from then on: with
+    one of those nothing is done. --conf-dir can be given several times.
+    """
+    tree = tree_at(root)
+    report = Report(dry_run=dry_run, root=tree.root)
+    directories = [absolute(one, "--conf-dir") for one in conf_dirs] or [callers.CONF_DIR]
+    uninstall_cni(tree, report, purge=purge, conf_dirs=directories, force=force)
     print_report(screen_of(ctx, no_color), report, "uninstalled", as_json=as_json)

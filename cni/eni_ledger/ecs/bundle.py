@@ -16,6 +16,7 @@ from eni_ledger.plugin.front import original_environment
 
 # e_machine of ELF headers (elf.h) and what uname(2) calls the same
 MACHINES = {62: "x86_64", 183: "aarch64"}
+_PT_INTERP = 3
 _VERSION = re.compile(r"eni-ledger ([0-9A-Za-z][0-9A-Za-z.+_-]{0,40})")
 _PATIENCE = 30.0  # seconds; the command line takes a quarter of one
 
@@ -64,6 +65,27 @@ def machine_of(path: str) -> str | None:
         return None
     (machine,) = struct.unpack_from("<H" if head[5] == 1 else ">H", head, 18)
     return MACHINES.get(machine, f"ELF machine {machine}")
+
+
+def loader_of(path: str) -> str | None:
+    """Return the program interpreter that an ELF executable names (elf(5), PT_INTERP: libc's loader), None without."""
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(64)
+            if len(head) < 64 or head[:6] != b"\x7fELF\x02\x01":  # 64 bit, little-endian: all that we build for
+                return None
+            (at,) = struct.unpack_from("<Q", head, 32)
+            size, count = struct.unpack_from("<HH", head, 54)
+            file.seek(at)
+            table = file.read(size * count)
+            for start in range(0, len(table) - 55, max(size, 56)):
+                kind, _, offset, _, _, length = struct.unpack_from("<IIQQQQ", table, start)
+                if kind == _PT_INTERP:
+                    file.seek(offset)
+                    return file.read(min(length, 4096)).rstrip(b"\0").decode("utf-8", "replace")
+    except (OSError, ValueError, struct.error):
+        pass
+    return None
 
 
 def _version(front: str) -> str | None:

@@ -19,13 +19,11 @@ _EXECUTABLES = ("/usr/bin/true", "/usr/sbin/init", "/sbin/init", "/bin/true")
 
 def check_ecs_host(tree: Tree) -> None:
     """Raise InstallError unless the tree is one of a host with the ECS agent."""
-    hint = "install the ecs-init package first; --root names the tree of an image"
-    for path, what in (
-        (layout.ECS_DIR, "the agent's configuration"),
-        (layout.AGENT_DATA, "the agent's data directory"),
-    ):
-        if not tree.is_dir(path):
-            raise InstallError("this is no host of the ECS agent", f"there is no {path}, {what}", hint)
+    wanted = ((layout.ECS_DIR, "the agent's configuration"), (layout.AGENT_DATA, "the agent's data directory"))
+    missing = [f"{path}, {what}" for path, what in wanted if not tree.is_dir(path)]
+    if missing:
+        hint = "install the ecs-init package first; --root names the tree of an image"
+        raise InstallError("this is no host of the ECS agent", f"there is no {'; no '.join(missing)}", hint)
     check_writable(tree, layout.ECS_DIR, layout.AGENT_DATA)
 
 

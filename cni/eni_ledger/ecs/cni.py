@@ -4,15 +4,17 @@
 
     /opt/eni-ledger/versions/, bundle       as on an ECS host, unless a package put the bundle into this directory
     /opt/cni/bin/eni-ledger -> /opt/eni-ledger/bundle/eni-ledger
+    /usr/local/bin/eni-ledger               the same: the command, unless there is one already
     /opt/eni-ledger/installed.json          what was there before
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from eni_ledger.ecs import conflist, jsonfile, layout
+from eni_ledger.ecs import callers, command, conflist, jsonfile, layout
 from eni_ledger.ecs.bundle import Bundle
 from eni_ledger.ecs.envfile import bytes_of, sha256, text_of
 from eni_ledger.ecs.files import Tree
@@ -50,6 +52,9 @@ def plan_install(tree: Tree, bundle: Bundle, bin_dir: str, path: str | None) -> 
             raise InstallError("there is a file already", link, "move it away, it is not a link that could be put back")
         manifest["links"].setdefault(link, tree.target(link))
         steps.add(f"link to {program}", link, tree.link, link, program)
+    if command.plan_link(steps, tree, program):
+        manifest["links"].setdefault(command.PATH, None)
+    plan.notes += steps.notes
     if path is not None:
         _add_to_conflist(steps, tree, manifest, path)
     if not in_place:
@@ -74,13 +79,20 @@ def _add_to_conflist(plan: Plan, tree: Tree, manifest: dict[str, Any], path: str
     plan.add("add eni-ledger to its plugins", path, tree.write, path, after)
 
 
-def plan_uninstall(tree: Tree, *, purge: bool) -> Plan:
-    """Return what puts everything back; the ledger stays unless `purge`. Raises InstallError."""
+def plan_uninstall(
+    tree: Tree, *, purge: bool, conf_dirs: Sequence[str] = (callers.CONF_DIR,), force: bool = False
+) -> Plan:
+    """Return what puts everything back; the ledger stays unless `purge`.
+
+    Raises InstallError, above all when a network configuration in `conf_dirs` that we did not change calls the plugin
+    which is to be removed; with `force` that is a note.
+    """
     plan = Plan()
     manifest = layout.read_manifest(tree, MANIFEST) or {"created": [], "links": {}, "conflists": {}}
     _ledger(plan, tree, purge=purge)
-    for path, record in manifest["conflists"].items():
-        _put_back_conflist(plan, tree, path, record)
+    mended = _put_back_conflists(plan, tree, manifest, conf_dirs)
+    if any(_goes(tree, link, before) for link, before in manifest["links"].items() if link != command.PATH):
+        _check_uncalled(plan, callers.find(tree, _directories(manifest, conf_dirs)), mended, force=force)
     for link, before in manifest["links"].items():
         _put_back_link(plan, tree, link, before)
     created = [
@@ -115,6 +127,48 @@ def _ledger(plan: Plan, tree: Tree, *, purge: bool) -> None:
         plan.add("remove, a part of the ledger", inner, tree.remove_all if directory else tree.remove, inner)
     if not tree.strangers(path, set(ours)):
         plan.add("remove", path, tree.remove_dir, path)
+
+
+def _directories(manifest: dict[str, Any], conf_dirs: Sequence[str]) -> list[str]:
+    """Return where network configurations may be: also where we changed one."""
+    return [*conf_dirs, *(path.rpartition("/")[0] or "/" for path in manifest["conflists"])]
+
+
+def _put_back_conflists(plan: Plan, tree: Tree, manifest: dict[str, Any], conf_dirs: Sequence[str]) -> set[str]:
+    """Add what puts back the conflists that we changed; return their paths, under their new names if they have one."""
+    mended = set()
+    found: list[callers.Caller] | None = None
+    for recorded, record in manifest["conflists"].items():
+        path = recorded
+        if tree.read(path) is None:
+            if found is None:
+                found = callers.find(tree, _directories(manifest, conf_dirs))
+            renamed = [one.path for one in found if sha256(tree.read(one.path) or b"") == record["after"]]
+            if not renamed:
+                plan.note(f"{recorded}, to which eni-ledger was added, is not there any more")
+            path = renamed[0] if renamed else recorded
+        _put_back_conflist(plan, tree, path, record)
+        mended.add(path)
+    return mended
+
+
+def _check_uncalled(plan: Plan, found: list[callers.Caller], mended: set[str], *, force: bool) -> None:
+    """Raise InstallError when there are configurations that will go on calling the plugin; `force` makes it a note."""
+    names = ", ".join(one.path for one in found if one.path not in mended)
+    if not names:
+        return
+    if not force:
+        raise InstallError(
+            "a network configuration still calls eni-ledger; without the plugin every ADD and DEL with it would fail",
+            names,
+            'take {"type": "eni-ledger"} out of its plugins first, or go on with --force',
+        )
+    plan.note(f"every ADD and DEL with {names} will fail: it still calls eni-ledger")
+
+
+def _goes(tree: Tree, link: str, before: str | None) -> bool:
+    """Tell whether uninstalling leaves nothing at `link`, which is ours now."""
+    return before is None and (tree.target(link) or "").startswith(f"{BASE}/")
 
 
 def _put_back_conflist(plan: Plan, tree: Tree, path: str, record: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 from typing import Any
 
-from eni_ledger.ecs import envfile, jsonfile, layout
+from eni_ledger.ecs import command, envfile, jsonfile, layout
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.bundle import Bundle
 from eni_ledger.ecs.files import UNFINISHED, Tree
@@ -19,7 +19,7 @@ from eni_ledger.errors import InstallError
 from eni_ledger.plugin.front import INTERPOSED
 
 # What an interrupted run may have left half-written besides what is under BASE.
-OUTSIDE = (layout.ECS_CONFIG, layout.HOST_CONFIG)
+OUTSIDE = (layout.ECS_CONFIG, layout.HOST_CONFIG, command.PATH)
 
 
 def plan_ecs(tree: Tree, bundle: Bundle, agent: Agent) -> Plan:
@@ -27,6 +27,9 @@ def plan_ecs(tree: Tree, bundle: Bundle, agent: Agent) -> Plan:
     plan = Plan()
     manifest = layout.read_manifest(tree, layout.MANIFEST) or {"created": []}
     delegate_dir = _delegate_dir(tree, manifest)
+    linking = Plan()
+    if command.plan_link(linking, tree, f"{layout.BUNDLE}/{layout.FRONT}"):
+        manifest["command"] = command.PATH
     changes = _Changes(tree, manifest, delegate_dir)
     running = agent.plugins(delegate_dir) if tree.is_host else None
     for name in INTERPOSED:
@@ -51,6 +54,8 @@ def plan_ecs(tree: Tree, bundle: Bundle, agent: Agent) -> Plan:
             plan.add("make the directory", layout.HOST_CONFIG_DIR, tree.make_dir, layout.HOST_CONFIG_DIR)
         words = "set where commands on this host find the ledger"
         plan.add(words, layout.HOST_CONFIG, tree.write, layout.HOST_CONFIG, changes.host_config)
+    plan.steps += linking.steps
+    plan.notes += linking.notes
     if changes.ecs_config is not None:
         words = f"set {layout.KEY}={layout.PLUGIN_PATH}"
         plan.add(words, layout.ECS_CONFIG, tree.write, layout.ECS_CONFIG, changes.ecs_config)

@@ -13,6 +13,7 @@
         installed.json                       what was there before, for `uninstall`
     /etc/eni-ledger/config.json              the same settings for commands on the host, with paths of the host
     /etc/ecs/ecs.config                      one line of it
+    /usr/local/bin/eni-ledger                a link to the bundle's, unless there is such a command already
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from eni_ledger.ecs import checks, cni, layout, uninstall
+from eni_ledger.ecs import callers, checks, cni, layout, uninstall
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.bundle import Bundle
 from eni_ledger.ecs.docker_world import Docker
@@ -21,11 +21,12 @@ class Report:
     """What was done, or would be: `steps` in their order, how the bundle was `shown` to run, `notes` for the reader.
 
     `restarted` is None when nobody asked for that. `effective` is what makes the change take effect, None when
-    nothing has to.
+    nothing has to. `root` is what paths of steps are shown below: that of a tree which is not this host.
     """
 
-    def __init__(self, *, dry_run: bool, done: Callable[[Step], None] | None = None) -> None:
+    def __init__(self, *, dry_run: bool, done: Callable[[Step], None] | None = None, root: str = "/") -> None:
         self.dry_run = dry_run
+        self.root = root.rstrip("/")
         self.steps: list[Step] = []
         self.shown: list[str] = []
         self.notes: list[str] = []
@@ -38,12 +39,15 @@ class Report:
         """Do what is in `plan`, or only note it."""
         self.notes += [note for note in plan.notes if note not in self.notes]
         if self.dry_run:
-            self.steps += plan.steps
+            self.steps += map(self._shown, plan.steps)
             return
         plan.run(self._one_done)
 
+    def _shown(self, step: Step) -> Step:
+        return Step(step.what, self.root + step.path, step.do)
+
     def _one_done(self, step: Step) -> None:
-        self.steps.append(step)
+        self.steps.append(self._shown(step))
         self._done(step)
 
     def document(self) -> dict[str, Any]:
@@ -148,8 +152,18 @@ def install_cni(
         report.carry_out(cni.plan_install(tree, bundle, bin_dir, path))
 
 
-def uninstall_cni(tree: Tree, report: Report, *, purge: bool = False) -> None:
-    """Put back what was there before `install_cni`, into `report`. Raises InstallError."""
+def uninstall_cni(
+    tree: Tree,
+    report: Report,
+    *,
+    purge: bool = False,
+    conf_dirs: Sequence[str] = (callers.CONF_DIR,),
+    force: bool = False,
+) -> None:
+    """Put back what was there before `install_cni`, into `report`.
+
+    Raises InstallError, also when a configuration in `conf_dirs` would call a plugin that is gone, unless `force`.
+    """
     checks.check_writable(tree, cni.BASE)
     with tree.lock(tree.nearest(cni.BASE)):
-        report.carry_out(cni.plan_uninstall(tree, purge=purge))
+        report.carry_out(cni.plan_uninstall(tree, purge=purge, conf_dirs=conf_dirs, force=force))

@@ -57,6 +57,9 @@ def plan_files(tree: Tree, *, purge: bool) -> Plan:
     plan = Plan()
     manifest = layout.read_manifest(tree, layout.MANIFEST) or {}
     _put_back_host_config(plan, tree, manifest)
+    link = manifest.get("command")
+    if link is not None and (tree.target(link) or "").startswith(f"{layout.BASE}/"):
+        plan.add("remove the command", link, tree.remove, link)
     kept = _keep(plan, tree, manifest, purge=purge)
     for path in (layout.PLUGINS, layout.VERSIONS):
         if tree.exists(path):

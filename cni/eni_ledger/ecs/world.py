@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from eni_ledger.ecs import proof
+from eni_ledger.ecs.bundle import loader_of
 from eni_ledger.ecs.files import Tree
 from eni_ledger.ecs.layout import FRONT, IN_CONTAINER
 from eni_ledger.ecs.proof import Unprovable
@@ -33,6 +34,13 @@ def prove(bundle: str, library_root: str = "/") -> str:
     """
     if not os.path.isdir(Tree(library_root).real("/usr/lib")):
         raise Unprovable(f"{library_root} has no /usr/lib to run it with")
+    loader = loader_of(os.path.join(bundle, FRONT))
+    if loader is not None and not os.path.exists(Tree(library_root).real(loader)):
+        raise InstallError(
+            "this tree lacks the C library that the agent's container takes from its host; nothing was changed",
+            f"there is no {os.path.join(library_root, loader[1:])}",
+            "mount all of the image (glibc), or go on without a proof: --no-proof",
+        )
     answer = _apart(lambda: _inside(bundle, library_root))
     if "error" in answer:
         raise InstallError(answer["error"], answer["details"], answer["hint"])

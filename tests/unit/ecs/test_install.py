@@ -89,6 +89,24 @@ class TestInstalled:
         assert config(host) == ECS_CONFIG + f"ECS_CNI_PLUGINS_PATH={OURS}\n".encode()
         assert (host / "etc/ecs/ecs.config").stat().st_mode & 0o777 == 0o640
 
+    def test_the_command_is_found_where_shells_look(self, host: Path, bundle: Bundle) -> None:
+        (host / "usr/local/bin").mkdir(parents=True)
+        before = picture(host, times=False)
+        report = install(host, bundle)
+        assert target(host / "usr/local/bin/eni-ledger") == f"/{BASE}/bundle/eni-ledger"
+        assert report.steps[-1].path == layout.ECS_CONFIG
+        assert install(host, bundle).steps == []
+        uninstall(host)
+        assert picture(host, times=False) == before
+
+    def test_a_command_of_somebody_else_stays(self, host: Path, bundle: Bundle) -> None:
+        theirs = host / "usr/local/bin/eni-ledger"
+        theirs.parent.mkdir(parents=True)
+        theirs.write_text("pip's")
+        assert any("somebody else's" in note for note in install(host, bundle).notes)
+        uninstall(host)
+        assert theirs.read_text() == "pip's"
+
     def test_once_more_changes_nothing(self, host: Path, bundle: Bundle) -> None:
         install(host, bundle)
         before = picture(host)
@@ -433,7 +451,7 @@ class TestCommands:
         assert done.returncode == 0, done.stderr
         document = json.loads(done.stdout)
         assert document["bundle"]["name"] == bundle.name
-        assert document["steps"][-1]["path"] == "/etc/ecs/ecs.config"
+        assert document["steps"][-1]["path"] == f"{host}/etc/ecs/ecs.config"
         done = self.run("install", *where, "--bundle", bundle.directory)
         assert "nothing to do: installed already" in done.stdout
         done = self.run("uninstall", *where)

@@ -29,6 +29,7 @@ def host(tmp_path: Path) -> Path:
     root = tmp_path / "host"
     (root / "etc/cni/net.d").mkdir(parents=True)
     (root / "opt/cni/bin").mkdir(parents=True)
+    (root / "usr/local/bin").mkdir(parents=True)
     (root / "opt/cni/bin/vlan").write_text("")
     (root / CONFLIST[1:]).write_text(CHAIN)
     (root / CONFLIST[1:]).chmod(0o600)
@@ -41,9 +42,9 @@ def install(root: Path, bundle: Bundle, tree: Tree | None = None, path: str | No
     return report
 
 
-def uninstall(root: Path, tree: Tree | None = None, *, purge: bool = False) -> Report:
+def uninstall(root: Path, tree: Tree | None = None, *, purge: bool = False, force: bool = False) -> Report:
     report = Report(dry_run=False)
-    uninstall_cni(tree or Tree(str(root)), report, purge=purge)
+    uninstall_cni(tree or Tree(str(root)), report, purge=purge, force=force)
     return report
 
 
@@ -118,6 +119,113 @@ def test_a_conflist_that_was_edited_since_keeps_the_edit(host: Path, bundle: Bun
     conflist.write_text(conflist.read_text().replace('"net"', '"other"'))
     uninstall(host)
     assert conflist.read_text() == CHAIN.replace('"net"', '"other"')
+
+
+class TestCallers:
+    """What still calls the plugin keeps it from being removed."""
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("20-hand.conflist", '{"name": "x", "plugins": [{"type": "bridge"}, {"type" : "eni-ledger"}]}'),
+            ("20-one.conf", '{"name": "x", "type": "eni-ledger"}'),
+            ("20-one.json", '{"name": "x", "type": "eni-ledger"}'),
+            ("20-broken.conflist", '{"plugins": [{"type": "eni-ledger"}'),
+            ("default/nerdctl-x.conflist", '{"plugins": [{"type": "eni-ledger"}]}'),
+        ],
+    )
+    def test_written_by_hand(self, host: Path, bundle: Bundle, name: str, text: str) -> None:
+        install(host, bundle)
+        caller = host / "etc/cni/net.d" / name
+        caller.parent.mkdir(exist_ok=True)
+        caller.write_text(text)
+        before = seen(host)
+        with pytest.raises(InstallError, match="still calls eni-ledger") as caught:
+            uninstall(host)
+        assert (caught.value.details, "--force" in caught.value.hint) == (f"/etc/cni/net.d/{name}", True)
+        assert seen(host) == before
+        report = uninstall(host, force=True)
+        assert any(name in note and "will fail" in note for note in report.notes)
+        assert not (host / "opt/cni/bin/eni-ledger").is_symlink()
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("20-other.conflist", '{"name": "eni-ledger", "plugins": [{"type": "bridge"}]}'),
+            ("20-off.conflist.bak", '{"plugins": [{"type": "eni-ledger"}]}'),
+        ],
+    )
+    def test_no_callers(self, host: Path, bundle: Bundle, name: str, text: str) -> None:
+        install(host, bundle)
+        (host / "etc/cni/net.d" / name).write_text(text)
+        uninstall(host)
+        assert not (host / "opt/cni/bin/eni-ledger").is_symlink()
+
+    def test_our_conflist_under_another_name_is_put_back(self, host: Path, bundle: Bundle) -> None:
+        install(host, bundle)
+        renamed = (host / CONFLIST[1:]).rename(host / "etc/cni/net.d/05-net.conflist")
+        uninstall(host)
+        assert renamed.read_text() == CHAIN
+        assert not (host / CONFLIST[1:]).exists()
+
+    def test_under_another_name_and_edited_it_is_a_caller(self, host: Path, bundle: Bundle) -> None:
+        install(host, bundle)
+        renamed = (host / CONFLIST[1:]).rename(host / "etc/cni/net.d/05-net.conflist")
+        renamed.write_text(renamed.read_text().replace('"net"', '"other"'))
+        with pytest.raises(InstallError, match="05-net"):
+            uninstall(host)
+
+    def test_our_conflist_is_gone(self, host: Path, bundle: Bundle) -> None:
+        install(host, bundle)
+        (host / CONFLIST[1:]).unlink()
+        assert any(CONFLIST in note and "not there any more" in note for note in uninstall(host).notes)
+
+    def test_in_another_directory(self, host: Path, bundle: Bundle) -> None:
+        install(host, bundle)
+        (host / "srv").mkdir()
+        (host / "srv/x.conf").write_text('{"type": "eni-ledger"}')
+        with pytest.raises(InstallError, match="srv/x"):
+            uninstall_cni(Tree(str(host)), Report(dry_run=True), conf_dirs=["/srv"])
+
+    def test_where_a_plugin_stays_nothing_is_refused(self, host: Path, bundle: Bundle) -> None:
+        (host / "opt/cni/bin/eni-ledger").symlink_to("/srv/eni-ledger")
+        install(host, bundle, path=None)
+        (host / "etc/cni/net.d/20-one.conf").write_text('{"type": "eni-ledger"}')
+        uninstall(host)
+        assert str((host / "opt/cni/bin/eni-ledger").readlink()) == "/srv/eni-ledger"
+
+
+class TestCommand:
+    def test_it_is_found_where_shells_look(self, host: Path, bundle: Bundle) -> None:
+        report = install(host, bundle)
+        assert str((host / "usr/local/bin/eni-ledger").readlink()) == PROGRAM
+        assert any(step.path == "/usr/local/bin/eni-ledger" and "command" in step.what for step in report.steps)
+        uninstall(host)
+        assert list((host / "usr/local/bin").iterdir()) == []
+
+    def test_a_package_has_its_own(self, host: Path, bundle: Bundle) -> None:
+        (host / "usr/bin").mkdir()
+        (host / "usr/bin/eni-ledger").write_text("")
+        install(host, bundle)
+        assert list((host / "usr/local/bin").iterdir()) == []
+
+    def test_what_is_there_stays(self, host: Path, bundle: Bundle) -> None:
+        theirs = host / "usr/local/bin/eni-ledger"
+        theirs.write_text("pip's")
+        assert any("somebody else's" in note for note in install(host, bundle).notes)
+        uninstall(host)
+        assert theirs.read_text() == "pip's"
+
+    def test_without_a_place_for_it_the_path_is_told(self, host: Path, bundle: Bundle) -> None:
+        (host / "usr/local/bin").rmdir()
+        assert any(PROGRAM in note for note in install(host, bundle).notes)
+
+
+def test_steps_are_shown_where_they_are_done(host: Path, bundle: Bundle) -> None:
+    report = Report(dry_run=True, root=str(host))
+    install_cni(Tree(str(host)), bundle, report, path=CONFLIST)
+    assert all(step.path.startswith(f"{host}/") for step in report.steps)
+    assert f"{host}{CONFLIST}" in [step["path"] for step in report.document()["steps"]]
 
 
 @pytest.mark.parametrize("text", ["{", '{"type": "bridge"}', '{"plugins": []}'])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eni_ledger.ecs import conflist
+from eni_ledger.ecs import conflist, world
+from eni_ledger.ecs.bundle import loader_of
+from eni_ledger.ecs.checks import check_ecs_host
 from eni_ledger.ecs.files import Tree
 from eni_ledger.ecs.jsonfile import dump, merge, unmerge
 from eni_ledger.errors import InstallError
@@ -145,3 +148,26 @@ class TestTree:
     def test_a_directory_is_no_file(self, tmp_path: Path) -> None:
         with pytest.raises(InstallError, match="no regular file"):
             Tree(str(tmp_path.parent)).read(f"/{tmp_path.name}")
+
+
+def test_the_loader_that_a_program_needs(tmp_path: Path) -> None:
+    found = loader_of(os.path.realpath("/proc/self/exe"))
+    assert found is not None
+    assert found.startswith("/lib")
+    (tmp_path / "script").write_text("#!/bin/sh\n")
+    (tmp_path / "cut").write_bytes(b"\x7fELF\x02\x01" + b"\xff" * 80)
+    assert [loader_of(str(tmp_path / name)) for name in ("script", "cut", "none")] == [None, None, None]
+
+
+def test_a_tree_without_libc_is_not_the_bundles_fault(tmp_path: Path) -> None:
+    (tmp_path / "tree/usr/lib").mkdir(parents=True)
+    (tmp_path / "bundle").mkdir()
+    shutil.copy(os.path.realpath("/proc/self/exe"), tmp_path / "bundle/eni-ledger")
+    with pytest.raises(InstallError, match="this tree lacks the C library") as caught:
+        world.prove(str(tmp_path / "bundle"), str(tmp_path / "tree"))
+    assert "/tree/lib" in caught.value.details
+
+
+def test_everything_that_a_host_lacks_is_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InstallError, match=r"/etc/ecs.*; no /var/lib/ecs/data"):
+        check_ecs_host(Tree(str(tmp_path)))
