@@ -149,9 +149,9 @@ def _apply_file(settings: Settings, named: str, beside: str, problems: list[Conf
             found = read_config_file(path)
     except ConfigError as exc:
         problems.append(exc)
-        if path == beside:  # `install ecs` lays the state directory beside it, and there it is looked for
-            settings.state_dir = path[: path.rindex("/")] + "/state"
-        return
+        found = {}
+    if path == beside:  # `install ecs` lays the state directory beside it, and there it is looked for
+        settings.state_dir = path[: path.rindex("/")] + "/state"
     for key, value in (found or {}).items():
         try:
             if key not in FILE_KEYS:

@@ -562,8 +562,18 @@ def test_state_that_cannot_be_used(both: Both, delegate: Callable[..., Path], sp
 def test_configuration_that_cannot_be_read(
     both: Both, front_door: Path, delegate: Callable[..., Path], spoilt: Callable[[Agent], None]
 ) -> None:
-    """It says where the delegates are: without it they are looked for where the agent has them."""
+    """What is valid in it holds, and the state directory lies beside it: the answer and the record are as ever."""
     spoilt(both.agent)
+    delegate("cat >/dev/null", SUCCESS)
+    alone, through = both.call()
+    assert (through.returncode, through.stdout) == (0, alone.stdout)
+    assert b"the configuration is at fault" in through.stderr
+    assert [event["event"] for event in both.agent.events("add")] == ["add"]
+
+
+def test_a_configuration_that_is_no_json(both: Both, front_door: Path, delegate: Callable[..., Path]) -> None:
+    """It says where the delegates are: without it they are looked for where the agent has them."""
+    (both.agent.home / "config.json").write_text("{")
     delegate(SUCCESS)
     document = refused(both.agent, both.netns)
     assert "/amazon-ecs-cni-plugins/vpc-branch-eni" in document["details"]

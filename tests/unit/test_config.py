@@ -184,6 +184,7 @@ def test_one_that_is_named_has_to_be_there(file: Path) -> None:
 def test_one_beside_goes_first_if_it_is_there(file: Path, tmp_path: Path) -> None:
     file.write_text('{"retainDays":7}')
     assert load(None, {}, beside=str(file)).retain_days == 7
+    assert load(None, {}, beside=str(file)).state_dir == str(tmp_path / "state")
     assert as_dict(load(None, {}, beside=str(tmp_path / "none"))) == DEFAULTS
 
 

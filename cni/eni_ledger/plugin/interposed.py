@@ -129,9 +129,7 @@ def _prepare(name: str, call: Call, settings: Settings, stdin_fd: int | None) ->
     prepared = _Prepared({"event": call.command.lower(), "via": "interposed", "plugin": name})
     event = prepared.event
     try:
-        # Two of them are for later: loaded now, while there is time, and not when the delegate has answered.
-        from eni_ledger import host, journald  # noqa: F401
-        from eni_ledger.ledger import writer  # noqa: F401
+        from eni_ledger import host
         from eni_ledger.plugin.observe import text
 
         event |= host.identity()
@@ -149,7 +147,26 @@ def _prepare(name: str, call: Call, settings: Settings, stdin_fd: int | None) ->
         prepared.wrong = exc
     if call.command == "ADD":
         _enter(call, prepared)
+    _rehearse(call, settings, prepared)
     return prepared
+
+
+def _rehearse(call: Call, settings: Settings, prepared: _Prepared) -> None:
+    """Load and run now, while there is time, what is to be quick once the delegate has answered. Never raises."""
+    from eni_ledger.ledger.writer import rehearse
+
+    try:
+        if prepared.sock is not None:
+            from eni_ledger.plugin import rtnetlink
+
+            rtnetlink.links(prepared.sock)
+    except (errors.ObserveError, OSError):
+        pass  # it will be told when it is in earnest
+    rehearse(settings, prepared.event)
+    if settings.journald:
+        from eni_ledger.journald import send
+
+        send(prepared.event, sockets=())
 
 
 def _enter(call: Call, prepared: _Prepared) -> None:
