@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from eni_ledger.config import load
 from eni_ledger.errors import UsageError
+from eni_ledger.ledger import known
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.models import Association, Event
 from eni_ledger.when import to_ledger
@@ -39,8 +40,12 @@ class Ledger:
         return [Association.model_validate(found) for found in self._history.live()]
 
     def at(self, time: Time) -> list[Association]:
-        """Return the associations that were live at `time`, with their ends where they have ended since."""
-        return [Association.model_validate(found) for found in self._history.at(_text(time))]
+        """Return the associations that were live at `time`, with their ends where they have ended since.
+
+        Raises NotFound for a time before the ledger begins, of which nothing is known.
+        """
+        when = _text(time)
+        return self._known([Association.model_validate(found) for found in self._history.at(when)], when)
 
     def events(self, since: Time | None = None, until: Time | None = None) -> Iterator[Event]:
         """Yield the events from `since` to `until`, both included, in order."""
@@ -49,10 +54,19 @@ class Ledger:
 
     def who(self, what: str | int, at: Time | None = None) -> list[Association]:
         """Return the associations that have or had `what`: an IP, MAC, VLAN ID, ENI ID, container ID or its start, task
-        ARN or ID, netns inode. With `at`, only those of that moment. Raises UsageError for what can be none of them.
+        ARN or ID, netns inode or path. With `at`, only those of that moment. Raises UsageError for what can be none of
+        them; NotFound for a time before the ledger begins, of which nothing is known.
         """
-        found = self._history.who(str(what), _text(at) if at else None)
-        return [Association.model_validate(each) for each in found]
+        when = _text(at) if at else None
+        found = self._history.who(str(what), when)
+        return self._known([Association.model_validate(each) for each in found], when)
+
+    def _known(self, found: list[Association], when: str | None) -> list[Association]:
+        """Return `found`; raise NotFound when it is empty because nothing is known of `when`."""
+        nothing = known.unknown(self._history, when) if when and not found else None
+        if nothing:
+            raise nothing
+        return found
 
 
 def _text(time: Time) -> str:

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 import eni_ledger
-from eni_ledger.errors import ConfigError, EniLedgerError, FutureFormat, LedgerDamaged, StateDirError, UsageError
+from eni_ledger.errors import (
+    ConfigError,
+    EniLedgerError,
+    FutureFormat,
+    LedgerDamaged,
+    NotFound,
+    StateDirError,
+    UsageError,
+)
 from helpers.ledgers import ACTIVE, TRUNK, add_event, append_line, bare_python, del_event, record, three_segments
 
 
@@ -79,7 +87,10 @@ def test_times_are_datetimes_or_text_and_without_a_zone_utc(where: Path) -> None
 def test_a_time_before_all_others_is_that(where: Path, time: Any) -> None:
     record(where, add_event(1))
     ledger = eni_ledger.open_ledger(where)
-    assert ledger.at(time) == []
+    with pytest.raises(NotFound, match="the ledger begins at "):
+        ledger.at(time)
+    with pytest.raises(NotFound, match="the ledger begins at "):
+        ledger.who(2, at=time)
     assert len(list(ledger.events(since=time))) == 2
     assert list(ledger.events(until=time)) == []
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PROGRAM = "eni-ledger"
 COMPLETE_VAR = "_ENI_LEDGER_COMPLETE"
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
+_PATHS = ("FILE", "FILE...", "DIR")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -39,6 +40,17 @@ class Command(click.Command):
         kwargs.setdefault("context_settings", CONTEXT_SETTINGS)
         super().__init__(*args, **kwargs)
         self.examples = examples
+        for param in self.params:  # so that shells complete them; what is wrong with one is said better elsewhere
+            if param.metavar in _PATHS and param.type is click.STRING:
+                param.type = click.Path(readable=False)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; an error that click raises without it learns whose command line it was."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as exc:
+            exc.ctx = exc.ctx or ctx
+            raise
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples in place of an epilog."""
@@ -81,9 +93,18 @@ class Session:
 
         return History(state_dir, Progress(self.screen, "reading the ledger"))
 
-    def time(self, text: str | None, argument: str) -> str | None:
-        """Return what was typed to `argument` as the ledger writes it, None for None. Raises UsageError."""
-        return None if text is None else when.to_ledger(when.parse(text, argument=argument, now=self.now))
+    def times(self, text: str | None, argument: str, *, future: bool = False) -> tuple[str, str] | None:
+        """Return the first and the last moment of what was typed to `argument`, as the ledger writes them.
+
+        None for None. Raises UsageError, also for a time to come unless that may be a `future` one.
+        """
+        if text is None:
+            return None
+        first, last = when.span(text, argument=argument, now=self.now)
+        if first > self.now and not future:
+            hint = f"it is {clock(when.to_ledger(self.now))} UTC now; no zone means UTC"
+            raise UsageError(f"{argument} is in the future", f"{clock(when.to_ledger(first))} UTC", hint)
+        return when.to_ledger(first), when.to_ledger(last)
 
     def echo_time(self, ts: str, what: str) -> None:
         """Print the moment that a question was understood to be about, so that nobody is misled by their own words."""
@@ -129,7 +150,7 @@ def state_dir_option(function: F) -> F:
     return click.option(
         "--state-dir",
         metavar="DIR",
-        type=click.Path(readable=False),  # for completion; what is wrong with it is said better elsewhere
+        type=click.Path(readable=False),
         help="The state directory. Default: what ENI_LEDGER_STATE_DIR or the configuration "
         "file says, else /var/lib/eni-ledger.",
     )(function)

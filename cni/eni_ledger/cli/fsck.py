@@ -14,7 +14,7 @@ from eni_ledger.render import table as tables
 from eni_ledger.render.progress import Progress
 from eni_ledger.render.screen import complain, error_lines
 from eni_ledger.render.table import Cell, Column, Table
-from eni_ledger.render.text import safe, size
+from eni_ledger.render.text import counted, safe, size
 
 DAMAGE_FOUND = 1
 SHOWN = 10  # damages printed; a wiped disk has thousands, and --json has them all
@@ -85,7 +85,7 @@ def _print(report: FsckReport, state_dir: str, session: Session) -> None:
     for note in report.notes:
         screen.line(f"note: {safe(note)}")
     if report.sound:
-        words = f"{report.events} events, {report.live} live: every line is what was written"
+        words = f"{counted(report.events, 'event')}, {report.live} live: every line is what was written"
         screen.line(screen.paint("sound", "green") + f": {words}")
         return
     screen.flush()
@@ -98,5 +98,5 @@ def _complain(damage: list[LedgerDamaged], session: Session) -> None:
         for line in error_lines(safe(str(one)), "", colour=session.screen.colour_err):
             complain(line)
     if len(damage) > SHOWN:
-        complain(f"... and {len(damage) - SHOWN} more places")
-    complain("try: keep the file, it is evidence; all commands answer from what is sound and say so")
+        complain(f"... and {counted(len(damage) - SHOWN, 'more place')}")
+    complain("try: keep the file, it is evidence; commands that have to read what is damaged answer from the rest")

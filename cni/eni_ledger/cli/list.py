@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from eni_ledger.cli.common import Command, Session, reading
-from eni_ledger.cli.sound import ask, is_live, was_live
+from eni_ledger.cli.sound import Answer, ask, is_live, was_live
+from eni_ledger.ledger import known
+from eni_ledger.ledger.history import History
 from eni_ledger.render.associations import print_history, print_live
 from eni_ledger.render.text import clock
 
@@ -17,7 +19,12 @@ EXAMPLES = [
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="What is live now, or was at some time.")
-@click.option("--at", metavar="TIME", help="What was live at that time, in place of now. No zone means UTC.")
+@click.option(
+    "--at",
+    metavar="TIME",
+    help="What was live at that time, in place of now; to the second means at any moment of it. Forms as with "
+    "'who --at'. No zone means UTC.",
+)
 @click.option("--json", "as_json", is_flag=True, help='Print one document, {"associations": [...]}, one a line.')
 @reading
 @click.pass_context
@@ -25,25 +32,29 @@ def command(ctx: click.Context, at: str | None, as_json: bool, state_dir: str | 
     """List the live associations: VLAN, branch ENI (its MAC while the ENI ID is not known), IP addresses, task
     (or container), inode of the network namespace, PID of the pause container, age.
 
-    A value marked ! is one where the kernel shows something else than was declared.
+    A value marked ! is one where the kernel shows something else than was declared. That nothing is live is an
+    answer, with exit status 0; for a time before the ledger begins there is none, and that is exit status 1.
     """
     session = Session(ctx, state_dir, no_color)
-    moment = session.time(at, "--at")
+    times = session.times(at, "--at")
+    moment = times[0] if times else None
     screen = session.screen
     history = session.history()
-    if moment is None:
-        answer = ask(history, history.live, is_live)
-    else:
-        when = moment
-        answer = ask(history, lambda: history.at(when), was_live(when))
+    answer = ask(history, lambda: known.during(history, *times), was_live(*times)) if times else _live(history)
+    nothing = known.unknown(history, times[1]) if times and not answer.found and not answer.damage else None
     if as_json:
         screen.json_document(answer.document(at=moment))
     elif not answer.found:
-        screen.note("no live associations" if moment is None else f"nothing was live at {clock(moment)} UTC")
+        if not answer.damage and not nothing:
+            screen.note("no live associations" if moment is None else f"nothing was live at {clock(moment)} UTC")
     elif moment is None:
         print_live(answer.found, screen, session.now)
     else:
         session.echo_time(moment, "live")
         print_history(answer.found, screen, session.now)
-    if answer.damage:
-        raise answer.damage
+    if error := answer.damage or nothing:
+        raise error
+
+
+def _live(history: History) -> Answer:
+    return ask(history, history.live, is_live)

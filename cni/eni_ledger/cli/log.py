@@ -9,8 +9,11 @@ import click
 
 from eni_ledger.cli.common import Command, Session, located, reading
 from eni_ledger.cli.tail import following, last_events
-from eni_ledger.errors import UsageError
+from eni_ledger.errors import NotFound, UsageError
+from eni_ledger.ledger import known
+from eni_ledger.ledger.history import History
 from eni_ledger.render.events import EventLines
+from eni_ledger.render.text import clock
 
 EXAMPLES = [
     ("eni-ledger log --since -15m", "the last quarter of an hour"),
@@ -22,9 +25,15 @@ EXAMPLES = [
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="The events as they were written.")
 @click.option("--since", metavar="TIME", help="Events of this time and later. Forms as with 'who --at'.")
-@click.option("--until", metavar="TIME", help="Events of this time and earlier.")
+@click.option("--until", metavar="TIME", help="Events of this time and earlier; to the second: all of that second.")
 @click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), help="Only the last N of them.")
-@click.option("-f", "--follow", is_flag=True, help="Go on with each new event as it is written, until ^C.")
+@click.option(
+    "-f",
+    "--follow",
+    is_flag=True,
+    help="Go on with each new event as it is written, until ^C; begins with the last 10 unless -n or --since say "
+    "otherwise.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with the keys of the ledger.")
 @reading
 @click.pass_context
@@ -42,12 +51,14 @@ def command(
     rest.
 
     With --json each line is one event with exactly the keys of the ledger file, so what reads ledger.jsonl reads
-    this too.
+    this too. Exit status 1 when there are no events between --since and --until.
     """
     session = Session(ctx, state_dir, no_color)
-    first, last = session.time(since, "--since"), session.time(until, "--until")
+    begin, end = session.times(since, "--since"), session.times(until, "--until", future=True)
+    first, last = begin[0] if begin else None, end[1] if end else None
     if first and last and first > last:
-        raise UsageError("--since is later than --until", f"{first} and {last}", "change the two round")
+        hint = "change the two round, or give the date too: a time without one is the latest that is past"
+        raise UsageError("--since is later than --until", f"{first} and {last}", hint)
     if follow and until:
         raise UsageError("--follow and --until exclude each other", hint="eni-ledger log --help")
     history = session.history()
@@ -59,11 +70,23 @@ def command(
     else:
         events = history.events(first, last)
     with located(history.state_dir):
-        _print(events, session, as_json=as_json, at_once=follow)
+        shown = _print(events, session, as_json=as_json, at_once=follow)
+        if not shown and lines != 0 and (first or last):
+            raise _none(history, first, last)
+    if not shown and not as_json:
+        session.screen.note("no events")
 
 
-def _print(events: Iterable[dict[str, Any]], session: Session, *, as_json: bool, at_once: bool) -> None:
-    """Print the events as they come; `at_once` is for somebody who waits for the next one."""
+def _none(history: History, first: str | None, last: str | None) -> NotFound:
+    """Return the error for a range of time without events."""
+    if last and (nothing := known.unknown(history, last)):
+        return nothing
+    words = [f"{word} {clock(ts)} UTC" for word, ts in (("from", first), ("until", last)) if ts]
+    return NotFound("no events", " ".join(words), "eni-ledger log -n 10")
+
+
+def _print(events: Iterable[dict[str, Any]], session: Session, *, as_json: bool, at_once: bool) -> int:
+    """Print the events as they come, and return how many; `at_once` is for somebody who waits for the next one."""
     screen = session.screen
     shown = 0
     if as_json:
@@ -71,7 +94,7 @@ def _print(events: Iterable[dict[str, Any]], session: Session, *, as_json: bool,
             shown += 1
             if at_once:
                 screen.flush()
-        return
+        return shown
     lines = EventLines(screen)
     for event in events:
         if not shown:
@@ -80,5 +103,4 @@ def _print(events: Iterable[dict[str, Any]], session: Session, *, as_json: bool,
         shown += 1
         if at_once:
             screen.flush()
-    if not shown:
-        screen.note("no events")
+    return shown

@@ -54,6 +54,14 @@ what is not as it should be; 2 usage; 3 the ledger cannot be read, or only in pa
 class Commands(click.Group):
     """The group of all commands; a command's module is imported when the command is asked for."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; an error that click raises without it learns that it was ours."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as exc:
+            exc.ctx = exc.ctx or ctx
+            raise
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order in which people need them."""
         return list(COMMANDS)
@@ -71,12 +79,19 @@ class Commands(click.Group):
             from difflib import get_close_matches
 
             near = get_close_matches(name, COMMANDS, 1) or get_close_matches(name.lower(), COMMANDS, 1)
-            raise UsageError(
-                "there is no such command",
-                f"'{name:.60}'",
-                f"{PROGRAM} {near[0]}" if near else f"{PROGRAM} --help",
-            )
+            hint = f"{PROGRAM} who {name}" if _is_sought(name) else f"{PROGRAM} {near[0] if near else '--help'}"
+            raise UsageError("there is no such command", f"'{name:.60}'", hint)
         return super().resolve_command(ctx, args)
+
+
+def _is_sought(text: str) -> bool:
+    """Tell whether `text` is an address, a number or an ID that `who` would look for, and no mere name."""
+    from eni_ledger.ledger.query import Query
+
+    try:
+        return Query(text).kind != "name"
+    except UsageError:
+        return False
 
 
 def load(name: str) -> Command | None:
@@ -136,8 +151,9 @@ def cli(ctx: click.Context, state_dir: str | None, no_color: bool) -> None:
     """Who had this VLAN, IP or branch ENI, and when.
 
     eni-ledger writes down every branch ENI, VLAN ID and network namespace at the moment they are joined.
-    These commands read that ledger. They take no lock and change nothing; most need root, because the
-    ledger does.
+    list, who, show, log and fsck read that ledger; they take no lock and change nothing. verify and identify add
+    what they found to it when asked to, import adds old logs. install and uninstall change what the container
+    runtime calls. Most need root, because the ledger does.
     """
     ctx.obj = Defaults(state_dir, no_color)
     if ctx.invoked_subcommand is None:
@@ -180,14 +196,26 @@ def _run(argv: Sequence[str] | None) -> int:
     except click.ClickException as exc:
         where = getattr(exc, "ctx", None)
         path = where.command_path if where else PROGRAM
-        words = exc.format_message().rstrip(".")
-        return _fail(UsageError(words[:1].lower() + words[1:], hint=f"{path} --help"), USAGE)
+        words = " ".join(exc.format_message().split()).rstrip(".")
+        hint = _behind_command(exc, args) or f"{path} --help"
+        return _fail(UsageError(words[:1].lower() + words[1:], hint=hint), USAGE)
     except UsageError as exc:
         return _fail(exc, USAGE)
     except NotFound as exc:
         return _fail(exc, FOUND_NOTHING)
     except EniLedgerError as exc:
         return _fail(exc, FAILED)
+
+
+def _behind_command(exc: click.ClickException, args: Sequence[str]) -> str:
+    """Return the hint for an option that stands before its command, empty when it is something else."""
+    if not isinstance(exc, click.NoSuchOption) or exc.ctx is None or exc.ctx.parent is not None:
+        return ""
+    name = next((arg for arg in args if arg in COMMANDS), "")
+    found = load(name)
+    if found is None or not any(exc.option_name in param.opts for param in found.params):
+        return ""
+    return f"{PROGRAM} {name} {exc.option_name} (behind the command)"
 
 
 def _fail(exc: EniLedgerError, code: int) -> int:

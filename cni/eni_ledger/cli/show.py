@@ -7,6 +7,7 @@ import re
 import click
 
 from eni_ledger.cli.common import PROGRAM, Command, Session, reading
+from eni_ledger.cli.complete import live_ids
 from eni_ledger.cli.sound import ask, events_of
 from eni_ledger.errors import NotFound, UsageError
 from eni_ledger.render.card import print_card
@@ -20,7 +21,7 @@ EXAMPLES = [
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="All about one association, and its events.")
-@click.argument("association_id", metavar="ID")
+@click.argument("association_id", metavar="ID", shell_complete=live_ids)
 @click.option("--json", "as_json", is_flag=True, help='Print one document, {"associations": [one], "events": [...]}.')
 @reading
 @click.pass_context

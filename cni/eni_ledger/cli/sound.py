@@ -39,8 +39,12 @@ def ask(history: History, question: Callable[[], list[Association]], fits: Calla
     try:
         return Answer(question())
     except LedgerDamaged as exc:
-        found = sorted(filter(fits, _proven(history)), key=lambda one: (one["since"], one["add_seq"]))
-        return Answer(found, full_path(exc, history.state_dir))
+        found: list[Association] = list(filter(fits, exc.found)) or list(filter(fits, _proven(history)))
+        found.sort(key=lambda one: (one["since"], one["add_seq"]))
+        damage = full_path(exc, history.state_dir)
+        if not found:
+            damage.msg = f"nothing was found in what is sound, but {damage.msg}"
+        return Answer(found, damage)
 
 
 def _proven(history: History) -> list[Association]:
@@ -61,9 +65,9 @@ def is_live(one: Association) -> bool:
     return "until" not in one
 
 
-def was_live(at: str) -> Callable[[Association], bool]:
-    """Return the test whether an association was live at a time of the ledger."""
-    return lambda one: str(one["since"]) <= at < str(one.get("until", "~"))
+def was_live(first: str, last: str) -> Callable[[Association], bool]:
+    """Return the test whether an association was live at any moment from `first` to `last`, times of the ledger."""
+    return lambda one: str(one["since"]) <= last and first < str(one.get("until", "~"))
 
 
 def events_of(history: History, one: Association) -> tuple[list[dict[str, Any]], LedgerDamaged | None]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from eni_ledger.cli.common import PROGRAM, Command, Session, reading
+from eni_ledger.cli.complete import live_names
 from eni_ledger.cli.sound import ask, was_live
 from eni_ledger.errors import NotFound
+from eni_ledger.ledger import known
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.query import Query
 from eni_ledger.render.associations import print_history
@@ -22,12 +24,13 @@ EXAMPLES = [
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Who has or had an IP, a MAC, a VLAN ID, an ENI ...")
-@click.argument("what")
+@click.argument("what", shell_complete=live_names)
 @click.option(
     "--at",
     metavar="TIME",
-    help="Only who had it at that time: RFC 3339, '2026-11-23 03:12', '03:12', 'tuesday 03:12', '2h ago', "
-    "'-15m', Unix time. No zone means UTC.",
+    help="Only who had it at that time: RFC 3339, '2026-11-23 03:12', '03:12', '3:12pm', 'tuesday 03:12', "
+    "'Nov 23 03:12:07', '2h ago', '-15m', Unix time. One to the second means any moment of that second, any other "
+    "one its first moment; without a date it is the latest that is past. No zone means UTC.",
 )
 @click.option("--json", "as_json", is_flag=True, help='Print one document, {"associations": [...]}, one a line.')
 @reading
@@ -35,23 +38,26 @@ EXAMPLES = [
 def command(
     ctx: click.Context, what: str, at: str | None, as_json: bool, state_dir: str | None, no_color: bool
 ) -> None:
-    """Tell who has or had WHAT: an IP address, a MAC, a VLAN ID, an ENI ID, a container ID or the beginning of
-    one, a task ARN or task ID, the inode of a network namespace.
+    """Tell who has or had WHAT: an IP address, a MAC, a VLAN ID (101 or vlan101), an ENI ID, a container ID or the
+    beginning of one, a task ARN or task ID, a network namespace (its inode, net:[inode] or path), or an ID as the
+    tables print it.
 
     All of these are reused, often within minutes, so there may be several answers; with --at there is one for
-    each trunk. Exit status 1 when there is none.
+    each trunk, and two when it changed hands in that second. Exit status 1 when there is none.
     """
     session = Session(ctx, state_dir, no_color)
-    moment = session.time(at, "--at")
+    times = session.times(at, "--at")
+    moment = times[0] if times else None
     screen = session.screen
     query = Query(what)
     history = session.history(slow=True)
-    then = was_live(moment) if moment else None
+    then = was_live(*times) if times else None
     answer = ask(
         history,
-        lambda: history.who(what, moment),
+        lambda: known.during(history, *times) if times else history.who(what),
         lambda one: query.matches(one) and (then is None or then(one)),
     )
+    answer.found = query.best(answer.found)
     if as_json:
         screen.json_document(answer.document(at=moment))
     elif answer.found:
@@ -61,15 +67,16 @@ def command(
     if answer.damage:
         raise answer.damage
     if not answer.found:
-        raise _nobody(history, what, moment)
+        raise _nobody(history, what, times)
 
 
-def _nobody(history: History, what: str, moment: str | None) -> NotFound:
+def _nobody(history: History, what: str, times: tuple[str, str] | None) -> NotFound:
     """Return the error for no answer, with the question that might have one."""
-    if moment is None:
-        return NotFound("nobody has or had it", what, f"{PROGRAM} list")
-    first = next(history.events(), None)
-    if first and moment < first["ts"]:
-        begins = f"the ledger begins at {clock(first['ts'])} UTC"
-        return NotFound(f"nothing is known of {clock(moment)} UTC", begins, f"{PROGRAM} who {what}")
-    return NotFound(f"nobody had it at {clock(moment)} UTC", what, f"{PROGRAM} who {what} (at any time)")
+    if times is None:
+        begin = known.begin(history)
+        since = f" since {clock(begin)} UTC, when the ledger begins" if begin else ""
+        return NotFound(f"nobody has had it{since}", what, f"{PROGRAM} list")
+    if nothing := known.unknown(history, times[1]):
+        nothing.hint = f"{PROGRAM} who {what}"
+        return nothing
+    return NotFound(f"nobody had it at {clock(times[0])} UTC", what, f"{PROGRAM} who {what} (at any time)")

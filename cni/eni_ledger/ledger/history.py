@@ -17,7 +17,7 @@ from eni_ledger.errors import LedgerDamaged, LedgerError, NotFound, UsageError
 from eni_ledger.ledger import chain, segment, state
 from eni_ledger.ledger.past import MARKS, Past
 from eni_ledger.ledger.query import Query
-from eni_ledger.ledger.reader import Segment, Snapshot, live_lines
+from eni_ledger.ledger.reader import Segment, Snapshot, cut_short, live_lines
 from eni_ledger.ledger.state import Live
 from eni_ledger.ledger.statedir import open_state_dir
 
@@ -39,14 +39,16 @@ class History:
     def live(self) -> list[Association]:
         """Return the live associations, oldest first.
 
-        Raises StateDirError, LedgerDamaged, FutureFormat, OSError.
+        Raises StateDirError, FutureFormat, OSError; LedgerDamaged, and when the ledger ends before what `state.json`
+        knows of, that has what is live by `state.json` in its attribute `found`.
         """
         dir_fd = open_state_dir(self.state_dir)
         try:
             lines, _ = live_lines(dir_fd)
+            damage = cut_short(dir_fd)
         finally:
             os.close(dir_fd)
-        return sorted((orjson.loads(line) for line in lines), key=_by_age)
+        return _answer([orjson.loads(line) for line in lines], [damage] if damage else [])
 
     def events(self, since: str | None = None, until: str | None = None) -> Iterator[Event]:
         """Yield the events from `since` to `until`, both included, in order.
@@ -120,13 +122,15 @@ class History:
         """Return the associations that have or had `what`, oldest first; with `at`, only those of that moment.
 
         One that is live has no `until`. `what` is an IP, MAC, VLAN ID, ENI ID, container ID or its start, task ARN or
-        ID, netns inode, association ID. Raises UsageError, and as `events` does; LedgerDamaged has what could be
-        answered in its attribute `found`.
+        ID, netns inode or path, association ID; those that it fits best are returned. Raises UsageError, and as
+        `events` does; LedgerDamaged has what could be answered in its attribute `found`.
         """
         query = Query(what)
-        if at:
-            return [association for association in self.at(at) if query.matches(association)]
-        return self._spans(query.matches)
+        try:
+            return query.best(self.at(at) if at else self._spans(query.matches))
+        except LedgerDamaged as exc:
+            exc.found = query.best(exc.found)
+            raise
 
     def all(self) -> list[Association]:
         """Return every association there ever was, oldest first. Raises as `who` does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from eni_ledger.errors import UsageError
@@ -11,18 +12,27 @@ from eni_ledger.errors import UsageError
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}")
 _ENI = re.compile(r"eni-[0-9a-f]{8,17}")
 _ASSOCIATION = re.compile(r"assoc-[0-9a-f]{1,17}")
+_BARE_ASSOCIATION = re.compile(r"[0-9a-f]{8,17}")
 _NUMBER = re.compile(r"[0-9]{1,20}")
+_VLAN = re.compile(r"vlan(?:[\s_-]*id)?[\s:=#_-]*([0-9]{1,9})", re.ASCII | re.IGNORECASE)
+_NETNS = re.compile(r"net:\[([0-9]{1,20})\]")
+_LIKE_IPV4 = re.compile(r"[0-9]+(?:\.[0-9]*)+(?:/[0-9]*)?")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 HIGHEST_VLAN_ID = 4094
 
-EXAMPLES = "an IP, a MAC, a VLAN ID, eni-..., a container ID or its start, a task ARN or ID, a netns inode"
+EXAMPLES = "an IP, a MAC, a VLAN ID, eni-..., a container ID or its start, a task ARN or ID, a netns inode or path"
+
+NOT, ASSOCIATION_START, START, EXACT = range(4)
+"""How well an association fits: not at all, by the start of its own ID, by the start of a container ID, exactly."""
 
 
 class Query:
-    """One thing to look for. `kind` says what it was taken for: ip mac eni association number task name.
+    """One thing to look for. `kind` says what it was taken for: ip mac eni association number vlan netns path task
+    name.
 
     A number is a VLAN ID, a netns inode or, from six digits on, the start of a container ID; a name is a container ID,
-    its start, or a task ID. Raises UsageError for a text that can be none of them.
+    its start, or a task ID. From eight hex digits on both may be the start of an association ID, as tables print it.
+    Raises UsageError for a text that can be none of them.
     """
 
     def __init__(self, text: str) -> None:
@@ -30,26 +40,48 @@ class Query:
         self.kind, self._value = _classify(self.text)
 
     def matches(self, association: dict[str, Any]) -> bool:
-        """Tell whether an association is one that was asked for."""
+        """Tell whether an association may be one that was asked for; of several, `best` says which."""
+        return self._fit(association) > NOT
+
+    def best(self, found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return those that fit best: a whole ID is not meant as the start of others."""
+        fits = [(self._fit(one), one) for one in found]
+        most = max((fit for fit, _ in fits), default=NOT)
+        return [one for fit, one in fits if fit == most > NOT]
+
+    def _fit(self, association: dict[str, Any]) -> int:
         value = self._value
+        if self.kind in ("number", "name"):
+            return self._fit_of_name(association)
         if self.kind == "ip":
-            return any(_same_ip(address, value) for address in association.get("addresses") or ())
-        if self.kind == "mac":
-            return any(
-                str(association.get(key, "")).lower() == value for key in ("branch_mac", "observed_mac", "trunk_mac")
-            )
-        if self.kind == "eni":
-            return value in (association.get("eni_id"), association.get("trunk_eni_id"))
-        if self.kind == "association":
-            return str(association["association_id"]).startswith(value)
-        if self.kind == "task":
-            return bool(association.get("task_arn") == value)
-        if self.kind == "number" and int(value) in (association.get("vlan_id"), association.get("netns_inode")):
-            return True
-        if self.kind == "number" and len(value) < 6:
-            return False  # a VLAN ID is not meant as the start of every tenth container ID
+            fits = any(_same_ip(address, value) for address in association.get("addresses") or ())
+        elif self.kind == "mac":
+            macs = (association.get(key) for key in ("branch_mac", "observed_mac", "trunk_mac"))
+            fits = any(str(mac or "").lower() == value for mac in macs)
+        elif self.kind == "eni":
+            fits = value in (association.get("eni_id"), association.get("trunk_eni_id"))
+        elif self.kind == "association":
+            fits = str(association["association_id"]).startswith(value)
+        elif self.kind == "path":
+            fits = _netns_path(str(association.get("netns") or "")) == value
+        else:
+            key = {"task": "task_arn", "vlan": "vlan_id", "netns": "netns_inode"}[self.kind]
+            fits = association.get(key) == value
+        return EXACT if fits else NOT
+
+    def _fit_of_name(self, association: dict[str, Any]) -> int:
+        value = self._value
+        container = str(association.get("container_id", ""))
         task = str(association.get("task_arn") or "").rpartition("/")[2]
-        return str(association.get("container_id", "")).startswith(value) or (bool(task) and task == value)
+        numbers = (association.get("vlan_id"), association.get("netns_inode"))
+        if value in (container, task) or (self.kind == "number" and int(value) in numbers):
+            return EXACT
+        if self.kind == "number" and len(value) < 6:
+            return NOT  # a VLAN ID is not meant as the start of every tenth container ID
+        if container.startswith(value):
+            return START
+        bare = _BARE_ASSOCIATION.fullmatch(value)
+        return ASSOCIATION_START if bare and association["association_id"].startswith(f"assoc-{value}") else NOT
 
 
 def _classify(text: str) -> tuple[str, Any]:
@@ -64,15 +96,34 @@ def _classify(text: str) -> tuple[str, Any]:
         return "association", text
     if text.startswith("arn:"):
         return "task", text
+    if text.startswith("/"):
+        return "path", _netns_path(text)
     if _NUMBER.fullmatch(text):
         return "number", text
+    if found := _NETNS.fullmatch(text):
+        return "netns", int(found[1])
+    if found := _VLAN.fullmatch(text):
+        return "vlan", _vlan_id(int(found[1]), text)
     try:
         return "ip", ipaddress.ip_interface(text).ip
     except ValueError:
         pass
+    if _LIKE_IPV4.fullmatch(text):
+        raise UsageError("not an IP address", f"{text!r:.80}", "an IPv4 address is four numbers up to 255: 10.0.32.4")
     if _NAME.fullmatch(text):
         return "name", text
     raise UsageError("that cannot be looked for", f"{text!r:.80}", f"give {EXAMPLES}")
+
+
+def _vlan_id(value: int, text: str) -> int:
+    if not 1 <= value <= HIGHEST_VLAN_ID:
+        raise UsageError("not a VLAN ID", f"{text!r:.80}", f"VLAN IDs are 1 to {HIGHEST_VLAN_ID}")
+    return value
+
+
+def _netns_path(path: str) -> str:
+    """Return a path of a namespace as it is compared: /var/run is /run."""
+    return path.removeprefix("/var") if path.startswith("/var/run/") else path
 
 
 def _same_ip(address: str, wanted: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from eni_ledger.errors import LedgerError
+from eni_ledger.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger import segment, state
 from eni_ledger.ledger.statedir import open_file, open_state_dir
 
@@ -147,6 +147,48 @@ def live_lines(dir_fd: int) -> tuple[list[bytes], str | None]:
         if attempt < 4:
             time.sleep(_PAUSE)  # a writer between its append and its state.json
     return _replay_last(dir_fd)
+
+
+def cut_short(dir_fd: int) -> LedgerDamaged | None:
+    """Return the damage when the ledger ends before the event that `state.json` is of, None when it does not.
+
+    Costs the same for any length of the ledger. Raises LedgerDamaged when its last line is not sound, OSError.
+    """
+    for attempt in range(5):
+        known = state.read(dir_fd)  # first: what is appended after it only makes the ledger longer
+        if known is None:
+            return None
+        seq, size = _end(dir_fd)
+        if seq >= known.head["seq"]:
+            return None
+        if attempt < 4:
+            time.sleep(_PAUSE)  # a rotation, between its two renames
+    return LedgerDamaged("events are missing", path=segment.ACTIVE, line=_lines(dir_fd, size) + 1, offset=size)
+
+
+def _lines(dir_fd: int, size: int) -> int:
+    """Return the number of lines in the first `size` bytes of the active segment."""
+    if not size:
+        return 0
+    fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
+    try:
+        return segment.newlines(fd, size)
+    finally:
+        os.close(fd)
+
+
+def _end(dir_fd: int) -> tuple[int, int]:
+    """Return the seq that the ledger ends with, 0 for none, and the size of the active segment up to it."""
+    try:
+        fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
+    except FileNotFoundError:
+        sealed = segment.list_sealed(dir_fd)
+        return (segment.sealed_range(sealed[-1]) or (0, 0))[1] if sealed else 0, 0
+    try:
+        tail, _ = segment.read_tail(fd, segment.ACTIVE)
+        return (tail.seq, tail.size) if tail else (0, 0)
+    finally:
+        os.close(fd)
 
 
 def _as_new(known: state.State, tail: segment.Tail) -> bool:

@@ -21,9 +21,10 @@ Progress = Callable[[int, int], None]
 class FsckReport:
     """What fsck found.
 
-    `segments`: for each one a dict with path, first_seq, last_seq, lines, bytes, status (``sound``, ``damaged``);
-    `events` proven; `live` associations at the end; `damage`: a LedgerDamaged each, in order; `notes`: what is worth
-    knowing and is no damage (torn tail, spooled events, failures to record, quarantine). `sound`: no damage.
+    `segments`: for each one a dict with path, first_seq, last_seq, lines, bytes, status (``sound``, ``damaged``, and
+    ``missing`` for an active one that is not there though events are missing at the end); `events` proven; `live`
+    associations at the end; `damage`: a LedgerDamaged each, in order; `notes`: what is worth knowing and is no damage
+    (torn tail, spooled events, failures to record, quarantine). `sound`: no damage.
     """
 
     def __init__(self) -> None:
@@ -157,19 +158,31 @@ class _Check:
             here = part if part is not None and not part.sealed else None
             path = os.path.join(self._snapshot.state_dir, segment.ACTIVE)
             line, offset = (self.last_line + 1, here.size) if here else (1, 0)
-            msg = f"state.json knows of event {known.head['seq']}, the ledger ends with {self.seq}"
+            msg = f"events are missing: state.json knows of event {known.head['seq']}, the ledger ends with {self.seq}"
+            self._unsound_end(present=here is not None)
             self.report.damage.append(LedgerDamaged(msg, path=path, line=line, offset=offset))
         elif known.head["seq"] == self.seq and not self._agrees(known):
             notes.append("state.json does not say what the ledger says; the next writer rebuilds it")
         waiting = len(spool.waiting(dir_fd))
         if waiting:
-            notes.append(f"{waiting} events wait in the spool; the next writer folds them in")
+            words = "1 event waits" if waiting == 1 else f"{waiting} events wait"
+            notes.append(f"{words} in the spool; the next writer folds {'it' if waiting == 1 else 'them'} in")
         names = os.listdir(dir_fd)
         if "quarantine" in names:
             pieces = os.listdir(os.path.join(self._snapshot.state_dir, "quarantine"))
-            notes.append(f"{len(pieces)} pieces lie in quarantine/")
+            notes.append(
+                "1 piece lies in quarantine/" if len(pieces) == 1 else f"{len(pieces)} pieces lie in quarantine/"
+            )
         if FAILURES in names:
             notes.append(f"events could not be recorded: see {FAILURES}")
+
+    def _unsound_end(self, *, present: bool) -> None:
+        """Say of the active segment that it is not whole, or not `present` at all."""
+        if present:
+            self.report.segments[-1]["status"] = "damaged"
+            return
+        nothing = {"first_seq": None, "last_seq": None, "lines": 0, "bytes": 0}
+        self.report.segments.append({"path": segment.ACTIVE, **nothing, "status": "missing"})
 
     def _agrees(self, known: state.State) -> bool:
         """Whether `state.json` is of the event that the ledger ends with, and has what is live then."""

@@ -153,7 +153,7 @@ def _stated_previous(event: dict[str, Any]) -> int | None:
         return None
 
 
-def _newlines(fd: int, end: int) -> int:
+def newlines(fd: int, end: int) -> int:
     """Return the number of newlines before byte `end`."""
     return sum(os.pread(fd, min(_CHUNK, end - at), at).count(b"\n") for at in range(0, end, _CHUNK))
 
@@ -201,5 +201,5 @@ def read_tail(fd: int, name: str) -> tuple[Tail | None, int]:
         return Tail(event["seq"], stated_crc(line), parse_ts(event["ts"]), start + last + 1), torn
     except (ValueError, KeyError, TypeError) as exc:
         offset = start + before + 1
-        number = 1 + _newlines(fd, offset)
+        number = 1 + newlines(fd, offset)
         raise LedgerDamaged("the end of the ledger is damaged", path=name, line=number, offset=offset) from exc

@@ -100,6 +100,11 @@ def mismatches(record: dict[str, Any]) -> list[str]:
     return [safe(found)] if found else []
 
 
+def counted(number: int, thing: str) -> str:
+    """Return a number of things in words: ``1 event``, ``2 events``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def size(count: int) -> str:
     """Return a number of bytes in the unit that suits it: ``712 B``, ``16.0 MiB``."""
     value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]

@@ -144,6 +144,26 @@ class TestDamage:
         assert document["damage"]["line"] == 3
         assert document["damage"]["path"] == str(filled.file)
 
+    @pytest.mark.parametrize("how", ["emptied", "cut", "gone"])
+    def test_a_ledger_that_ends_before_state_json_is_said_to(self, run: Run, filled: Ledger, how: str) -> None:
+        lines = filled.file.read_bytes().splitlines(keepends=True)
+        if how == "gone":
+            filled.settings.rotate_bytes = 1
+            filled.delete(0xA3)  # into a second segment
+            filled.file.unlink()
+        else:
+            filled.file.write_bytes(b"".join(lines[:3]) if how == "cut" else b"")
+        done = run("list")
+        clear(done, 3)
+        assert "3f9a1c20de41" in done.out  # what state.json says
+        place = "line 4" if how == "cut" else "line 1, offset 0"
+        assert f"events are missing: {filled.file} {place}" in done.err
+        assert run("list", "--json").json()["damage"]["path"] == str(filled.file)
+        done = run("fsck")
+        assert done.code == 1
+        row = next(line for line in done.out.splitlines() if line.startswith("ledger.jsonl"))
+        assert row.split()[-1] == ("missing" if how == "gone" else "damaged")
+
     def test_who_shows_what_is_proven_then_the_error(self, run: Run, filled: Ledger) -> None:
         flip(filled, 3, keep_state=True)
         done = run("who", "101")
@@ -154,6 +174,7 @@ class TestDamage:
         # not found in what is proven is no "nobody": the damage may hide it
         done = run("who", "102")
         clear(done, 3)
+        assert "nothing was found in what is sound, but the ledger is damaged: " in done.err
         done = run("who", "101", "--at", "now")
         clear(done, 3)
         assert "a3a3a3a3a3a3" in done.out
@@ -216,6 +237,20 @@ def test_any_bytes_for_a_ledger_end_in_an_answer_or_one_error(
     ("args", "words", "hint"),
     [
         (["lst"], "there is no such command: 'lst'", "eni-ledger list"),
+        (["10.88.0.2"], "there is no such command: '10.88.0.2'", "eni-ledger who 10.88.0.2"),
+        (["--json", "who", "101"], "no such option", "eni-ledger who --json (behind the command)"),
+        (["--json"], "no such option", "eni-ledger --help"),
+        (["who", "101", "--at"], "requires an argument", "eni-ledger who --help"),
+        (["schema"], "Choose from: event, state, config", "eni-ledger schema --help"),
+        (["completion"], "Choose from: bash, zsh, fish", "eni-ledger completion --help"),
+        (["who", "10.88.0.300"], "not an IP address: '10.88.0.300'", "four numbers up to 255"),
+        (["who", "10.88"], "not an IP address", "four numbers up to 255"),
+        (["who", "10.88.0."], "not an IP address", "four numbers up to 255"),
+        (["who", "10.88.0.1/40"], "not an IP address", "four numbers up to 255"),
+        (["who", "vlan5000"], "not a VLAN ID", "1 to 4094"),
+        (["who", "101", "--at", "2999-01-01"], "--at is in the future: 2999-01-01 00:00:00 UTC", "UTC now"),
+        (["list", "--at", "2999-01-01"], "--at is in the future", "UTC now"),
+        (["log", "--since", "2999-01-01"], "--since is in the future", "UTC now"),
         (["frobnicate"], "there is no such command: 'frobnicate'", "eni-ledger --help"),
         (["list", "--foo"], "no such option", "eni-ledger list --help"),
         (["--foo"], "no such option", "eni-ledger --help"),

@@ -64,7 +64,14 @@ def test_list_at_a_time_shows_who_was_live_then_and_says_which_time_that_is(fill
     assert done.out.startswith(f"live at {then[:10]} {then[11:19]} UTC (")
     assert "a1a1a1a1a1a1" in done.out
     assert "a3a3a3a3a3a3" not in done.out
-    assert run("list", "--at", "1999-01-01").err == "nothing was live at 1999-01-01 00:00:00 UTC\n"
+    for more in ([], ["--json"]):
+        done = run("list", "--at", "1999-01-01", *more)
+        assert done.code == 1
+        assert "error: nothing is known of 1999-01-01 00:00:00 UTC: the ledger begins at " in done.err
+    for n in (0xA2, 0xA3):
+        filled.delete(n)
+    done = run("list", "--at", "now")
+    assert (done.code, done.err[:20]) == (0, "nothing was live at ")
     assert run("list", "--at", then, "--json").json()["at"] == then
 
 
@@ -90,6 +97,12 @@ def test_a_mismatch_is_marked_and_explained(ledger: Ledger, run: Run) -> None:
         ("3f9a1c20de414f0a8a1b2c3d4e5f6071", ["a2"]),
         ("arn:aws:ecs:eu-central-1:123456789012:task/prod/3f9a1c20de414f0a8a1b2c3d4e5f6071", ["a2"]),
         ("4026532163", ["a3"]),
+        ("net:[4026532163]", ["a3"]),
+        ("/proc/1163/ns/net", ["a3"]),
+        ("vlan102", ["a2"]),
+        ("VLAN 102", ["a2"]),
+        ("vlan:102", ["a2"]),
+        ("VLAN_ID=102", ["a2"]),
     ],
 )
 def test_who_finds_by_everything_that_has_a_name(filled: Ledger, run: Run, what: str, owners: list[str]) -> None:
@@ -120,11 +133,45 @@ def test_who_at_a_time_gives_one_answer_and_echoes_the_time(filled: Ledger, run:
 def test_nobody_is_exit_1_with_the_question_that_may_have_an_answer(filled: Ledger, run: Run) -> None:
     done = run("who", "10.9.9.9")
     assert (done.code, done.out) == (1, "")
-    assert done.err == "error: nobody has or had it: 10.9.9.9\ntry: eni-ledger list\n"
+    begin = json.loads(filled.file.read_text().splitlines()[0])["ts"][:19].replace("T", " ")
+    words = f"nobody has had it since {begin} UTC, when the ledger begins: 10.9.9.9"
+    assert done.err == f"error: {words}\ntry: eni-ledger list\n"
     done = run("who", "10.9.9.9", "--json")
     assert (done.code, done.json()) == (1, {"associations": []})
     filled.delete(0xA2)
     assert "nobody had it at " in run("who", "102", "--at", "now").err
+
+
+def test_a_time_from_the_table_finds_who_is_in_the_table(filled: Ledger, run: Run) -> None:
+    table = run("who", "10.0.32.4").out.splitlines()[1]
+    day, clock = table.split()[4:6]
+    assert run("who", "10.0.32.4", "--at", f"{day} {clock}").code == 0
+    events = [json.loads(line) for line in filled.file.read_text().splitlines()]
+    if events[1]["ts"][:19] == events[4]["ts"][:19]:  # it changed hands in that second
+        found = run("who", "10.0.32.4", "--at", f"{day} {clock}", "--json").json()["associations"]
+        assert [one["container_id"][:2] for one in found] == ["a1", "a3"]
+        assert [one["ended_by"] for one in found[:1]] == ["del"]
+
+
+def test_a_time_in_the_same_second_as_the_beginning_is_told_apart(filled: Ledger, run: Run) -> None:
+    begin = json.loads(filled.file.read_text().splitlines()[0])["ts"]
+    done = run("who", "101", "--at", f"{begin[:19]}.000000Z")
+    assert done.code == 1
+    assert f"nothing is known of {begin[:10]} {begin[11:19]}.000000 UTC" in done.err
+    assert f"the ledger begins at {begin[:10]} {begin[11:26]} UTC" in done.err
+
+
+def test_a_whole_id_is_not_meant_as_the_beginning_of_others(ledger: Ledger, run: Run) -> None:
+    for n in range(1, 12):
+        ledger.add(n, 100 + n, container_id=f"load{n}")
+    found = run("who", "load1", "--json").json()["associations"]
+    assert [one["container_id"] for one in found] == ["load1"]
+    assert len(run("who", "load", "--json").json()["associations"]) == 11
+
+
+def test_an_id_as_the_tables_print_it_is_found(filled: Ledger, run: Run) -> None:
+    printed = run("list").out.splitlines()[1].split()[-1]
+    assert run("who", printed, "--json").json()["associations"][0]["association_id"].startswith(f"assoc-{printed}")
 
 
 def test_before_the_ledger_began_is_not_the_same_as_nobody(filled: Ledger, run: Run) -> None:
@@ -184,7 +231,13 @@ def test_log_between_two_times_and_the_last_lines(filled: Ledger, run: Run) -> N
     assert [event["ts"] for event in part] == stamps[1:4]
     assert [event["ts"] for event in run("log", "--json", "-n", "2").json_lines()] == stamps[-2:]
     assert run("log", "-n", "0").err == "no events\n"
-    assert run("log", "--until", "1999-01-01").err == "no events\n"
+    for more in ([], ["--json"]):
+        done = run("log", "--until", "1999-01-01", *more)
+        assert (done.code, done.out) == (1, "")
+        assert "nothing is known of 1999-01-01 00:00:00 UTC" in done.err
+        done = run("log", "--since", "now", *more)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith("error: no events: from 2")
 
 
 def test_a_log_over_several_segments(ledger: Ledger, run: Run) -> None:
