@@ -12,6 +12,7 @@ from eni_ledger.cli.main import main
 from eni_ledger.kernel.scan import attachments, scan, start_of
 from helpers import trunk
 from helpers.cni_client import Attachment
+from helpers.ledgers import add_event, del_event, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,18 +67,22 @@ def test_recorded_and_in_place(
     first.stop()
     trunk.wait_for_no_vlan(101)
     code, found = verify("--mark-lost")
-    assert (code, [event["reason"] for event in found["written"]]) == (1, ["verify"])
+    assert (code, [event["reason"] for event in found["written"]], found["remaining"]) == (0, ["verify"], 0)
     assert history.live() == []
-    assert verify() == (0, {"agrees": True, "associations": [], "unrecorded": [], "unreadable": [], "written": []})
+    nothing: dict[str, Any] = {"associations": [], "unrecorded": [], "unreadable": [], "written": []}
+    assert verify() == (0, {"agrees": True, **nothing, "remaining": 0})
 
 
 def test_what_nobody_recorded_is_adopted(
     the_trunk: trunk.Trunk,
     pause: Callable[[], trunk.Pause],
+    state_dir: Path,
     verify: Callable[..., tuple[int, Any]],
     history: History,
 ) -> None:
     process = pause()
+    record(state_dir, add_event(1))  # a ledger; what it says has ended
+    record(state_dir, del_event(1))
     branch(the_trunk, process.netns, 102, "0a:1b:2c:3d:01:02")
     code, found = verify()
     (attachment,) = found["unrecorded"]
@@ -100,7 +105,7 @@ def test_what_nobody_recorded_is_adopted(
     }
     assert expected.items() <= attachment.items()
     code, found = verify("--adopt")
-    assert (code, [event["event"] for event in found["written"]]) == (1, ["adopt"])
+    assert (code, [event["event"] for event in found["written"]]) == (0, ["adopt"])
     (live,) = history.live()
     assert expected.items() <= live.items()
     assert (live["via"], live["pid_start"]) == ("scan", start_of(process.pid))

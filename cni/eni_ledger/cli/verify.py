@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eni_ledger.cli.common import PROGRAM, Command, Session, reading
+from eni_ledger.cli.common import PROGRAM, Command, Session, reading, require_ledger
 from eni_ledger.cli.writing import about_host, announce, live_associations, settings_of
 from eni_ledger.ledger.history import History
 from eni_ledger.render import table as tables
@@ -28,7 +28,7 @@ EXAMPLES = [
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Compare the ledger with the kernel.")
 @click.option("--adopt", is_flag=True, help="Record attachments that nobody recorded (adopt events).")
-@click.option("--mark-lost", is_flag=True, help="End associations whose network namespace is gone (lost events).")
+@click.option("--mark-lost", is_flag=True, help="End associations whose namespace or interface is gone (lost events).")
 @click.option("--json", "as_json", is_flag=True, help='Print one document: "associations", "unrecorded", ...')
 @reading
 @click.pass_context
@@ -39,30 +39,56 @@ def command(
     in them: fine, gone (the namespace or the interface), changed (another MAC, VLAN or trunk), unknown (not all
     namespaces could be looked into), and unrecorded ones.
 
-    Without --adopt and --mark-lost nothing is changed. Exit status 0 when both agree, 1 when they do not (before
-    what these options mend). To be run as root, on the host and not in a container.
+    Without --adopt and --mark-lost nothing is changed. Exit status 0 when both agree, or do now that everything was
+    mended; 1 when differences remain; 3 without a ledger, but --adopt begins one. What has changed is never mended: the
+    ledger keeps what was recorded. To be run as root, on the host and not in a container.
     """
     from eni_ledger.kernel import verify
     from eni_ledger.kernel.scan import scan
 
     session = Session(ctx, state_dir, no_color)
     settings = settings_of(session)
+    if not adopt:
+        require_ledger(settings.state_dir)
     report = verify.compare(live_associations(History(settings.state_dir)), scan())
-    written: list[dict[str, Any]] = []
+    lost: list[dict[str, Any]] = []
+    adopted: list[dict[str, Any]] = []
     if mark_lost:  # first: what is adopted may have the VLAN of one that is gone
-        written += verify.mark_lost(settings, about_host(), report.verdicts)
+        lost = verify.mark_lost(settings, about_host(), report.verdicts)
     if adopt:
-        written += verify.adopt(settings, about_host(), report.unrecorded)
+        adopted = verify.adopt(settings, about_host(), report.unrecorded)
+    written = [*lost, *adopted]
     announce(settings, written)
+    left = Left(report, adopted, mark_lost=mark_lost)
     if as_json:
-        session.screen.json_document(document(report, written))
+        session.screen.json_document(document(report, written, left))
     else:
-        _print(report, written, session, mend=not (adopt and mark_lost))
-    return 0 if report.agrees else DIFFERENT
+        _print(report, session)
+        _print_done(written, left, session)
+        _print_hints(report, left, session, adopt=adopt, mark_lost=mark_lost)
+    return 0 if left.count == 0 and not report.unreadable else DIFFERENT
 
 
-def document(report: Report, written: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what `--json` prints."""
+class Left:
+    """What is still different after what was written: `gone`, `other` (changed, unknown), `unrecorded`, in numbers.
+
+    One that is gone and was not written as lost has ended on its own meanwhile. One that was not adopted has the place
+    of another that is live.
+    """
+
+    def __init__(self, report: Report, adopted: list[dict[str, Any]], *, mark_lost: bool) -> None:
+        self.gone = 0 if mark_lost else report.count("gone")
+        self.other = report.count("changed") + report.count("unknown")
+        self.unrecorded = len(report.unrecorded) - len(adopted)
+
+    @property
+    def count(self) -> int:
+        """Return the number of all of them."""
+        return self.gone + self.other + self.unrecorded
+
+
+def document(report: Report, written: list[dict[str, Any]], left: Left) -> dict[str, Any]:
+    """Return what `--json` prints; `agrees` is as it was found, `remaining` what `written` did not mend."""
     return {
         "agrees": report.agrees,
         "associations": [
@@ -72,15 +98,16 @@ def document(report: Report, written: list[dict[str, Any]]) -> dict[str, Any]:
         "unrecorded": report.unrecorded,
         "unreadable": report.unreadable,
         "written": written,
+        "remaining": left.count,
     }
 
 
-def _print(report: Report, written: list[dict[str, Any]], session: Session, *, mend: bool) -> None:
+def _print(report: Report, session: Session) -> None:
     screen = session.screen
     table = Table(
         [Column("STATUS"), Column("VLAN", right=True), Column("MAC", drop=1), Column("NETNS"), Column("WHAT")]
     )
-    rows = [(one.status, one.association, one.why) for one in report.verdicts if one.status != "fine"]
+    rows = [(one.status, one.association, one.why) for one in report.verdicts if one.why]
     rows += [("unrecorded", each, f"{each['ifname']} in {each['netns']}") for each in report.unrecorded]
     for status, fields, why in rows:
         who = short_id(fields["association_id"]) + ": " if fields.get("association_id") else ""
@@ -90,10 +117,28 @@ def _print(report: Report, written: list[dict[str, Any]], session: Session, *, m
         tables.show(table, screen)
     counts = [f"{report.count(status)} {status}" for status in ("fine", "gone", "changed", "unknown")]
     screen.line(", ".join([*counts, f"{len(report.unrecorded)} unrecorded"]))
+
+
+def _print_done(written: list[dict[str, Any]], left: Left, session: Session) -> None:
+    """Print what was written, and whether that was all."""
+    if not written:
+        return
     for event in written:
-        screen.line(f"{safe(event['event'])} {safe(event['association_id'])}")
+        session.screen.line(f"recorded: {safe(event['event'])} {safe(event['association_id'])}")
+    session.screen.line(f"{left.count} differences remain" if left.count else "ledger and kernel agree now")
+
+
+def _print_hints(report: Report, left: Left, session: Session, *, adopt: bool, mark_lost: bool) -> None:
+    """Say what stays and why, and which option would mend what can be mended."""
+    screen = session.screen
     if report.unreadable:
         more = f" and {len(report.unreadable) - 1} more" if len(report.unreadable) > 1 else ""
         screen.note(f"could not be looked into: {safe(report.unreadable[0])}{more}; run it as root, on the host")
-    if mend and (report.unrecorded or any(one.namespace_gone for one in report.verdicts)):
-        screen.note(f"try: {PROGRAM} verify --adopt --mark-lost")
+    if adopt and left.unrecorded:
+        screen.note(f"{left.unrecorded} not adopted: another association that is live has their VLAN or interface")
+    if left.other and (adopt or mark_lost):
+        screen.note("what has changed or is unknown stays as it was recorded until its DEL")
+    options = [name for name, found in (("--adopt", left.unrecorded), ("--mark-lost", left.gone)) if found]
+    options = [name for name in options if not (name == "--adopt" and adopt)]
+    if options:
+        screen.note(f"try: {PROGRAM} verify {' '.join(options)}")

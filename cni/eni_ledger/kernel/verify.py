@@ -24,12 +24,14 @@ _CONTAINER = re.compile(r"(?:^|[/-])([0-9a-f]{64})(?:\.scope)?$")
 
 @dataclass(slots=True)
 class Verdict:
-    """What became of one association: `fine`, `gone`, `changed` or `unknown`, and in `why` what shows that."""
+    """What became of one association: `fine`, `gone`, `changed` or `unknown`, and in `why` what shows that.
+
+    One that is fine has a `why` too when its ADD was declared otherwise than the kernel had it from the start.
+    """
 
     association: Association
     status: str
     why: str = ""
-    namespace_gone: bool = False
 
 
 @dataclass(slots=True)
@@ -42,8 +44,8 @@ class Report:
 
     @property
     def agrees(self) -> bool:
-        """Whether ledger and kernel agree; not, while there is something that could not be decided."""
-        return not self.unrecorded and all(verdict.status == "fine" for verdict in self.verdicts)
+        """Whether ledger and kernel agree; not, while there is something that could not be looked at or decided."""
+        return not (self.unrecorded or self.unreadable) and all(one.status == "fine" for one in self.verdicts)
 
     def count(self, status: str) -> int:
         """Return how many associations have this status."""
@@ -66,27 +68,61 @@ def compare(live: list[Association], found: Scan, proc: str = PROC) -> Report:
 
 
 def _judge(association: Association, found: Scan, proc: str) -> tuple[Verdict, Link | None, Namespace | None]:
-    inode = association.get("netns_inode")
-    if inode is None:
-        return Verdict(association, "unknown", "its namespace was not recorded"), None, None
-    namespace = found.find(association.get("netns_dev"), inode)
+    if association.get("netns_inode") is None:
+        return _judge_anywhere(association, found)
+    namespace = found.find(association.get("netns_dev"), association["netns_inode"])
     if namespace is None:
         if found.unreadable:
-            return (
-                Verdict(association, "unknown", "its namespace was not found, and not all could be looked at"),
-                None,
-                None,
-            )
-        return Verdict(association, "gone", "its namespace is not there any more", namespace_gone=True), None, None
+            why = "its namespace was not found, and not all could be looked at"
+            return Verdict(association, "unknown", why), None, None
+        return Verdict(association, "gone", "its namespace is not there any more"), None, None
     link = _link(association, namespace)
     if link is None:
+        why = f"its namespace has no interface {association.get('ifname')}"
         if _other_process(association, proc):
             why = "its namespace is not there any more; another has its inode"
-            return Verdict(association, "gone", why, namespace_gone=True), None, namespace
-        why = f"its namespace has no interface {association.get('ifname')}"
         return Verdict(association, "gone", why), None, namespace
-    differences = _differences(association, link, found)
-    return Verdict(association, "changed" if differences else "fine", "; ".join(differences)), link, namespace
+    return _held_against(association, link, found), link, namespace
+
+
+def _judge_anywhere(association: Association, found: Scan) -> tuple[Verdict, Link | None, Namespace | None]:
+    """Judge one whose namespace could not be observed at its ADD: by VLAN ID and MAC it may be in any of them."""
+    vlan, mac = association.get("vlan_id"), association.get("observed_mac", association.get("branch_mac"))
+    places = [
+        (link, namespace)
+        for namespace in found.namespaces
+        for link in namespace.links
+        if mac is not None and link.mac == mac and link.vlan_id == vlan
+    ]
+    if len(places) == 1:
+        return _held_against(association, places[0][0], found), *places[0]
+    why = "its ADD was recorded without its namespace"
+    if vlan is not None and mac is not None and not places and not found.unreadable:
+        return Verdict(association, "gone", f"{why}, and none has VLAN {vlan} with MAC {mac}"), None, None
+    return Verdict(association, "unknown", f"{why}, so it cannot be told which one is meant"), None, None
+
+
+def _held_against(association: Association, link: Link, found: Scan) -> Verdict:
+    if differences := _differences(association, link, found):
+        return Verdict(association, "changed", "; ".join(differences))
+    return Verdict(association, "fine", "; ".join(_declared_otherwise(association)))
+
+
+def _declared_otherwise(association: Association) -> list[str]:
+    """Return in words what the ADD declared otherwise than the kernel had it then, and has it still."""
+    names = (("VLAN ID", "vlan_id", "observed_vlan_id"), ("MAC", "branch_mac", "observed_mac"))
+    differ = [
+        (name, key, seen)
+        for name, key, seen in names
+        if None not in (association.get(key), association.get(seen)) and association[key] != association[seen]
+    ]
+    words = [
+        f"{name} {association[key]} declared at the ADD, {association[seen]} in the kernel since"
+        for name, key, seen in differ
+    ]
+    told = {key for _, key, _ in differ}
+    others = [str(key) for key in association.get("mismatch") or () if key not in told]
+    return [*words, *(f"{key} declared otherwise than the kernel had it at the ADD" for key in others)]
 
 
 def _link(association: Association, namespace: Namespace) -> Link | None:
@@ -138,11 +174,11 @@ def adopt(settings: Settings, about: Event, unrecorded: list[dict[str, Any]], pr
 
 
 def mark_lost(settings: Settings, about: Event, verdicts: list[Verdict]) -> list[Event]:
-    """Record `lost` events, reason `verify`, for associations whose namespace is gone; return them as written.
+    """Record `lost` events, reason `verify`, for associations that are gone; return them as written.
 
-    Raises LedgerError.
+    Those are the ones without a namespace and the ones without an interface in it. Raises LedgerError.
     """
-    gone = {verdict.association["association_id"] for verdict in verdicts if verdict.namespace_gone}
+    gone = {verdict.association["association_id"] for verdict in verdicts if verdict.status == "gone"}
 
     def choose(live: list[Association]) -> list[Event]:
         return [

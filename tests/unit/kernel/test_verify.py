@@ -51,7 +51,7 @@ def test_as_recorded(tmp_path: Path) -> None:
 def test_its_namespace_is_gone(tmp_path: Path) -> None:
     record(tmp_path, add_event(1))
     (verdict,) = compare(live(tmp_path), scanned()).verdicts
-    assert (verdict.status, verdict.namespace_gone) == ("gone", True)
+    assert verdict.status == "gone"
 
 
 def test_while_not_all_can_be_looked_into_nothing_is_gone(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_while_not_all_can_be_looked_into_nothing_is_gone(tmp_path: Path) -> Non
 def test_its_interface_is_gone(tmp_path: Path) -> None:
     record(tmp_path, add_event(1))
     (verdict,) = compare(live(tmp_path), scanned(namespace(1))).verdicts
-    assert (verdict.status, verdict.namespace_gone) == ("gone", False)
+    assert verdict.status == "gone"
     assert "no interface eth0" in verdict.why
 
 
@@ -74,7 +74,7 @@ def test_another_namespace_has_its_inode(tmp_path: Path) -> None:
     assert start is not None
     record(tmp_path, add_event(1, pid=os.getpid(), pid_start=start + 1))
     (verdict,) = compare(live(tmp_path), scanned(namespace(1))).verdicts
-    assert (verdict.status, verdict.namespace_gone) == ("gone", True)
+    assert verdict.status == "gone"
 
 
 @pytest.mark.parametrize(
@@ -96,6 +96,45 @@ def test_a_known_mismatch_is_no_change(tmp_path: Path) -> None:
     record(tmp_path, add_event(1, observed_mac="0a:00:00:00:09:09", mismatch=["branch_mac"]))
     report = compare(live(tmp_path), scanned(namespace(1, vlan(1, mac="0a:00:00:00:09:09"))))
     assert report.verdicts[0].status == "fine"
+    words = "MAC 0a:ff:00:00:00:01 declared at the ADD, 0a:00:00:00:09:09 in the kernel since"
+    assert report.verdicts[0].why == words
+
+
+def without_namespace(n: int) -> dict[str, Any]:
+    return {key: value for key, value in add_event(n).items() if not key.startswith("netns")}
+
+
+def test_an_add_without_its_namespace_is_found_by_vlan_and_mac(tmp_path: Path) -> None:
+    record(tmp_path, without_namespace(1))
+    report = compare(live(tmp_path), scanned(namespace(7, vlan(1))))
+    assert (report.verdicts[0].status, report.unrecorded, report.agrees) == ("fine", [], True)
+
+
+def test_and_is_gone_when_none_has_them(tmp_path: Path) -> None:
+    record(tmp_path, without_namespace(1))
+    report = compare(live(tmp_path), scanned(namespace(7, vlan(2))))
+    assert report.verdicts[0].status == "gone"
+    assert len(mark_lost(settings(tmp_path), ABOUT, report.verdicts)) == 1
+
+
+def test_and_unknown_when_that_cannot_be_told(tmp_path: Path) -> None:
+    record(tmp_path, without_namespace(1))
+    twice = compare(live(tmp_path), scanned(namespace(7, vlan(1)), namespace(8, vlan(1))))
+    hidden = compare(live(tmp_path), scanned(unreadable=("/proc/1/ns/net: Permission denied",)))
+    for report in (twice, hidden):
+        assert report.verdicts[0].status == "unknown"
+        assert "without its namespace" in report.verdicts[0].why
+
+
+def test_an_interface_that_is_gone_is_lost_too(tmp_path: Path) -> None:
+    record(tmp_path, add_event(1))
+    report = compare(live(tmp_path), scanned(namespace(1)))
+    assert [one["reason"] for one in mark_lost(settings(tmp_path), ABOUT, report.verdicts)] == ["verify"]
+
+
+def test_what_could_not_be_looked_into_is_no_agreement(tmp_path: Path) -> None:
+    assert not compare([], scanned(unreadable=("/proc/1/ns/net: Permission denied",))).agrees
+    assert compare([], scanned()).agrees
 
 
 def test_a_tap_s_vlan_link_has_another_name(tmp_path: Path) -> None:
