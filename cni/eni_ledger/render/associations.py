@@ -41,12 +41,12 @@ def live_table(found: list[Association], now: datetime, *, all_ips: bool = True)
     families = any(one.get("task_family") for one in found)
     columns = _identity_columns(found)
     if families:
-        columns.append(Column("FAMILY", drop=3, quiet=True))
+        columns.append(Column("FAMILY", drop=5))
     columns += [
-        Column("NETNS", right=True, drop=1),
-        Column("PID", right=True, drop=2),
+        Column("NETNS", right=True, drop=2),
+        Column("PID", right=True, drop=4),
         Column("SINCE", right=True),
-        Column("ID", style="dim", drop=4, quiet=True),
+        Column("ID", style="dim"),
     ]
     rows = []
     for one in found:
@@ -77,8 +77,8 @@ def history_table(found: list[Association], *, narrow: bool = False) -> Table:
         *_identity_columns(found),
         Column("FROM (UTC)"),
         Column("UNTIL (UTC)"),
-        Column("ENDED BY", drop=1, quiet=True),
-        Column("ID", style="dim", drop=2, quiet=True),
+        Column("ENDED BY", drop=1),
+        Column("ID", style="dim"),
     ]
     rows = []
     for one in found:
@@ -101,7 +101,7 @@ def _identity_columns(found: list[Association]) -> list[Column]:
     owners = {_owner(one)[0] for one in found} - {""}
     return [
         Column("VLAN", right=True, style="bold"),
-        Column("/".join(sorted(branches)) or "ENI", style="cyan"),
+        Column("/".join(sorted(branches)) or "ENI", style="cyan", drop=3 if branches == {"MAC"} else 1),
         Column("IP"),
         Column(owners.pop() if len(owners) == 1 else "OWNER"),
     ]
@@ -146,7 +146,7 @@ def _owner(one: Association) -> tuple[str, str]:
 def print_live(found: list[Association], screen: Screen, now: datetime) -> None:
     """Print the table of `list` and what has to be said about it."""
     table = live_table(found, now)
-    if tables.fitted(table, screen.width)[1]:
+    if not {"FAMILY", "PID"}.issuperset(tables.fitted(table, screen.width)[1]):
         # An IPv6 address beside the IPv4 one takes the room of three columns.
         table = live_table(found, now, all_ips=False)
     tables.show(table, screen)
@@ -155,14 +155,14 @@ def print_live(found: list[Association], screen: Screen, now: datetime) -> None:
 
 def print_history(found: list[Association], screen: Screen, now: datetime) -> None:
     """Print the answers of `who`: a table, or cards on a terminal that is too narrow for it."""
-    for narrow in (False, True):
-        table = history_table(found, narrow=narrow)
-        if narrow and len(found) == 1:
-            break  # a card says more in the same room
-        if tables.fitted(table, screen.width)[0].fits(screen.width):
-            tables.show(table, screen)
-            _explain_marks(found, screen)
-            return
+    both = [history_table(found, narrow=narrow) for narrow in (False, True)]
+    lacks = [len(tables.fitted(table, screen.width)[1]) for table in both]
+    best = both[lacks[1] < lacks[0]]
+    # a single one on a narrow terminal: a card says more in the same room
+    if lacks[0] == 0 or (len(found) > 1 and tables.fitted(best, screen.width)[0].fits(screen.width)):
+        tables.show(best, screen)
+        _explain_marks(found, screen)
+        return
     for at, one in enumerate(found):
         if at:
             screen.line()

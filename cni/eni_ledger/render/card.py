@@ -22,7 +22,7 @@ WHY_ENDED = {
 _DIFFERENT = {
     "branch_mac": ("branch_mac", "observed_mac", "MAC"),
     "vlan_id": ("vlan_id", "observed_vlan_id", "VLAN"),
-    "addresses": ("addresses", "", "addresses"),
+    "addresses": ("addresses", "observed_addresses", "addresses"),
 }
 
 
@@ -32,8 +32,10 @@ def mismatch_text(record: dict[str, Any]) -> str:
     for name in mismatches(record):
         declared, observed, words = _DIFFERENT.get(name, (name, f"observed_{name}", name))
         said = f"{words} {safe(record.get(declared)) or 'none'} declared"
-        # of addresses the kernel's are not kept
-        shown = "others in the kernel" if not observed else f"{safe(record.get(observed)) or 'none'} in the kernel"
+        seen = safe(record.get(observed))
+        shown = f"{seen or 'none'} in the kernel"
+        if name == "addresses" and not seen:
+            shown = "the kernel showed others, which are not recorded"
         parts.append(f"{said}, {shown}")
     return "; ".join(parts)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from eni_ledger.render.card import mismatch_text
 from eni_ledger.render.screen import Screen
+from eni_ledger.render.table import no_room
 from eni_ledger.render.text import SHORT, addresses, clock, family, mismatches, safe, short_id, task_id
 
 _REASONS = {
@@ -16,7 +17,10 @@ _REASONS = {
 }
 _NO_NAMESPACE = ("boot", "checkpoint", "identify")
 
-WIDE = 110  # from here on there is room for milliseconds and the owner
+WIDE = 110  # from here on there is room for milliseconds
+DATED = 86  # for the date on each line; below, a line of its own says when a day begins
+BRANCHED = 75  # for the ENI or MAC; the owner comes first
+ROOMY = 130  # for the namespace too, whatever else there is to say
 
 _STYLES = {
     "add": "green",
@@ -35,24 +39,35 @@ class EventLines:
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
-        self.wide = screen.width is None or screen.width >= WIDE
+        width = screen.width or 1000
+        self.wide, self.dated, self.branched = width >= WIDE, width >= DATED, width >= BRANCHED
+        self._left_out = [] if width >= ROOMY else ["NETNS", "PID"]
+        if not self.branched:
+            self._left_out.insert(0, "ENI/MAC")
+        self._day = ""
 
     def header(self) -> str:
-        """Return the line above the first event."""
-        cells = ["TIME (UTC)", "EVENT", "VLAN", "IP", "ENI/MAC", "OWNER"]
-        return self.screen.paint(" ".join([*self._columns(cells), "DETAILS" if self.wide else ""]).rstrip(), "bold")
+        """Return what stands above the first event: the names of the columns, and of those there is no room for."""
+        cells = ["TIME (UTC)" if self.dated else "TIME UTC", "EVENT", "VLAN", "IP", "ENI/MAC", "OWNER"]
+        line = " ".join([*self._columns(cells), "DETAILS" if self.wide else ""]).rstrip()
+        line = self.screen.paint(line, "bold")
+        return f"{no_room(self._left_out, self.screen)}\n{line}" if self._left_out else line
 
     def line(self, event: dict[str, Any]) -> str:
         """Return what is printed for one event: a line, and more of them when a terminal is too narrow for it.
 
-        Of several addresses it has the first and how many more there are.
+        Of several addresses it has the first and how many more there are. Without room for the date on each line,
+        the first of a day has it above.
         """
         kind = safe(event.get("event"))
         ips = addresses(event)
         owner = task_id(event["task_arn"]) if event.get("task_arn") else safe(event.get("container_id"))
+        time, day = clock(event.get("ts"), milli=self.wide), ""
+        if not self.dated:
+            day, _, time = time.rpartition(" ")
         columns = self._columns(
             [
-                clock(event.get("ts"), milli=self.wide),
+                time,
                 kind,
                 safe(event.get("vlan_id")) or "-",
                 (ips[0] if ips else "-") + (f" +{len(ips) - 1}" if len(ips) > 1 else ""),
@@ -64,7 +79,11 @@ class EventLines:
         tail = self._tail(event, len(" ".join(columns)), indent=len(columns[0]) + 1)
         # Only the kind is coloured: a screen full of colour says nothing.
         columns[1] = self.screen.paint(columns[1], style) if style else columns[1]
-        return (" ".join(columns) + tail).rstrip()
+        line = (" ".join(columns) + tail).rstrip()
+        if day in ("", self._day):
+            return line
+        self._day = day
+        return f"{self.screen.paint(day, 'bold')}\n{line}"
 
     def _tail(self, event: dict[str, Any], used: int, indent: int) -> str:
         """Return what follows the columns: on the same line if there is room, else below, broken between words.
@@ -82,11 +101,11 @@ class EventLines:
         return "".join(f"\n{' ' * indent}{line}" for line in lines)
 
     def _columns(self, cells: list[str]) -> list[str]:
-        """Return the cells at their widths; the owner only where there is room for it."""
+        """Return the cells at their widths; the branch only where there is room for it."""
         time, kind, vlan, ip, branch, owner = cells
-        time = time.ljust(23 if self.wide else 19)
-        columns = [time, kind.ljust(10), vlan.rjust(4), ip.ljust(15), branch.ljust(21)]
-        return [*columns, owner.ljust(SHORT)] if self.wide else columns
+        time = time.ljust(23 if self.wide else 19 if self.dated else 8)
+        columns = [time, kind.ljust(10), vlan.rjust(4), ip.ljust(15)]
+        return [*columns, *([branch.ljust(21)] if self.branched else []), owner.ljust(SHORT)]
 
 
 def remarks(event: dict[str, Any]) -> str:

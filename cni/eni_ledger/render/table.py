@@ -17,15 +17,13 @@ GAP = 2
 class Column:
     """One column.
 
-    `drop` ranks it for leaving out on a narrow terminal: the greatest first, 0 never; when it is `quiet`
-    nothing is said about that.
+    `drop` ranks it for leaving out on a narrow terminal: the greatest first, 0 never.
     """
 
     header: str
     right: bool = False
     style: str = ""
     drop: int = 0
-    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +63,13 @@ class Table:
 
 
 def fitted(table: Table, width: int | None) -> tuple[Table, list[str]]:
-    """Return the table that fits `width`, and the headers of the columns that it lacks and whose lack is told."""
+    """Return the table that fits `width`, and the headers of the columns that it lacks."""
     dropped: list[str] = []
     while not table.fits(width):
         at = max(range(len(table.columns)), key=lambda n: table.columns[n].drop)
         if not table.columns[at].drop:
             break
-        if not table.columns[at].quiet:
-            dropped.append(table.columns[at].header)
+        dropped.append(table.columns[at].header)
         table = table.without(at)
     return table, dropped
 
@@ -86,8 +83,12 @@ def show(table: Table, screen: Screen) -> None:
         return
     _on_terminal(table, screen, screen.width)
     if dropped:
-        names = ", ".join(reversed(dropped))
-        screen.line(screen.paint(f"({names}: no room in {screen.width} columns)", "dim"))
+        screen.line(no_room(dropped[::-1], screen))
+
+
+def no_room(names: list[str], screen: Screen) -> str:
+    """Return the line that names the columns which a terminal is too narrow for."""
+    return screen.paint(f"({', '.join(names)}: no room in {screen.width} columns)", "dim")
 
 
 def plain(table: Table) -> list[str]:

@@ -21,7 +21,7 @@ from helpers.prereq import need
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from unit.cli.conftest import Run
+    from unit.cli.conftest import Ledger, Run
 
 
 def command_of(name: str) -> Command:
@@ -122,6 +122,35 @@ def test_completion_completes_commands_and_options(run: Run) -> None:
     assert done.out.split() == ["plain,list", "plain,log"]
     done = run(env={**bash, "COMP_WORDS": "eni-ledger who --a", "COMP_CWORD": "2"})
     assert done.out.split() == ["plain,--at"]
+
+
+def complete(run: Run, line: str) -> list[str]:
+    words = line.split(" ")
+    env = {"_ENI_LEDGER_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    return run(env=env).out.split()
+
+
+def test_completion_offers_what_is_live_and_is_silent_without_a_ledger(run: Run, filled: Ledger) -> None:
+    first = run("list", "--json").json()["associations"][0]["association_id"]
+    assert complete(run, "eni-ledger who 10.") == ["plain,10.0.32.4", "plain,10.0.32.5"]
+    assert complete(run, "eni-ledger who eni-") == ["plain,eni-0123456789abcdef0"]
+    assert len(complete(run, "eni-ledger show assoc-")) == 2
+    assert f"plain,{first[6:14]}" in complete(run, f"eni-ledger show {first[6:8]}")
+    shutil.rmtree(filled.path)
+    assert complete(run, "eni-ledger who 10.") == []
+    assert complete(run, f"eni-ledger --state-dir {filled.path} who 10.") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("eni-ledger import /var/log/", "file,"),
+        ("eni-ledger install cni --conflist /etc/", "file,"),
+        ("eni-ledger list --state-dir /var/", "file,"),
+    ],
+)
+def test_completion_leaves_files_to_the_shell(run: Run, line: str, kind: str) -> None:
+    assert complete(run, line)[0].startswith(kind)
 
 
 def test_a_reading_command_loads_neither_rich_nor_pydantic_in_a_pipe(tmp_path: Path) -> None:

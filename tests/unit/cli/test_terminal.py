@@ -67,9 +67,23 @@ def test_80_columns_keep_what_identifies_and_say_what_is_missing(filled: Ledger)
     filled.add(0xA4, 103, "10.0.39.117/20", "2600:1f14:abcd:1200:1111:2222:3333:4444/64")
     out = plain(on_terminal(filled, 80, "list"))
     assert "eni-0123456789abcdef0" in out
-    assert "4026532162" in out
     assert "10.0.39.117 +1" in out
-    assert re.search(r"\(.*PID: no room in 80 columns\)", out)
+    assert out.splitlines()[0].split()[-2:] == ["SINCE", "ID"]
+    assert "(NETNS, PID, FAMILY: no room in 80 columns)" in out
+
+
+def test_80_columns_of_log_have_the_owner_and_the_day(filled: Ledger) -> None:
+    lines = plain(on_terminal(filled, 80, "log")).splitlines()
+    assert lines[0] == "(NETNS, PID: no room in 80 columns)"
+    assert lines[1].split() == ["TIME", "UTC", "EVENT", "VLAN", "IP", "ENI/MAC", "OWNER"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", lines[2])
+    assert any("a1a1a1a1a1a1" in line for line in lines)
+
+
+def test_80_columns_of_who_keep_the_id(filled: Ledger) -> None:
+    out = plain(on_terminal(filled, 80, "who", "101"))
+    assert out.splitlines()[0].split()[-1] == "ID"
+    assert "(MAC: no room in 80 columns)" in out
 
 
 def test_one_answer_on_a_narrow_terminal_is_a_card(filled: Ledger) -> None:

@@ -36,7 +36,21 @@ def test_a_pipe_gets_one_line_for_each_event_whatever_its_length() -> None:
     assert "pid 1234; error 11: no no" in lines_at(None).line(failed)
 
 
-@pytest.mark.parametrize("width", [74, 80, 100, 120])
+def test_the_owner_is_there_at_any_width_and_what_is_not_is_named() -> None:
+    for width, left_out in ((70, "(ENI/MAC, NETNS, PID: no"), (80, "(NETNS, PID: no"), (100, "(NETNS, PID: no")):
+        assert "a1a1a1a1a1a1" in lines_at(width).line(ADD)
+        assert lines_at(width).header().startswith(left_out)
+    assert not lines_at(130).header().startswith("(")
+
+
+def test_without_room_for_the_date_each_day_begins_with_it() -> None:
+    lines = lines_at(80)
+    assert lines.line(ADD).splitlines()[0] == "2026-11-23"
+    assert lines.line(ADD).startswith("14:00:00 add")
+    assert lines.line({**ADD, "ts": "2026-11-24T00:00:01.000000Z"}).startswith("2026-11-24\n00:00:01 add")
+
+
+@pytest.mark.parametrize("width", [66, 74, 80, 100, 120])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     failed = {**ADD, "event": "add_failed", "error_code": 11, "error_msg": "the plugin failed " * 20}
     for event in (ADD, failed, {**ADD, "mismatch": ["branch_mac"], "branch_mac": "0a:00:00:00:00:01"}):
@@ -61,7 +75,10 @@ def test_colour_is_on_the_kind_alone() -> None:
         ({"event": "del", "clock_step_us": 1500000}, "the clock had stepped back by 1.500 s"),
         ({**ADD, "mismatch": ["branch_mac"], "branch_mac": "0a:01", "observed_mac": "0a:02"},
          "MAC 0a:01 declared, 0a:02 in the kernel"),
-        ({**ADD, "mismatch": ["addresses"]}, "addresses 10.0.32.4/20 declared, others in the kernel"),
+        ({**ADD, "mismatch": ["addresses"]},
+         "addresses 10.0.32.4/20 declared, the kernel showed others, which are not recorded"),
+        ({**ADD, "mismatch": ["addresses"], "observed_addresses": ["10.9.9.9/24"]},
+         "addresses 10.0.32.4/20 declared, 10.9.9.9/24 in the kernel"),
     ],
 )  # fmt: skip
 def test_each_kind_says_what_is_worth_saying(event: dict[str, Any], want: str) -> None:

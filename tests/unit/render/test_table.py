@@ -12,7 +12,7 @@ from eni_ledger.render.table import Cell, Column, Table
 
 def sample() -> Table:
     return Table(
-        [Column("VLAN", right=True), Column("IP"), Column("NETNS", drop=1), Column("PID", drop=2, quiet=True)],
+        [Column("VLAN", right=True), Column("IP"), Column("NETNS", drop=1), Column("PID", drop=2)],
         [
             [Cell.of("101"), Cell(("10.0.0.1", "fd00::1")), Cell.of("4026532281"), Cell.of("77")],
             [Cell.of(""), Cell.of("10.0.0.2"), Cell.of("4026532282"), Cell.of("78")],
@@ -37,10 +37,10 @@ def test_a_pipe_gets_every_column() -> None:
 def test_a_narrow_terminal_loses_whole_columns_the_least_telling_first() -> None:
     fits, missing = table.fitted(sample(), 30)
     assert [column.header for column in fits.columns] == ["VLAN", "IP", "NETNS"]
-    assert missing == []  # PID is quiet
+    assert missing == ["PID"]
     fits, missing = table.fitted(sample(), 20)
     assert [column.header for column in fits.columns] == ["VLAN", "IP"]
-    assert missing == ["NETNS"]
+    assert missing == ["PID", "NETNS"]
 
 
 def test_what_must_not_go_stays_however_narrow_it_is() -> None:
@@ -68,7 +68,7 @@ def test_no_value_is_taken_for_markup_or_loses_a_character(value: str) -> None:
 def test_the_terminal_table_says_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
     table.show(sample(), on_terminal(Screen(), 20, colour=False))
     out = capsys.readouterr().out
-    assert "(NETNS: no room in 20 columns)" in out
+    assert "(NETNS, PID: no room in 20 columns)" in out
     assert "\x1b" not in out
 
 
