@@ -40,7 +40,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dockerd.Engine]
 def test_a_pause_container(engine: dockerd.Engine, tmp_path: Path) -> None:
     container, pid = engine.start(LABELS)
     try:
-        association = {"association_id": "assoc-00000000000000001", "container_id": container}
+        association = {"association_id": "assoc-00000000000000001", "container_id": container, "vlan_id": 101}
         outcome = identify([association], [Docker(str(engine.socket))])
         assert outcome.unavailable == {}
         (event,) = outcome.found

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import textwrap
+
 import click
 
-from eni_ledger.cli.common import Command, Session, reading
-from eni_ledger.cli.writing import settings_of
+from eni_ledger.cli.common import Command, Defaults, Session, reading
+from eni_ledger.config import load
+from eni_ledger.ecs.callers import CONF_DIR
 from eni_ledger.ecs.doctor import FAIL, OK, SKIPPED, WARN, Finding, examine
 from eni_ledger.errors import ConfigError
 from eni_ledger.render.text import safe
 
 FAILED = 1
+_NARROW = 20  # columns; what is left of a narrower terminal is not worth wrapping for
 _STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red", SKIPPED: "dim"}
 
 EXAMPLES = [
@@ -21,9 +26,14 @@ EXAMPLES = [
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Is trunking on, is everything recorded, is it sound?")
 @click.option("--json", "as_json", is_flag=True, help='Print one document: "healthy", "checks": [{"name": ...}].')
+@click.option(
+    "--conf-dir", "conf_dirs", metavar="DIR", multiple=True, help=f"Look here for conflists, not in {CONF_DIR}."
+)
 @reading
 @click.pass_context
-def command(ctx: click.Context, as_json: bool, state_dir: str | None, no_color: bool) -> int:
+def command(
+    ctx: click.Context, as_json: bool, conf_dirs: tuple[str, ...], state_dir: str | None, no_color: bool
+) -> int:
     """Ask everything that can be asked of this host: is trunking on, does the running ECS agent call eni-ledger, are
     the agent's own plugins in place, is the ledger sound and does it have the last ADD, could everything be
     recorded, is journald there, is it known whose each branch is, does the kernel agree, is there room.
@@ -31,10 +41,16 @@ def command(ctx: click.Context, as_json: bool, state_dir: str | None, no_color: 
     It changes nothing. Exit status 0 when nothing failed, 1 otherwise. To be run as root, on the host.
     """
     session = Session(ctx, state_dir, no_color)
-    try:
-        findings = [Finding("configuration", OK, "it can be read"), *examine(settings_of(session))]
-    except ConfigError as exc:
-        findings = [Finding("configuration", FAIL, str(exc), exc.hint)]
+    given = state_dir if state_dir is not None else (ctx.find_object(Defaults) or Defaults()).state_dir
+    if given == "":
+        session.state_dir()  # says what is wrong with that
+    problems: list[ConfigError] = []
+    settings = load(None, os.environ, given, problems=problems)
+    broken = [Finding("configuration", FAIL, str(one), one.hint) for one in problems]
+    findings = [
+        *(broken or [Finding("configuration", OK, "it can be read")]),
+        *examine(settings, conf_dirs=conf_dirs or (CONF_DIR,)),
+    ]
     healthy = not any(finding.status == FAIL for finding in findings)
     if as_json:
         checks = [
@@ -50,10 +66,22 @@ def command(ctx: click.Context, as_json: bool, state_dir: str | None, no_color: 
 def _print(findings: list[Finding], session: Session) -> None:
     screen = session.screen
     width = max(len(finding.name) for finding in findings)
+    margin = " " * (9 + width + 2)
     for one in findings:
         status = screen.paint(one.status.ljust(7), _STYLES[one.status])
-        screen.line(f"{status}  {one.name.ljust(width)}  {safe(one.message)}")
+        first, *more = _wrapped(safe(one.message), screen.width, len(margin))
+        screen.line(f"{status}  {one.name.ljust(width)}  {first}")
+        for text in more:
+            screen.line(margin + text)
         if one.hint and one.status != SKIPPED:
-            screen.line(f"{' ' * 9}{' ' * width}  try: {safe(one.hint)}")
+            for text in _wrapped(f"try: {safe(one.hint)}", screen.width, len(margin)):
+                screen.line(margin + text)
     counts = [(status, sum(one.status == status for one in findings)) for status in (OK, WARN, FAIL, SKIPPED)]
     screen.line(", ".join(f"{count} {status}" for status, count in counts if count))
+
+
+def _wrapped(text: str, width: int | None, margin: int) -> list[str]:
+    """Return the lines that fit beside the margin of a terminal, broken between words only; for a pipe one line."""
+    if width is None or width - margin < _NARROW:
+        return [text]
+    return textwrap.wrap(text, width - margin, break_long_words=False, break_on_hyphens=False) or [""]

@@ -7,7 +7,7 @@ agent the questions about it are skipped with the reason.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from time import monotonic
@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from eni_ledger import fastjson
 from eni_ledger.config import Settings
-from eni_ledger.ecs import layout
+from eni_ledger.ecs import callers, layout
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.files import Tree
 from eni_ledger.errors import EniLedgerError, StateDirError
 from eni_ledger.identity import bolt
 from eni_ledger.ledger.history import History
+from eni_ledger.ledger.statedir import open_state_dir
 
 if TYPE_CHECKING:
     from eni_ledger.kernel.scan import Scan
 
 OK, WARN, FAIL, SKIPPED = "ok", "warn", "fail", "skipped"
+NO_LEDGER = "there is no ledger yet; the first ADD makes it"
 
 
 @dataclass(slots=True)
@@ -42,16 +44,20 @@ class Paths:
     """Where things are on the host. `root` is `/` but for tests; `proc` is below it too."""
 
     def __init__(self, root: str = "/") -> None:
-        self._tree = Tree(root)
+        self.tree = Tree(root)
 
     def of(self, path: str) -> str:
         """Return where a path of the host is."""
-        return self._tree.real(path)
+        return self.tree.real(path)
 
     @property
     def proc(self) -> str:
         """Return where proc(5) is."""
         return self.of("/proc")
+
+    def tree_of_agent(self, pid: int | None) -> Tree:
+        """Return the file system of the agent's container; links are followed inside of it."""
+        return Tree(f"{self.proc}/{pid}/root")
 
     @property
     def agent_log(self) -> str:
@@ -67,9 +73,10 @@ class Paths:
 class Host:
     """What several checks look at, each looked up once."""
 
-    def __init__(self, settings: Settings, paths: Paths) -> None:
+    def __init__(self, settings: Settings, paths: Paths, conf_dirs: Sequence[str] = (callers.CONF_DIR,)) -> None:
         self.settings = settings
         self.paths = paths
+        self.conf_dirs = conf_dirs
 
     @property
     def history(self) -> History:
@@ -80,6 +87,23 @@ class Host:
     def agent_pid(self) -> int | None:
         """Return the process of the running agent, None when there is none."""
         return next((one.pid for one in Agent(self.paths.proc).processes() if one.name == "agent"), None)
+
+    @cached_property
+    def agent_hidden(self) -> bool:
+        """Return whether a process may be the agent and does not let us see: then nothing can be said of it."""
+        if self.agent_pid is not None:
+            return False
+        for name in os.listdir(self.paths.proc):
+            try:
+                with open(f"{self.paths.proc}/{name}/comm", "rb") as file:
+                    named = name.isdecimal() and file.read() == b"agent\n"
+                if named:
+                    open(f"{self.paths.proc}/{name}/environ", "rb").close()
+            except PermissionError:
+                return True
+            except OSError:
+                continue
+        return False
 
     @cached_property
     def has_ecs(self) -> bool:
@@ -112,11 +136,23 @@ class Host:
 
     @cached_property
     def live(self) -> list[dict[str, Any]]:
-        """Return the live associations, none without a ledger. Raises LedgerError."""
+        """Return the live associations. Raises LedgerError, OSError; StateDirError when there is no ledger."""
+        return self.history.live()
+
+    def no_ledger(self, name: str) -> Finding | None:
+        """Return the finding of the check `name` when the ledger it asks cannot be looked at, else None."""
+        path = self.settings.state_dir
         try:
-            return self.history.live()
-        except StateDirError:
-            return []
+            os.close(open_state_dir(path))
+        except StateDirError as exc:
+            match exc.__cause__:
+                case FileNotFoundError():
+                    return Finding(name, SKIPPED, f"{path}: {NO_LEDGER}")
+                case PermissionError():
+                    return hidden(name, path)
+                case _:
+                    return Finding(name, FAIL, str(exc), exc.hint)
+        return None
 
     @cached_property
     def scan(self) -> Scan:
@@ -140,12 +176,23 @@ class Host:
 Check = Callable[[Host], Finding]
 
 
-def examine(settings: Settings, paths: Paths | None = None) -> list[Finding]:
-    """Return the findings, in the order in which one thing rests on another. Raises nothing for what is amiss."""
-    from eni_ledger.ecs import doctor_agent, doctor_ledger
+def hidden(name: str, path: str) -> Finding:
+    """Return the finding of a check that may not look at `path`: nothing is claimed of what was not seen."""
+    return Finding(name, SKIPPED, f"{path} cannot be read (Permission denied); run it as root", "run it as root")
 
-    host = Host(settings, paths or Paths())
-    return [_run(check, host) for check in (*doctor_agent.CHECKS, *doctor_ledger.CHECKS)]
+
+def examine(
+    settings: Settings, paths: Paths | None = None, conf_dirs: Sequence[str] = (callers.CONF_DIR,)
+) -> list[Finding]:
+    """Return the findings, in the order in which one thing rests on another. Raises nothing for what is amiss.
+
+    `conf_dirs` is where network configurations are.
+    """
+    from eni_ledger.ecs import doctor_agent, doctor_chain, doctor_ledger
+
+    host = Host(settings, paths or Paths(), conf_dirs)
+    checks = (*doctor_agent.CHECKS, *doctor_chain.CHECKS, *doctor_ledger.CHECKS)
+    return [_run(check, host) for check in checks]
 
 
 def _run(check: Check, host: Host) -> Finding:
@@ -153,7 +200,7 @@ def _run(check: Check, host: Host) -> Finding:
     try:
         return check(host)
     except PermissionError as exc:
-        return Finding(name, SKIPPED, f"may not be looked at: {exc.filename or exc.strerror}", "run it as root")
+        return hidden(name, str(exc.filename or "what it asks"))
     except EniLedgerError as exc:
         return Finding(name, FAIL, str(exc), exc.hint)
     except (OSError, ValueError, bolt.Unreadable) as exc:

@@ -15,7 +15,8 @@ from typing import Any
 from eni_ledger import fastjson
 from eni_ledger.config import AGENT_PLUGIN_DIR
 from eni_ledger.ecs import agent_log, layout
-from eni_ledger.ecs.doctor import FAIL, OK, SKIPPED, WARN, Check, Finding, Host
+from eni_ledger.ecs.agent import Agent
+from eni_ledger.ecs.doctor import FAIL, OK, SKIPPED, WARN, Check, Finding, Host, hidden
 from eni_ledger.errors import StateDirError
 from eni_ledger.ledger.state import happened_at
 from eni_ledger.plugin.front import INTERPOSED
@@ -37,6 +38,8 @@ def trunk(host: Host) -> Finding:
     link = next((link.name for link in host.scan.own if link.mac in macs), None)
     if link:
         return Finding("trunk", OK, f"{link} is a trunk; it has no branch now")
+    if host.scan.unreadable:
+        return Finding("trunk", SKIPPED, f"not all namespaces can be looked into: {host.scan.unreadable[0]}")
     if not host.has_ecs:
         return Finding("trunk", SKIPPED, f"no VLAN link in any namespace, and {_NO_ECS}")
     return Finding("trunk", WARN, "there is no trunk link and no branch on this host", _ACCOUNT)
@@ -56,6 +59,8 @@ def agent_configuration(host: Host) -> Finding:
     name = "agent-configuration"
     if not host.has_ecs:
         return Finding(name, SKIPPED, _NO_ECS)
+    if host.agent_hidden:
+        return hidden(name, "the environment of the agent")
     running = bool(host.agent_env)
     said = host.agent_env or host.agent_file
     where = "the running agent" if running else layout.ECS_CONFIG
@@ -91,7 +96,9 @@ def interposed(host: Host) -> Finding:
     """Does the running agent call eni-ledger?"""
     name = "interposed"
     if not host.has_ecs:
-        return Finding(name, SKIPPED, f"{_NO_ECS}; a conflist calls eni-ledger")
+        return Finding(name, SKIPPED, _NO_ECS)
+    if host.agent_hidden:
+        return hidden(name, "the environment of the agent")
     wanted = host.agent_file.get(layout.KEY)
     install = "eni-ledger install ecs"
     if host.agent_pid is None:
@@ -106,6 +113,11 @@ def interposed(host: Host) -> Finding:
     missing = [plugin for plugin in INTERPOSED if not _executable(host, f"{path}/{plugin}")]
     if missing:
         return Finding(name, FAIL, f"the agent's {path} lacks {', '.join(missing)}", install)
+    image = Agent(host.paths.proc).plugins(_delegate_dir(host)) or []
+    present = os.listdir(host.paths.tree_of_agent(host.agent_pid).real(path))
+    if unlinked := sorted({*filter(layout.is_plugin_name, image)} - {*present}):
+        words = f"the agent's image has {', '.join(unlinked)}, of which {path} knows nothing: tasks that need it fail"
+        return Finding(name, WARN, words, install)
     return Finding(name, OK, f"the running agent (process {host.agent_pid}) calls the plugins in {path}")
 
 
@@ -114,6 +126,8 @@ def delegates(host: Host) -> Finding:
     name = "delegates"
     if not host.has_ecs:
         return Finding(name, SKIPPED, _NO_ECS)
+    if host.agent_hidden:
+        return hidden(name, "the environment of the agent")
     if host.agent_pid is None:
         return Finding(name, SKIPPED, "the agent does not run, and they are in its image")
     os.listdir(f"{host.paths.proc}/{host.agent_pid}/root/")  # PermissionError is not "not there"
@@ -136,9 +150,7 @@ def _delegate_dir(host: Host) -> str:
 
 def _executable(host: Host, path: str) -> bool:
     """Whether the agent's container has a program at `path`; links are followed inside of it."""
-    from eni_ledger.ecs.files import Tree
-
-    real = Tree(f"{host.paths.proc}/{host.agent_pid}/root").real(path)
+    real = host.paths.tree_of_agent(host.agent_pid).real(path)
     return os.path.isfile(real) and bool(os.stat(real).st_mode & 0o111)
 
 
@@ -153,6 +165,8 @@ def last_add(host: Host) -> Finding:
     adds = [event.fields for event in agent_log.read(files[-2:]) if event.fields["imported_event"] == "add"]
     if not adds:
         return Finding(name, SKIPPED, "there is no ADD in the newest logs")
+    if (unseen := host.no_ledger(name)) and os.path.lexists(host.settings.state_dir):
+        return unseen
     last = adds[-1]
     what = f"the ADD of {last['occurred_ts'][:19]}Z (VLAN {last.get('vlan_id', 'none')}, {last['branch_mac']})"
     if _in_ledger(host, last):

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import TYPE_CHECKING
 
 from eni_ledger import fastjson
-from eni_ledger.ecs.doctor import FAIL, OK, SKIPPED, WARN, Check, Finding, Host
-from eni_ledger.errors import FutureFormat, StateDirError
-from eni_ledger.identity.sources import wanted
+from eni_ledger.ecs.doctor import FAIL, NO_LEDGER, OK, SKIPPED, WARN, Check, Finding, Host, hidden
+from eni_ledger.errors import FutureFormat
+from eni_ledger.identity.sources import is_branch, wanted
 from eni_ledger.journald import SOCKETS
 from eni_ledger.ledger import spool
 from eni_ledger.ledger.health import FAILURES
 from eni_ledger.ledger.repair import fsck
 from eni_ledger.ledger.statedir import open_state_dir
 
-_NO_LEDGER = "there is no ledger yet; the first ADD makes it"
+if TYPE_CHECKING:
+    from eni_ledger.kernel.verify import Report
+
 #: Below this an ADD will soon not be recorded; the second is what a busy host writes in some weeks.
 DISK_FAIL, DISK_WARN = 16 << 20, 256 << 20
 
@@ -23,19 +26,17 @@ DISK_FAIL, DISK_WARN = 16 << 20, 256 << 20
 def ledger(host: Host) -> Finding:
     """Is every line what was written, in a format that this version reads?"""
     path = host.settings.state_dir
+    if missing := host.no_ledger("ledger"):
+        return missing
     try:
         report = fsck(path)
     except FutureFormat as exc:
         return Finding("ledger", FAIL, f"written by a later eni-ledger: {exc}", exc.hint or "install that version")
-    except StateDirError as exc:
-        if not os.path.lexists(path):
-            return Finding("ledger", SKIPPED, f"{path}: {_NO_LEDGER}")
-        return Finding("ledger", FAIL, str(exc), exc.hint)
     if not report.sound:
         hint = "eni-ledger fsck shows all places; keep the files, they are evidence"
         return Finding("ledger", FAIL, f"{len(report.damage)} damaged places, the first: {report.damage[0]}", hint)
     if not report.segments:
-        return Finding("ledger", SKIPPED, f"{path}: {_NO_LEDGER}")
+        return Finding("ledger", SKIPPED, f"{path}: {NO_LEDGER}")
     return Finding(
         "ledger", OK, f"{report.events} events in {len(report.segments)} segments, {report.live} live: sound"
     )
@@ -43,27 +44,34 @@ def ledger(host: Host) -> Finding:
 
 def failures(host: Host) -> Finding:
     """Are there events that could not be recorded?"""
+    if missing := host.no_ledger("failures"):
+        return missing
     path = os.path.join(host.settings.state_dir, FAILURES)
     try:
         with open(path, "rb") as file:
             lines = file.read().splitlines()
     except FileNotFoundError:
-        return Finding("failures", OK, "every event could be recorded")
+        return Finding("failures", OK, f"no failure is on record: there is no {FAILURES}")
+    hint = f"mend the cause; eni-ledger verify --adopt records what is there; then remove {path}"
+    words = f"{len(lines)} events could not be recorded{_newest(lines)}"
+    return Finding("failures", FAIL, words, hint)
+
+
+def _newest(lines: list[bytes]) -> str:
+    """Return in words what the last line says, "" when it says nothing."""
     try:
         last = fastjson.loads(lines[-1])
-        words = f", the last at {last['ts']}: {last['msg']}"
+        of = f" of {last['ifname']} in {last['container_id'][:12]}" if "container_id" in last else ""
+        return f", the newest at {last['ts']} ({last.get('event', 'unknown')}{of}): {last['msg']}"
     except (ValueError, KeyError, TypeError, IndexError):
-        words = ""
-    hint = f"mend the cause; eni-ledger verify --adopt records what is there; then remove {path}"
-    return Finding("failures", FAIL, f"{len(lines)} events could not be recorded{words}", hint)
+        return ""
 
 
 def spooled(host: Host) -> Finding:
     """Do events wait in the spool?"""
-    try:
-        dir_fd = open_state_dir(host.settings.state_dir)
-    except StateDirError:
-        return Finding("spooled", SKIPPED, _NO_LEDGER)
+    if missing := host.no_ledger("spooled"):
+        return missing
+    dir_fd = open_state_dir(host.settings.state_dir)
     try:
         count = len(spool.waiting(dir_fd))
     finally:
@@ -93,7 +101,9 @@ def journal(host: Host) -> Finding:
 
 def identity(host: Host) -> Finding:
     """Is it known of each live branch which ENI and whose it is?"""
-    branches = [one for one in host.live if one.get("protocol") in ("vlan", "default")]
+    if missing := host.no_ledger("identity"):
+        return missing
+    branches = [one for one in host.live if is_branch(one)]
     lacking = [one for one in branches if wanted(one)]
     if not branches:
         return Finding("identity", SKIPPED, "no branch is live in the ledger")
@@ -108,19 +118,44 @@ def kernel(host: Host) -> Finding:
     """Does the kernel have what the ledger says?"""
     from eni_ledger.kernel.verify import compare
 
-    report = compare(host.live, host.scan, host.paths.proc)
+    missing = host.no_ledger("kernel")
+    if missing and missing.status != SKIPPED:
+        return missing
+    report = compare([] if missing else host.live, host.scan, host.paths.proc)
+    if missing:
+        if not report.unrecorded:
+            return missing
+        words = f"{len(report.unrecorded)} branches, and there is no ledger that has them"
+        return Finding("kernel", WARN, words, "eni-ledger verify --adopt begins one with them")
     counts = [f"{report.count(status)} {status}" for status in ("fine", "gone", "changed", "unknown")]
     words = ", ".join([*(text for text in counts if text[0] != "0"), f"{len(report.unrecorded)} unrecorded"])
     if report.agrees:
         return Finding(
             "kernel", OK, f"it has what the ledger says: {words}" if host.live else "no branch, none recorded"
         )
-    only_unknown = not report.unrecorded and report.count("gone") + report.count("changed") == 0
-    if only_unknown:
-        return Finding(
-            "kernel", WARN, f"not all namespaces could be looked into: {words}", "run it as root, on the host"
-        )
-    return Finding("kernel", FAIL, f"kernel and ledger differ: {words}", "eni-ledger verify; with --adopt --mark-lost")
+    if report.unrecorded or report.count("gone") or report.count("changed"):
+        return Finding("kernel", FAIL, f"kernel and ledger differ: {words}", _mending(report))
+    if report.unreadable:
+        if os.geteuid() != 0:
+            return hidden("kernel", _path_of(report.unreadable[0]))
+        why = f"not all namespaces could be looked into ({report.unreadable[0]})"
+        return Finding("kernel", WARN, f"{why}: {words}", "run it on the host, not in a container")
+    why = next(one.why for one in report.verdicts if one.status == "unknown")
+    hint = "eni-ledger verify shows which; the DEL of its container ends it"
+    return Finding("kernel", WARN, f"{words}: {why}", hint)
+
+
+def _mending(report: Report) -> str:
+    """Return the command that mends what can be mended, or shows what cannot."""
+    options = [
+        *(["--adopt"] if report.unrecorded else []),
+        *(["--mark-lost"] if report.count("gone") else []),
+    ]
+    return f"eni-ledger verify {' '.join(options)}" if options else "eni-ledger verify shows what has changed"
+
+
+def _path_of(unreadable: str) -> str:
+    return unreadable.rpartition(": ")[0] or unreadable
 
 
 def disk(host: Host) -> Finding:

@@ -66,9 +66,14 @@ PASSED_ON = (
 _PLUGIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+def is_plugin_name(name: str) -> bool:
+    """Tell whether a name in the agent's plugin directory can be a plugin's."""
+    return _PLUGIN_NAME.fullmatch(name) is not None
+
+
 def plugin_links(delegate_dir: str, more: list[str]) -> dict[str, str]:
     """Return the links of the plugin directory, name to target; `more` are names seen in the running agent's image."""
-    names = {*PASSED_ON, *(name for name in more if _PLUGIN_NAME.fullmatch(name))} - {*INTERPOSED}
+    names = {*PASSED_ON, *(name for name in more if is_plugin_name(name))} - {*INTERPOSED}
     links = {name: f"{delegate_dir}/{name}" for name in sorted(names)}
     return {**dict.fromkeys(INTERPOSED, f"../bundle/{FRONT}"), **links}
 

@@ -8,6 +8,7 @@ speaks of the present: what has ended is not asked for, MACs are given out again
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +68,9 @@ def _client(timeout_s: float) -> Describe:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError as exc:
+        if getattr(sys, "frozen", False):
+            hint = "ask agent-db, docker and imds; or run identify of eni-ledger[aws] in a Python environment here"
+            raise Unavailable("this bundle has no EC2 source", "boto3 is not part of it", hint) from exc
         raise Unavailable("boto3 is not installed", str(exc), "pip install 'eni-ledger[aws]'") from exc
     try:
         session = boto3.Session()

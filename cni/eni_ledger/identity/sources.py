@@ -65,8 +65,21 @@ class Outcome:
     incomplete: list[str] = field(default_factory=list)
 
 
+def is_branch(association: Association) -> bool:
+    """Tell whether an association is of an ENI: it has a VLAN of a trunk, or is one that the agent moved as a whole.
+
+    What else a CNI runtime makes, a bridge's veth for one, belongs to no ENI of its own.
+    """
+    return association.get("vlan_id") is not None or association.get("protocol") in ("vlan", "default")
+
+
 def wanted(association: Association) -> set[str]:
-    """Return which of `eni_id`, `task_arn` and, for a branch of a trunk, `trunk_eni_id` an association lacks."""
+    """Return which of `eni_id`, `task_arn` and, of a branch of a trunk, `trunk_eni_id` an association lacks.
+
+    What is no branch lacks none.
+    """
+    if not is_branch(association):
+        return set()
     keys = {"eni_id", "task_arn"} | ({"trunk_eni_id"} if association.get("trunk_mac") else set())
     return {key for key in keys if association.get(key) is None}
 

@@ -33,7 +33,7 @@ def identify(run: Run, tmp_path: Path) -> Iterator[Callable[..., Ran]]:
     """Give the command, in a world in which a task has the MAC of branch 1 and IMDS knows the trunk."""
     database = tmp_path / "agent.db"
     BoltWriter(str(database)).commit({b"tasks": dict([task(KEY, eni_id(1, 1), mac(1), vlan=101)]), b"metadata": {}})
-    config = tmp_path / "config.json"
+    config = tmp_path / "identify.json"
     config.write_text(f'{{"agentDb": "{database}", "journald": false}}')
     with serve(metadata) as server:
         env = {

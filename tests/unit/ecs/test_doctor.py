@@ -111,7 +111,7 @@ def journal(host: Host) -> Iterator[socket.socket]:
 
 def test_the_order_and_names_of_the_checks(host: Host) -> None:
     assert list(host.ask()) == [
-        "trunk", "agent-configuration", "account-setting", "interposed", "delegates", "last-add",
+        "trunk", "agent-configuration", "account-setting", "interposed", "delegates", "last-add", "chained",
         "ledger", "failures", "spooled", "journal", "identity", "kernel", "disk",
     ]  # fmt: skip
 
@@ -129,8 +129,9 @@ def test_a_host_without_ecs(tmp_path: Path) -> None:
     found = {one.name: one for one in examine(settings(tmp_path / "none"), Paths(str(tmp_path)))}
     for name in ("trunk", "agent-configuration", "account-setting", "interposed", "delegates", "last-add"):
         assert (found[name].status, "there is no ECS agent" in found[name].message) == (SKIPPED, True)
-    assert (found["ledger"].status, found["spooled"].status, found["identity"].status) == (SKIPPED, SKIPPED, SKIPPED)
-    assert (found["failures"].status, found["kernel"].status) == (OK, OK)
+    for name in ("ledger", "failures", "spooled", "identity", "kernel"):
+        assert (found[name].status, "there is no ledger yet" in found[name].message) == (SKIPPED, True)
+    assert found["chained"].status == WARN
     assert not (tmp_path / "none").exists()
 
 
@@ -215,6 +216,99 @@ class TestInterposed:
         found = host.ask()["delegates"]
         assert (found.status, "/elsewhere" in found.message) == (FAIL, True)
 
+    def test_a_plugin_that_came_with_a_later_agent(self, host: Host) -> None:
+        host.program(f"{OWN_PLUGINS}/vpc-new")
+        found = host.ask()["interposed"]
+        assert (found.status, "vpc-new" in found.message, found.hint) == (WARN, True, "eni-ledger install ecs")
+
+    def test_a_process_that_may_be_the_agent_and_cannot_be_seen(self, host: Host) -> None:
+        if os.geteuid() == 0:
+            found = as_nobody(host)
+        else:
+            (host.root / f"proc/{AGENT}/environ").chmod(0)
+            found = host.ask()
+        for name in ("agent-configuration", "interposed", "delegates"):
+            assert (found[name].status, "cannot be read" in found[name].message) == (SKIPPED, True)
+        for name in ("ledger", "failures", "spooled", "identity"):
+            assert (found[name].status, "Permission denied" in found[name].message) == (SKIPPED, True)
+
+
+def as_nobody(host: Host) -> dict[str, Finding]:
+    """Return the findings of a user who may read neither the agent's environment nor the ledger."""
+    (host.root / f"proc/{AGENT}/environ").chmod(0o400)
+    record(host.state, add_event(1))
+    for path in (host.root, *host.root.parents):
+        if path.stat().st_uid == 0 and path != Path("/") and path.is_relative_to("/tmp") and path != Path("/tmp"):
+            path.chmod(0o755)
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            found = {one.name: [one.name, one.status, one.message, one.hint] for one in host.ask().values()}
+            os.write(writer, json.dumps(found).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        data = pipe.read()
+    os.waitpid(pid, 0)
+    return {name: Finding(*values) for name, values in json.loads(data).items()}
+
+
+class TestChained:
+    """The network configurations of a host without the agent."""
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        root = tmp_path / "cni"
+        for name in ("proc", "etc/cni/net.d", "opt/cni/bin"):
+            (root / name).mkdir(parents=True)
+        (root / "opt/cni/bin/eni-ledger").write_text("")
+        (root / "opt/cni/bin/eni-ledger").chmod(0o755)
+        return root
+
+    @staticmethod
+    def ask(root: Path, *types: str, name: str = "10-x.conflist") -> Finding:
+        plugins = [{"type": one} for one in types]
+        (root / "etc/cni/net.d" / name).write_text(json.dumps({"name": "x", "plugins": plugins}))
+        found = {one.name: one for one in examine(settings(root / "none"), Paths(str(root)))}
+        return found["chained"]
+
+    def test_in_the_chain(self, root: Path) -> None:
+        found = self.ask(root, "bridge", "portmap", "eni-ledger")
+        words = "/etc/cni/net.d/10-x.conflist calls eni-ledger after bridge, portmap"
+        assert (found.status, found.message) == (OK, words)
+
+    def test_in_none(self, root: Path) -> None:
+        found = self.ask(root, "bridge")
+        assert (found.status, "nothing is recorded" in found.message) == (WARN, True)
+
+    def test_before_anything_that_makes_an_interface(self, root: Path) -> None:
+        for types in (("eni-ledger", "bridge"), ("portmap", "eni-ledger")):
+            found = self.ask(root, *types)
+            assert (found.status, "before any plugin" in found.message) == (WARN, True)
+
+    def test_without_the_plugin_or_leave_to_execute_it(self, root: Path) -> None:
+        (root / "opt/cni/bin/eni-ledger").chmod(0o644)
+        assert self.ask(root, "bridge", "eni-ledger").status == FAIL
+        (root / "opt/cni/bin/eni-ledger").unlink()
+        assert (self.ask(root, "bridge", "eni-ledger").hint) == "eni-ledger install cni"
+
+    def test_a_link_that_an_installation_made_elsewhere(self, root: Path) -> None:
+        (root / "srv").mkdir()
+        (root / "opt/cni/bin/eni-ledger").rename(root / "srv/eni-ledger")
+        (root / "opt/eni-ledger").mkdir()
+        manifest = {"v": 1, "created": [], "links": {"/srv/eni-ledger": None}, "conflists": {}}
+        (root / "opt/eni-ledger/installed.json").write_text(json.dumps(manifest))
+        assert self.ask(root, "bridge", "eni-ledger").status == OK
+
+    def test_one_that_is_no_json(self, root: Path) -> None:
+        (root / "etc/cni/net.d/20-y.conflist").write_text('{"plugins": [{"type": "eni-ledger"}')
+        assert (self.ask(root, "bridge").status, "20-y" in self.ask(root, "bridge").message) == (WARN, True)
+
 
 class TestLastAdd:
     def test_no_log(self, host: Host) -> None:
@@ -281,12 +375,15 @@ class TestLedger:
         assert host.ask()["ledger"].status == FAIL
 
     def test_failures_are_counted(self, host: Host) -> None:
-        line = '{"ts":"2026-11-23T14:00:00.000000Z","event":"add","code":102,"msg":"no space left"}\n'
+        assert host.ask()["failures"].message == "no failure is on record: there is no failures.jsonl"
+        of = '"container_id":"0123456789abcdef","ifname":"eth0"'
+        line = f'{{"ts":"2026-11-23T14:00:00.000000Z","event":"add",{of},"code":102,"msg":"no space left"}}\n'
         (host.state / "failures.jsonl").write_text(line * 3)
         found = host.ask()["failures"]
         assert (found.status, found.message) == (
             FAIL,
-            "3 events could not be recorded, the last at 2026-11-23T14:00:00.000000Z: no space left",
+            "3 events could not be recorded, the newest at 2026-11-23T14:00:00.000000Z (add of eth0 in 0123456789ab): "
+            "no space left",
         )
         (host.state / "failures.jsonl").write_bytes(b"\xff\n")
         assert host.ask()["failures"].message == "1 events could not be recorded"
@@ -311,6 +408,13 @@ class TestLedger:
         record(host.state, add_event(1))
         found = host.ask()["kernel"]
         assert (found.status, "1 gone" in found.message) == (FAIL, True)
+        assert found.hint == "eni-ledger verify --mark-lost"
+
+    def test_the_true_cause_of_what_cannot_be_decided(self, host: Host) -> None:
+        record(host.state, {key: value for key, value in add_event(1).items() if key not in ("netns_inode", "vlan_id")})
+        found = host.ask()["kernel"]
+        assert (found.status, "recorded without its namespace" in found.message) == (WARN, True)
+        assert "root" not in found.hint
 
     def test_the_disk(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
         assert host.ask()["disk"].status in (OK, WARN)

@@ -131,3 +131,11 @@ def test_without_boto3() -> None:
     )
     done: Any = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "boto3 is not installed | pip install 'eni-ledger[aws]'\n"
+
+
+def test_a_bundle_cannot_have_boto3_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(Unavailable, match="this bundle has no EC2 source") as caught:
+        Ec2().ask(ASSOCIATION)
+    assert "agent-db" in caught.value.hint

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eni_ledger.errors import UsageError
-from eni_ledger.identity.sources import NAMES, Unavailable, identify, make, wanted
+from eni_ledger.identity.sources import NAMES, Unavailable, identify, is_branch, make, wanted
 
 TASK = "arn:aws:ecs:eu-west-1:123456789012:task/prod/00000000000000000000000000000001"
 OTHER_TASK = TASK[:-1] + "2"
@@ -33,7 +33,7 @@ class Fake:
 
 
 def association(n: int = 1, **over: Any) -> dict[str, Any]:
-    return {"association_id": f"assoc-{n:017x}", "trunk_mac": "0a:00:00:00:00:01", **over}
+    return {"association_id": f"assoc-{n:017x}", "vlan_id": 100 + n, "trunk_mac": "0a:00:00:00:00:01", **over}
 
 
 ONE = association()["association_id"]
@@ -62,7 +62,14 @@ def test_what_is_complete_is_not_asked_for() -> None:
 
 
 def test_a_whole_eni_has_no_trunk() -> None:
-    assert wanted({"association_id": ONE}) == {"eni_id", "task_arn"}
+    assert wanted({"association_id": ONE, "protocol": "default"}) == {"eni_id", "task_arn"}
+
+
+def test_what_is_no_branch_is_asked_for_nothing() -> None:
+    source = Fake("docker", {ONE: {"task_arn": TASK}})
+    bridge = {"association_id": ONE, "ifname": "eth0", "branch_mac": "0a:00:00:00:01:01"}
+    assert identify([bridge], [source]).incomplete == []
+    assert (source.asked, is_branch(bridge), is_branch(association())) == ([], False, True)
 
 
 def test_a_source_that_says_otherwise_is_reported_and_nothing_of_it_is_taken() -> None:
