@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -22,14 +22,17 @@ def live_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[
 
 
 def live_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the IDs of the live associations that begin like `incomplete`, as the tables print them."""
-    whole = incomplete.startswith("a")
-    return _items(
-        ctx, lambda one: iter([safe(one["association_id"]) if whole else short_id(one["association_id"])]), incomplete
-    )
+    """Return the IDs of the live associations that begin like `incomplete`, whole or as the tables print them."""
+
+    def names(one: Association) -> Iterator[str]:
+        yield short_id(one["association_id"])
+        if incomplete.startswith("as"):  # no ID as the tables print it does
+            yield safe(one["association_id"])
+
+    return _items(ctx, names, incomplete)
 
 
-def _items(ctx: click.Context, names: Any, incomplete: str) -> list[CompletionItem]:
+def _items(ctx: click.Context, names: Callable[[Association], Iterator[str]], incomplete: str) -> list[CompletionItem]:
     found: dict[str, str] = {}
     for one in _live(ctx):
         about = family(one) or safe(one.get("container_id"))[:SHORT]

@@ -197,8 +197,9 @@ def _run(argv: Sequence[str] | None) -> int:
         where = getattr(exc, "ctx", None)
         path = where.command_path if where else PROGRAM
         words = " ".join(exc.format_message().split()).rstrip(".")
-        hint = _behind_command(exc, args) or f"{path} --help"
-        return _fail(UsageError(words[:1].lower() + words[1:], hint=hint), USAGE)
+        if hint := _behind_command(exc, args):
+            words = words.partition(".")[0] + " before the command"
+        return _fail(UsageError(words[:1].lower() + words[1:], hint=hint or f"{path} --help"), USAGE)
     except UsageError as exc:
         return _fail(exc, USAGE)
     except NotFound as exc:
@@ -215,7 +216,7 @@ def _behind_command(exc: click.ClickException, args: Sequence[str]) -> str:
     found = load(name)
     if found is None or not any(exc.option_name in param.opts for param in found.params):
         return ""
-    return f"{PROGRAM} {name} {exc.option_name} (behind the command)"
+    return f"{PROGRAM} {name} ... {exc.option_name}"
 
 
 def _fail(exc: EniLedgerError, code: int) -> int:

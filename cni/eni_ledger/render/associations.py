@@ -123,7 +123,7 @@ def _identity_cells(one: Association, *, all_ips: bool = True) -> list[Cell]:
 def _marked(text: str, wrong: bool) -> Cell:
     """Return a cell of the lines of `text`; marked when it is not what the kernel shows."""
     if wrong:
-        return Cell(tuple(f"{text or '-'}{MARK}".split("\n")), "bold red")
+        return Cell(tuple(f"{line}{MARK}" for line in (text or "-").split("\n")), "bold red")
     return Cell(tuple(text.split("\n"))) if text else Cell.of("")
 
 

@@ -238,7 +238,7 @@ def test_any_bytes_for_a_ledger_end_in_an_answer_or_one_error(
     [
         (["lst"], "there is no such command: 'lst'", "eni-ledger list"),
         (["10.88.0.2"], "there is no such command: '10.88.0.2'", "eni-ledger who 10.88.0.2"),
-        (["--json", "who", "101"], "no such option", "eni-ledger who --json (behind the command)"),
+        (["--json", "who", "101"], "no such option '--json' before the command", "eni-ledger who ... --json"),
         (["--json"], "no such option", "eni-ledger --help"),
         (["who", "101", "--at"], "requires an argument", "eni-ledger who --help"),
         (["schema"], "Choose from: event, state, config", "eni-ledger schema --help"),
