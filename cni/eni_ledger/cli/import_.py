@@ -34,7 +34,7 @@ def command(
     it; it never counts as live.
 
     It can be run again at any time: a line is imported once, and what the ledger recorded itself is left out. ADDs
-    go on meanwhile.
+    go on meanwhile. Exit status 3, and nothing imported, when one of the files is no such log at all.
     """
     session = Session(ctx, state_dir, no_color)
     settings = settings_of(session)

@@ -73,12 +73,16 @@ class LogEvent:
 
 @dataclass(slots=True)
 class Report:
-    """What was read: lines in all, events, and lines that could not be read, counted and (the first ones) by number."""
+    """What was read: lines in all, events, and lines that could not be read, counted and (the first ones) by number.
+
+    `logs` are the files that have at least one line as the plugins write them.
+    """
 
     lines: int = 0
     events: int = 0
     unread: int = 0
     unread_lines: dict[str, list[int]] = field(default_factory=dict)
+    logs: set[str] = field(default_factory=set, compare=False)
 
     def add_unread(self, source: str, line: int) -> None:
         """Count a line that could not be read."""
@@ -180,6 +184,7 @@ class _Parser:
             if not (self.in_panic and match is None):
                 self.report.add_unread(source, number)
             return
+        self.report.logs.add(source)
         message = match[3]
         self.in_panic = message.startswith("Recovered panic")
         self.newest = max(self.newest, began)

@@ -16,7 +16,7 @@ from typing import Any
 from eni_ledger.config import Settings
 from eni_ledger.ecs import agent_log
 from eni_ledger.ecs.agent_log import LogEvent
-from eni_ledger.errors import NotFound, StateDirError
+from eni_ledger.errors import EniLedgerError, NotFound, StateDirError
 from eni_ledger.ledger.batch import record_many
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.state import happened_at
@@ -29,6 +29,10 @@ _BEFORE_S = 2
 _AFTER_S = agent_log.ADD_SECONDS_MAX
 # The agent repeats a DEL; the ledger has the first one.
 _REPEATED_S = 3600
+
+
+class NoLog(EniLedgerError):
+    """What is to be imported is no log of vpc-branch-eni."""
 
 
 @dataclass(slots=True)
@@ -67,13 +71,15 @@ class Report:
 def files_of(names: Iterable[str]) -> list[Path]:
     """Return the files that are meant, oldest first: a log's name stands for the hours it was rolled into, too.
 
-    Raises NotFound for a name that stands for none.
+    Raises NotFound for a name that stands for none, NoLog for that of a directory.
     """
+    hint = "on an ECS host the log is /var/log/ecs/vpc-branch-eni.log"
     found: dict[Path, None] = {}
     for name in names:
         files = agent_log.rolled(Path(name))
+        if not files and name and Path(name).is_dir():
+            raise NoLog("it is a directory", name, f"name the log in it; {hint}")
         if not files:
-            hint = "on an ECS host the log is /var/log/ecs/vpc-branch-eni.log"
             raise NotFound("there is no such log", name, hint)
         found |= dict.fromkeys(path.resolve() for path in files)
     return sorted(found, key=lambda path: (path.name, str(path)))
@@ -89,10 +95,14 @@ def import_files(
 ) -> Report:
     """Import the logs and return what came of it; with `dry_run` what would.
 
-    `about` has what each event shall carry (`instance_id`). Raises OSError for a file that cannot be read, LedgerError.
+    `about` has what each event shall carry (`instance_id`). Raises OSError for a file that cannot be read, NoLog for
+    one of which not a single line is a log's (then nothing was imported), LedgerError.
     """
     report = Report([str(path) for path in files])
     events = _read(files, report, progress)
+    if strange := [name for name in report.files if name in report.read.unread_lines and name not in report.read.logs]:
+        hint = "no line of it is as the plugins write them; give the logs only"
+        raise NoLog("this is no log of vpc-branch-eni", ", ".join(strange[:5]), hint)
     if not events:
         return report
     new = _new(events, History(settings.state_dir), report)

@@ -133,10 +133,33 @@ def test_a_log_that_is_not_there(run: Run, tmp_path: Path, name: str) -> None:
     assert (done.code, "error: there is no such log" in done.err, "try: " in done.err) == (1, True, True)
 
 
-def test_a_packed_log_that_is_damaged(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "bad.gz").write_bytes(b"\x1f\x8b broken")
-    done = run("import", str(tmp_path / "bad.gz"))
+@pytest.mark.parametrize(
+    "content", [b"\x1f\x8b broken", b"root:x:0:0:root:/root:/bin/sh\nbin:x:1:1::/bin:/bin/false\n"]
+)
+def test_what_is_no_log_at_all(ledger: Ledger, run: Run, logs: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "passwd").write_bytes(content)
+    done = run("import", str(logs / LOG), str(tmp_path / "passwd"))
+    assert (done.code, done.out) == (3, "")
+    assert f"this is no log of vpc-branch-eni: {tmp_path}/passwd" in done.err
+    assert not ledger.path.exists()
+
+
+def test_an_empty_log_is_one(run: Run, tmp_path: Path) -> None:
+    (tmp_path / LOG).write_bytes(b"")
+    assert run("import", str(tmp_path / LOG)).code == 0
+
+
+def test_a_packed_log_that_was_cut_short(run: Run, logs: Path) -> None:
+    path = logs / f"{LOG}.2026-11-23-14"
+    packed = gzip.compress(path.read_bytes())
+    (logs / "cut.gz").write_bytes(packed[: len(packed) // 2])
+    done = run("import", "--dry-run", str(logs / "cut.gz"))
     assert (done.code, "1 lines could not be read:" in done.out) == (0, True)
+
+
+def test_a_directory(run: Run, tmp_path: Path) -> None:
+    done = run("import", str(tmp_path))
+    assert (done.code, f"error: it is a directory: {tmp_path}" in done.err, "try: " in done.err) == (3, True, True)
 
 
 def test_without_files(run: Run) -> None:
