@@ -79,7 +79,7 @@ def of_distribution(found: Distribution) -> Part:
     named = "" if len(named) > 200 else named  # some put the whole text there
     licence = first("license_expression") or named or ", ".join(classified) or "see its texts"
     name = first("name")
-    part = Part(name, found.version, licence, source or f"https://pypi.org/project/{name}/")
+    part = Part(name, found.version, licence, source or f"PyPI, {name}")
     for file in found.files or []:
         if ".dist-info" in file.parts[0] and LICENCE_FILE.search(str(file)):
             part.texts.append(Path(str(found.locate_file(file))))
