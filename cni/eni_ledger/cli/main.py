@@ -151,9 +151,9 @@ def cli(ctx: click.Context, state_dir: str | None, no_color: bool) -> None:
     """Who had this VLAN, IP or branch ENI, and when.
 
     eni-ledger writes down every branch ENI, VLAN ID and network namespace at the moment they are joined.
-    list, who, show, log and fsck read that ledger; they take no lock and change nothing. verify and identify add
-    what they found to it when asked to, import adds old logs. install and uninstall change what the container
-    runtime calls. Most need root, because the ledger does.
+    list, who, show, log and fsck read that ledger; they take no lock and change nothing. identify and import add
+    to it what they find, verify when it is asked to. install and uninstall change what the container runtime
+    calls. Most need root, because the ledger does.
     """
     ctx.obj = Defaults(state_dir, no_color)
     if ctx.invoked_subcommand is None:
