@@ -101,8 +101,9 @@ def import_files(
     report = Report([str(path) for path in files])
     events = _read(files, report, progress)
     if strange := [name for name in report.files if name in report.read.unread_lines and name not in report.read.logs]:
-        hint = "no line of it is as the plugins write them; give the logs only"
-        raise NoLog("this is no log of vpc-branch-eni", ", ".join(strange[:5]), hint)
+        hint = "name the plugins' logs only; on an ECS host that is /var/log/ecs/vpc-branch-eni.log"
+        details = f"{', '.join(strange[:5])} has not one line as the plugins write them"
+        raise NoLog("this is no log of vpc-branch-eni", details, hint)
     if not events:
         return report
     new = _new(events, History(settings.state_dir), report)
