@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from eni_ledger.ecs import callers, cni, layout
+from eni_ledger.ecs import callers, cni, command, layout
 from eni_ledger.ecs.doctor import FAIL, OK, SKIPPED, WARN, Check, Finding, Host
 
 # Where runtimes look for plugins: the specification's example, Debian's and Fedora's podman.
@@ -44,7 +44,7 @@ def _nobody(host: Host) -> Finding:
 def _installed_in(host: Host) -> list[str]:
     """Return the directories into which `install cni` has put links."""
     manifest = layout.read_manifest(host.paths.tree, cni.MANIFEST) or {}
-    return [link.rpartition("/")[0] for link in manifest.get("links", {})]
+    return [link.rpartition("/")[0] for link in manifest.get("links", {}) if link != command.PATH]
 
 
 def _executable(path: str) -> bool:

@@ -305,6 +305,14 @@ class TestChained:
         (root / "opt/eni-ledger/installed.json").write_text(json.dumps(manifest))
         assert self.ask(root, "bridge", "eni-ledger").status == OK
 
+    def test_the_command_for_shells_is_no_plugin(self, root: Path) -> None:
+        (root / "usr/local/bin").mkdir(parents=True)
+        (root / "opt/cni/bin/eni-ledger").rename(root / "usr/local/bin/eni-ledger")
+        (root / "opt/eni-ledger").mkdir()
+        manifest = {"v": 1, "created": [], "links": {"/usr/local/bin/eni-ledger": None}, "conflists": {}}
+        (root / "opt/eni-ledger/installed.json").write_text(json.dumps(manifest))
+        assert self.ask(root, "bridge", "eni-ledger").status == FAIL
+
     def test_one_that_is_no_json(self, root: Path) -> None:
         (root / "etc/cni/net.d/20-y.conflist").write_text('{"plugins": [{"type": "eni-ledger"}')
         assert (self.ask(root, "bridge").status, "20-y" in self.ask(root, "bridge").message) == (WARN, True)
