@@ -35,6 +35,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS eni_ledger (
   `pid_start` bigint,
   `observed_vlan_id` bigint,
   `observed_mac` string,
+  `observed_addresses` array<string>,
   `mismatch` array<string>,
   `task_arn` string,
   `cluster` string,

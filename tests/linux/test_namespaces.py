@@ -122,6 +122,8 @@ def test_what_differs_is_a_finding(plugin: Plugin, pause: Pause) -> None:
     (event,) = plugin.events("add")
     assert event["mismatch"] == ["branch_mac", "addresses"]
     assert (event["branch_mac"], event["observed_mac"]) == ("0a:00:00:00:00:99", MAC)
+    assert event["addresses"] == ["10.9.0.2/24", "10.9.0.3/24"]
+    assert "10.9.0.3/24" not in event["observed_addresses"]
 
 
 def test_add_check_del_over_the_life_of_a_namespace(plugin: Plugin, pause: Pause) -> None:

@@ -15,6 +15,7 @@ from eni_ledger.ledger import spool
 from eni_ledger.ledger.health import FAILURES
 from eni_ledger.ledger.repair import fsck
 from eni_ledger.ledger.statedir import open_state_dir
+from eni_ledger.render.text import counted
 
 if TYPE_CHECKING:
     from eni_ledger.kernel.verify import Report
@@ -34,11 +35,15 @@ def ledger(host: Host) -> Finding:
         return Finding("ledger", FAIL, f"written by a later eni-ledger: {exc}", exc.hint or "install that version")
     if not report.sound:
         hint = "eni-ledger fsck shows all places; keep the files, they are evidence"
-        return Finding("ledger", FAIL, f"{len(report.damage)} damaged places, the first: {report.damage[0]}", hint)
+        return Finding(
+            "ledger", FAIL, f"{counted(len(report.damage), 'damaged place')}, the first: {report.damage[0]}", hint
+        )
     if not report.segments:
         return Finding("ledger", SKIPPED, f"{path}: {NO_LEDGER}")
     return Finding(
-        "ledger", OK, f"{report.events} events in {len(report.segments)} segments, {report.live} live: sound"
+        "ledger",
+        OK,
+        f"{counted(report.events, 'event')} in {counted(len(report.segments), 'segment')}, {report.live} live: sound",
     )
 
 

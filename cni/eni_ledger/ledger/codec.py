@@ -23,7 +23,7 @@ KEYS = (
     "eni_id", "branch_mac", "vlan_id", "addresses", "gateways", "protocol",
     "trunk_eni_id", "trunk_mac", "trunk_ifname", "trunk_ifindex",
     "netns", "netns_inode", "netns_dev", "pid", "pid_start",
-    "observed_vlan_id", "observed_mac", "mismatch",
+    "observed_vlan_id", "observed_mac", "observed_addresses", "mismatch",
     "task_arn", "cluster", "task_family", "task_revision", "service",
     "via", "plugin", "cni_version", "took_ms", "error_code", "error_msg",
 )  # fmt: skip

@@ -108,6 +108,9 @@ class _Identity(_Record):
     )
     observed_vlan_id: VlanId | None = _opt("VLAN ID as the kernel shows it.")
     observed_mac: Mac | None = _opt("MAC address as the kernel shows it.")
+    observed_addresses: list[str] | None = _opt(
+        "Addresses as the kernel shows them, with prefix length, where they are not those that were declared."
+    )
     mismatch: list[str] | None = _opt(
         "Names of the fields in which what was declared and what the kernel shows differ."
     )

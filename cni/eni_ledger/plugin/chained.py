@@ -218,4 +218,7 @@ def _describe(call: Call, event: Event, prev: dict[str, Any], netns: Netns | err
     event["addresses"] = said["addresses"] or seen.get("addresses")
     event["gateways"] = said["gateways"] or seen.get("gateways")
     if seen:
-        event["mismatch"] = declared.differences(said, seen) or None
+        different = declared.differences(said, seen)
+        event["mismatch"] = different or None
+        if "addresses" in different:
+            event["observed_addresses"] = seen.get("addresses")

@@ -147,11 +147,11 @@ def _prepare(name: str, call: Call, settings: Settings, stdin_fd: int | None) ->
         prepared.wrong = exc
     if call.command == "ADD":
         _enter(call, prepared)
-    _rehearse(call, settings, prepared)
+    _rehearse(settings, prepared)
     return prepared
 
 
-def _rehearse(call: Call, settings: Settings, prepared: _Prepared) -> None:
+def _rehearse(settings: Settings, prepared: _Prepared) -> None:
     """Load and run now, while there is time, what is to be quick once the delegate has answered. Never raises."""
     from eni_ledger.ledger.writer import rehearse
 
@@ -283,6 +283,8 @@ def _observe(call: Call, prepared: _Prepared) -> None:
             event[key] = seen[key]
     if different := agent_conf.differences(said, seen):
         event["mismatch"] = different
+        if "addresses" in different:
+            event["observed_addresses"] = seen.get("addresses")
 
 
 def _error_of(status: int, answer: bytes) -> Event:
