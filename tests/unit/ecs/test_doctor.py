@@ -360,7 +360,7 @@ class TestLedger:
     def test_sound(self, host: Host) -> None:
         record(host.state, add_event(1))
         found = host.ask()["ledger"]
-        assert (found.status, found.message) == (OK, "2 events in 1 segments, 1 live: sound")
+        assert (found.status, found.message) == (OK, "2 events in 1 segment, 1 live: sound")
 
     def test_damaged(self, host: Host) -> None:
         record(host.state, add_event(1))
