@@ -124,8 +124,9 @@ def test_64_writers_and_a_reader(tmp_path: Path, lock_wait_ms: int) -> None:
     assert reader.rounds > 2
     adds = check(where, [out for out, _ in results])
     assert len(adds) == 64 * 6
-    assert len(segments(where)) > 3
-    if lock_wait_ms == 1:
+    if lock_wait_ms == 200:  # a writer that folds in what waits in the spool does so in one segment, however much it is
+        assert len(segments(where)) > 1
+    else:
         assert any("spool" in event for event in raw_events(where))
 
 
