@@ -36,6 +36,8 @@ def test_verify_enters_namespaces(front: Path, tmp_path: Path) -> None:
 
 
 def test_the_doctor_asks_everything(front: Path, tmp_path: Path) -> None:
+    record(tmp_path / "state", add_event(1))
+    record(tmp_path / "state", del_event(1))
     done = subprocess.run(
         [front, "doctor", "--json", "--state-dir", str(tmp_path / "state")],
         capture_output=True,
