@@ -153,20 +153,20 @@ def _prepare(name: str, call: Call, settings: Settings, stdin_fd: int | None) ->
 
 def _rehearse(settings: Settings, prepared: _Prepared) -> None:
     """Load and run now, while there is time, what is to be quick once the delegate has answered. Never raises."""
-    from eni_ledger.ledger.writer import rehearse
-
     try:
-        if prepared.sock is not None:
-            from eni_ledger.plugin import rtnetlink
-
-            rtnetlink.links(prepared.sock)
-    except (errors.ObserveError, OSError):
-        pass  # it will be told when it is in earnest
-    rehearse(settings, prepared.event)
-    if settings.journald:
         from eni_ledger.journald import send
+        from eni_ledger.ledger.writer import rehearse
+        from eni_ledger.plugin import rtnetlink
 
-        send(prepared.event, sockets=())
+        rehearse(settings, prepared.event)
+        if settings.journald:
+            send(prepared.event, sockets=())
+        if prepared.sock is not None:
+            rtnetlink.links(prepared.sock)
+    except Exception:  # whatever it is: the delegate is at work, and in earnest it is told
+        if prepared.sock is not None:  # half an answer may be left in it
+            prepared.sock.close()
+            prepared.sock = None
 
 
 def _enter(call: Call, prepared: _Prepared) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from eni_ledger import config, errors
+from eni_ledger.config import Settings
 from eni_ledger.plugin import delegate, interposed
 from eni_ledger.plugin.protocol import Call
 from helpers.agent import Branch
@@ -123,3 +125,14 @@ def test_the_configuration_beside_the_plugins(
     monkeypatch.chdir(tmp_path / "plugins")
     monkeypatch.setattr(sys, "argv", [called])
     assert interposed._config_beside() == (beside and beside.format(parent=tmp_path))
+
+
+def test_a_rehearsal_that_goes_wrong_is_nobodys_business(tmp_path: Path) -> None:
+    """A socket that is closed, an event that no line can hold: it is told when it is in earnest, not before."""
+    prepared = interposed._Prepared({"event": "add", "container_id": object()})
+    prepared.sock, other = socket.socketpair()
+    prepared.sock.close()
+    other.close()
+    interposed._rehearse(Settings(str(tmp_path)), prepared)
+    after: object = (prepared.wrong, prepared.sock, list(tmp_path.iterdir()))
+    assert after == (None, None, [])
