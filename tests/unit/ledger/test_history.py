@@ -288,7 +288,7 @@ def questions(where: Path) -> dict[str, Callable[[], Any]]:
         "at": lambda: history.at(FAR_OFF),
         "who": lambda: history.who("101"),
         "who at": lambda: history.who("101", FAR_OFF),
-        "show": lambda: history.show("assoc-0"),
+        "show": lambda: history.show("assoc-not-there"),
         "fsck": lambda: fsck(str(where)),
     }
 

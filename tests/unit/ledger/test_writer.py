@@ -893,7 +893,7 @@ def everything(where: Path) -> list[Any]:
         lambda: list(history.events()),
         lambda: history.at("2026-11-23T14:00:00.000000Z"),
         lambda: history.who("101"),
-        lambda: history.show("assoc-0"),
+        lambda: history.show("assoc-not-there"),
         lambda: fsck(str(where)),
     ]
 
