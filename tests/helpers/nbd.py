@@ -15,15 +15,12 @@ import socket
 import struct
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     import random
     from pathlib import Path
     from typing import IO
-
-SECTOR = 512
-"""Bytes that a drive writes whole or not at all."""
 
 _READ, _WRITE, _DISCONNECT, _FLUSH = range(4)
 _FUA = 1
@@ -33,9 +30,13 @@ _EINVAL = 22
 
 
 class VolatileDisk:
-    """A disk image and the writes to it that were not flushed yet, in their order."""
+    """A disk image and the writes to it that were not flushed yet, in their order.
 
-    def __init__(self, image: Path) -> None:
+    `atom` is how many bytes the drive writes whole or not at all: 512 in the worst case, 4,096 with those of today.
+    """
+
+    def __init__(self, image: Path, atom: int = 512) -> None:
+        self._atom = atom
         self._fd = os.open(image, os.O_RDWR | os.O_CLOEXEC)
         self.size = os.fstat(self._fd).st_size
         self._pending: list[tuple[int, bytes, bool]] = []
@@ -72,12 +73,12 @@ class VolatileDisk:
         fates: Counter[str] = Counter()
         for at, data, through in self._pending:
             fate = "kept" if through or chance.random() < keep else "dropped"
-            if not through and len(data) > SECTOR and chance.random() < tear:
+            if not through and len(data) > self._atom and chance.random() < tear:
                 fate = "torn"
             fates[fate] += 1
-            for start in range(0, len(data), SECTOR):
+            for start in range(0, len(data), self._atom):
                 if fate == "kept" or (fate == "torn" and chance.random() < 0.5):
-                    os.pwrite(self._fd, data[start : start + SECTOR], at + start)
+                    os.pwrite(self._fd, data[start : start + self._atom], at + start)
         self._pending = []
         return fates
 
@@ -117,7 +118,7 @@ class Server:
             connection, _ = self._socket.accept()
         except OSError:
             return  # nobody came
-        with connection, connection.makefile("rwb") as stream:
+        with connection, cast("IO[bytes]", connection.makefile("rwb")) as stream:
             try:
                 if self._negotiate(stream):
                     while self._answer(stream, connection):
@@ -172,9 +173,9 @@ class Server:
             return False
         machine, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         os.kill(machine, signal.SIGKILL)
+        self.was_cut = True
         while connection.recv(1 << 16):
             pass  # it is not to see the disk go before it goes itself
-        self.was_cut = True
         return True
 
 

@@ -1,4 +1,4 @@
-"""The power goes while events are recorded, on the file systems of ECS hosts; what was acknowledged is there afterwards.
+"""The power goes while events are recorded, on ext4 and XFS; what was acknowledged is there afterwards.
 
 The lab's virtual machine records on a disk whose write cache is volatile (`helpers.nbd`). At a random write or flush
 the machine is killed, and of its cache the disk loses what chance wants: all, some, single sectors, the earlier of two
@@ -36,10 +36,14 @@ GUEST = Path(__file__).with_name("power_guest.py")
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 FILE_SYSTEMS = {
-    "ext4": (64 << 20, ["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0"]),
-    "xfs": (320 << 20, ["mkfs.xfs", "-q"]),
+    "ext4": (64 << 20, 4096, ["mkfs.ext4", "-q", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"]),
+    "xfs": (320 << 20, 512, ["mkfs.xfs", "-q"]),
 }
-"""Size in bytes (XFS takes no less) and the command that makes it, with its defaults."""
+"""Size in bytes (XFS takes no less), what the drive writes whole, and the command that makes it.
+
+XFS bears a drive that tears at 512 bytes. ext4 needs its blocks whole: with half of a commit block on the disk, Linux
+6.1 refuses to load the journal ("journal transaction ... is corrupt") and to mount.
+"""
 
 NO_SYNC_EVERY = 5
 """Every fifth round there is a cut with `sync: false` too, on disks of their own."""
@@ -88,7 +92,7 @@ class Host:
         self.told: list[Event] = []
         self.seen: dict[int, Event] = {}
         self.image = run.where / f"{fs}-{promise}.img"
-        size, make = FILE_SYSTEMS[fs]
+        size, self.atom, make = FILE_SYSTEMS[fs]
         with self.image.open("wb") as file:
             file.truncate(size)
         subprocess.run([*make, str(self.image)], check=True, env={**os.environ, "PATH": PATH})
@@ -106,10 +110,11 @@ class Host:
         """Run the machine until it is cut off, or with no `chance` until it has handed out the ledger."""
         boot = Boot(found)
         found.mkdir(parents=True)
-        disk, socket = VolatileDisk(self.image), self.run.where / "disk"
+        disk, socket = VolatileDisk(self.image, self.atom), self.run.where / "disk"
         socket.unlink(missing_ok=True)
-        # An event costs some six writes and flushes; the first ones are those of the writer that finds a torn tail.
-        after = chance.randrange(1, chance.choice((60, 1200))) if chance else 0
+        # An event costs some ten writes and flushes, those of others counted. Often enough the cut has to come at once:
+        # while the first writer deals with what the one before left.
+        after = chance.randrange(1, chance.choice((100, 2500))) if chance else 0
         # Only the cut ends the writing.
         arguments = ("/run/disk/state", chance.random() if chance else 0, 1_000_000 if chance else 0, self.promise)
         mount = f'mkdir /run/disk && mount -t {self.fs} /dev/vda /run/disk || exit 1; "$@"; umount /run/disk'
@@ -201,7 +206,8 @@ class Host:
 
 def proven(state_dir: Path) -> list[Event]:
     """Return the events of the lines whose CRC fits what the line before states, a torn tail and damage left out."""
-    events, crc = [], 0
+    events: list[Event] = []
+    crc = 0
     for path in ledgers.segments(state_dir):
         for line in path.read_bytes().splitlines(keepends=True):
             body, _, trailer = line.rpartition(b',"crc":')

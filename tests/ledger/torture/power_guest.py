@@ -15,8 +15,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 ROTATE_BYTES, RETAIN_BYTES = 12 * 1024, 400 * 1024
@@ -33,10 +32,10 @@ def hand_out(state_dir: str) -> None:
     """Write every file of the state directory to the console."""
     for where, _, names in os.walk(state_dir):
         for name in sorted(names):
-            path = os.path.join(where, name)
+            path = f"{where}/{name}"
             with open(path, "rb") as file:  # noqa: PTH123 - pathlib takes a second to import there
                 data = file.read()
-            say(f"file {os.path.relpath(path, state_dir)} {len(data)}\n".encode() + data)
+            say(f"file {path[len(state_dir) + 1 :]} {len(data)}\n".encode() + data)
 
 
 def events(chance: random.Random, who: str) -> Iterator[dict[str, Any]]:
@@ -75,27 +74,59 @@ def write(settings: Settings, chance: random.Random, who: str, count: int) -> No
             say(b"told " + dumps(written).encode() + b"\n")
 
 
+def commit_often(state_dir: str, chance: random.Random) -> None:
+    """Have the file system write its journal down all the time, as the other programs of a host do."""
+    fd = os.open(f"{state_dir.rpartition('/')[0]}/other", os.O_WRONLY | os.O_CREAT, 0o600)
+    for n in itertools.count():
+        os.pwrite(fd, b"%d" % n, 0)
+        os.fsync(fd)
+        time.sleep(chance.random() / 200)
+
+
+def slow_sync(chance: random.Random) -> Callable[[Any], None]:
+    """Return an `fdatasync` that is late now and then: what others make the disk do meanwhile comes before it."""
+    sync = os.fdatasync
+
+    def late(fd: Any) -> None:
+        if chance.random() < 0.3:
+            time.sleep(chance.random() / 10)
+        sync(fd)
+
+    return late
+
+
+def no_sync(_: Any) -> None:
+    """Say that it is on disk."""
+
+
+def main(state_dir: str, seed: str, count: int, promise: str) -> None:
+    """Do what the module says."""
+    settings = Settings(state_dir)
+    settings.journald = False
+    settings.sync = promise != "no-sync"
+    settings.rotate_bytes, settings.retain_bytes = ROTATE_BYTES, RETAIN_BYTES
+    if os.fork() == 0:
+        commit_often(state_dir, random.Random(f"{seed}-other"))
+    sync = no_sync if promise == "broken" else slow_sync(random.Random(f"{seed}-sync"))
+    vars(os)["fdatasync"] = sync
+    neighbour = os.fork() == 0
+    # The neighbour does not wait long for the lock, so that some of its events go to the spool.
+    settings.lock_wait_ms = 10 if neighbour else 60_000
+    write(settings, random.Random(f"{seed}-{neighbour}"), "b" if neighbour else "a", count)
+
+
 if __name__ == "__main__":
     source, state_dir, seed, count, promise = sys.argv[1:]
     hand_out(state_dir)
     say(b"begin\n")
     if int(count):
-        sys.path.insert(0, source)
-        from random import Random
+        import itertools
+        import random
+        import time
 
+        sys.path.insert(0, source)
         from eni_ledger.config import Settings
         from eni_ledger.fastjson import dumps
         from eni_ledger.ledger.writer import record
 
-        if promise == "broken":
-            os.fdatasync = lambda _: None
-        settings = Settings(state_dir)
-        settings.journald = False
-        settings.sync = promise != "no-sync"
-        settings.rotate_bytes, settings.retain_bytes = ROTATE_BYTES, RETAIN_BYTES
-        neighbour = not os.fork()
-        # The neighbour does not wait for the lock, so that some of its events go to the spool.
-        settings.lock_wait_ms = 10 if neighbour else 60_000
-        write(settings, Random(f"{seed}-{neighbour}"), "b" if neighbour else "a", int(count))
-        if not neighbour:
-            os.wait()
+        main(state_dir, seed, int(count), promise)
