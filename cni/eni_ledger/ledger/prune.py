@@ -68,7 +68,7 @@ def prune(settings: Settings, progress: Progress | None = None, *, dry_run: bool
 
 
 def _retain(dir_fd: int, settings: Settings, report: PruneReport, *, dry_run: bool) -> None:
-    lock_fd = -1 if dry_run else _lock(dir_fd, settings)
+    lock_fd = -1 if dry_run else lock_patiently(dir_fd, settings)
     try:
         for name in rollover.beyond(dir_fd, segment.list_sealed(dir_fd), settings):
             report.removed.append({"segment": name, "bytes": rollover.size_of(dir_fd, name)})
@@ -193,7 +193,7 @@ def _same(source: int, target: int) -> bool:
 def _put_in_place(dir_fd: int, settings: Settings, plain: str, temporary: str, index: bytes) -> None:
     """Replace a segment by its packed form, which lies ready. At no moment is it not there in one of its forms."""
     _, packed_name, index_name = segment.forms(plain)
-    lock_fd = _lock(dir_fd, settings)
+    lock_fd = lock_patiently(dir_fd, settings)
     try:
         if plain not in os.listdir(dir_fd):
             return  # retention or another prune was faster
@@ -227,8 +227,8 @@ def _index(dir_fd: int, name: str) -> bytes:
         os.close(fd)
 
 
-def _lock(dir_fd: int, settings: Settings) -> int:
-    """Return a descriptor that holds the writers' lock. Raises LockTimeout, StateDirError."""
+def lock_patiently(dir_fd: int, settings: Settings) -> int:
+    """Return a descriptor that holds the writers' lock, for who is not waited for; raise LockTimeout, StateDirError."""
     for _ in range(_TRIES - 1):
         try:
             return lock.acquire(dir_fd, settings.lock_wait_ms)

@@ -99,10 +99,11 @@ def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: 
 class Session:
     """The ledger, locked, at its end, and ready to append. What `append` and `add` prepare, `commit` writes.
 
-    `lines` are the live associations as `state.json` has them. Raises LockTimeout, FutureFormat, OSError.
+    `lines` are the live associations as `state.json` has them. `lock_fd` holds the lock already; it is closed with the
+    session. Raises LockTimeout, FutureFormat, OSError.
     """
 
-    def __init__(self, settings: Settings, dir_fd: int, about: Event) -> None:
+    def __init__(self, settings: Settings, dir_fd: int, about: Event, lock_fd: int = -1) -> None:
         self._settings = settings
         self._dir_fd = dir_fd
         self._boot_id = about.get("boot_id")
@@ -111,7 +112,7 @@ class Session:
         self._pending: list[bytes] = []
         self._folded: list[str] = []
         self._changed = False
-        self._lock_fd = lock.acquire(dir_fd, settings.lock_wait_ms)
+        self._lock_fd = lock_fd if lock_fd >= 0 else lock.acquire(dir_fd, settings.lock_wait_ms)
         try:
             self._open()
             self._fold()
@@ -137,7 +138,7 @@ class Session:
         except FileNotFoundError:
             tail, torn = None, 0
         except LedgerDamaged:
-            self._seal_damaged()
+            self.seal_damaged()
             return
         if torn:
             from eni_ledger.ledger.rebuild import set_aside
@@ -152,7 +153,7 @@ class Session:
         self.tail = tail
         known = state.read(self._dir_fd)
         if known is not None and known.head["seq"] > tail.seq:
-            self._seal_damaged()  # the ledger had more events once: somebody cut it
+            self.seal_damaged()  # the ledger had more events once: somebody cut it
             return
         if known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
             self.lines, self.boot_id = known.lines, known.head.get("boot_id")
@@ -162,7 +163,7 @@ class Session:
             self.lines, self.boot_id, damage = rebuild(self._fd, tail)
             self._changed = True
             if damage:
-                self._seal_damaged()
+                self.seal_damaged()
                 return
         if tail.size >= self._settings.rotate_bytes:
             self._rotate()
@@ -175,7 +176,8 @@ class Session:
         self._fd = open_file(self._dir_fd, segment.ACTIVE, os.O_RDWR | os.O_APPEND)
         self._changed = True
 
-    def _seal_damaged(self) -> None:
+    def seal_damaged(self) -> None:
+        """Seal the active segment as it is and begin the next one, whose checkpoint names the damage."""
         from eni_ledger.ledger.rebuild import seal_damaged
 
         self.tail, self.lines, self.boot_id = seal_damaged(self._dir_fd, self._fd, self._about)
