@@ -19,7 +19,7 @@ from eni_ledger.ledger.codec import now_us
 from eni_ledger.ledger.examine import Findings, examine
 from eni_ledger.ledger.prune import lock_patiently
 from eni_ledger.ledger.reader import Snapshot
-from eni_ledger.ledger.rebuild import QUARANTINE
+from eni_ledger.ledger.rebuild import QUARANTINE, seal_damaged
 from eni_ledger.ledger.statedir import open_file, open_state_dir, open_subdir, write_file
 from eni_ledger.ledger.writer import Session, where
 
@@ -39,10 +39,10 @@ def repair(settings: Settings, about: dict[str, Any]) -> list[str]:
             before = _Before(settings.state_dir, dir_fd)
             if before.wanting():
                 done += before.copy_aside()
+                if before.damaged_inside():
+                    _seal(dir_fd, about)  # a writer, which looks at the last line only, might not
                 held, lock_fd = lock_fd, -1  # the session's now, also when it fails
                 session = Session(settings, dir_fd, about, lock_fd=held)
-                if before.damaged_inside():
-                    session.seal_damaged()
                 session.commit()
                 done += before.compare()
         finally:
@@ -63,6 +63,14 @@ def _sweep(dir_fd: int) -> list[str]:
     for name in left:
         os.unlink(name, dir_fd=dir_fd)
     return [f"removed {name}, which was left half written" for name in sorted(left)]
+
+
+def _seal(dir_fd: int, about: dict[str, Any]) -> None:
+    fd = open_file(dir_fd, segment.ACTIVE, os.O_RDWR)
+    try:
+        seal_damaged(dir_fd, fd, about)
+    finally:
+        os.close(fd)
 
 
 class _Before:

@@ -138,7 +138,7 @@ class Session:
         except FileNotFoundError:
             tail, torn = None, 0
         except LedgerDamaged:
-            self.seal_damaged()
+            self._seal_damaged()
             return
         if torn:
             from eni_ledger.ledger.rebuild import set_aside
@@ -153,7 +153,7 @@ class Session:
         self.tail = tail
         known = state.read(self._dir_fd)
         if known is not None and known.head["seq"] > tail.seq:
-            self.seal_damaged()  # the ledger had more events once: somebody cut it
+            self._seal_damaged()  # the ledger had more events once: somebody cut it
             return
         if known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
             self.lines, self.boot_id = known.lines, known.head.get("boot_id")
@@ -163,7 +163,7 @@ class Session:
             self.lines, self.boot_id, damage = rebuild(self._fd, tail)
             self._changed = True
             if damage:
-                self.seal_damaged()
+                self._seal_damaged()
                 return
         if tail.size >= self._settings.rotate_bytes:
             self._rotate()
@@ -176,8 +176,7 @@ class Session:
         self._fd = open_file(self._dir_fd, segment.ACTIVE, os.O_RDWR | os.O_APPEND)
         self._changed = True
 
-    def seal_damaged(self) -> None:
-        """Seal the active segment as it is and begin the next one, whose checkpoint names the damage."""
+    def _seal_damaged(self) -> None:
         from eni_ledger.ledger.rebuild import seal_damaged
 
         self.tail, self.lines, self.boot_id = seal_damaged(self._dir_fd, self._fd, self._about)
