@@ -93,7 +93,7 @@ def _print(report: PruneReport, session: Session, *, dry_run: bool) -> None:
     if report.indexed:
         screen.line(f"{would}indexed: {counted(len(report.indexed), 'segment')}")
     if not (report.removed or report.packed or report.indexed or report.left):
-        screen.line("nothing to do: every sealed segment but the newest is packed, none is beyond retention")
+        screen.line("nothing to do: every sealed segment is packed, none is beyond retention")
     screen.flush()
     for one in report.left:
         for line in error_lines(safe(f"{one['segment']} stays as it is: {one['why']}"), "", colour=screen.colour_err):

@@ -91,7 +91,12 @@ def holds(part: Segment, mark: str) -> bool:
     index = part.index()
     if index is not None:
         return mark in index.has
-    text = _TEXTS[mark]
+    if mark not in part.marks:
+        part.marks[mark] = _contains(part, _TEXTS[mark])
+    return part.marks[mark]
+
+
+def _contains(part: Segment, text: bytes) -> bool:
     try:
         fd = part.open()
     except FileNotFoundError:

@@ -85,7 +85,7 @@ class History:
         with Snapshot(self.state_dir) as snapshot:
             if not snapshot.segments:
                 return []
-            lookup = Lookup(snapshot, damage, query, self._progress, checkpoints=True)
+            lookup = Lookup(snapshot, damage, query, self._progress, at=when)
             past = learned.collect(snapshot, lookup, query)
             found = moment.live_at(snapshot, lookup, when, query, damage)
             found = learned.complete(snapshot, lookup, past, found)

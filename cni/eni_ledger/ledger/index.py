@@ -60,12 +60,15 @@ def association(association_id: str) -> Range:
     return name(association_id.removeprefix("assoc-"))
 
 
-def address(text: object) -> Range | None:
-    """Return the range with the key of an IP address, however it is written, None for what is none."""
-    try:
-        return exact("ip", ipaddress.ip_interface(str(text)).ip)
-    except ValueError:
-        return None
+def address(text: str) -> Range:
+    """Return the range with the key of an IP address, however it is written."""
+    plain = text.partition("/")[0]
+    if ":" in plain:  # IPv4 has one way to be written
+        try:
+            plain = str(ipaddress.ip_interface(text).ip)
+        except ValueError:
+            pass
+    return exact("ip", plain)
 
 
 def netns_path(path: str) -> str:
@@ -74,10 +77,22 @@ def netns_path(path: str) -> str:
 
 
 def keys_of(event: Event) -> Iterator[int]:
-    """Yield the keys that an event can be found by; the associations that it superseded are among them."""
-    for field in ("branch_mac", "observed_mac", "trunk_mac"):
-        if event.get(field):
-            yield exact("mac", str(event[field]).lower())[0]
+    """Yield the keys that an event can be found by.
+
+    All that an association has is in the keys of its add. What comes later is found by its ID, and so is an add by the
+    IDs of those that it superseded.
+    """
+    if event["event"] in ("add", "adopt", "identify"):
+        yield from _keys_of_fields(event)
+    for one in (event.get("association_id"), *(event.get("supersedes") or ())):
+        if one:
+            yield association(str(one))[0]
+
+
+def _keys_of_fields(event: Event) -> Iterator[int]:
+    macs = {str(event[field]).lower() for field in ("branch_mac", "observed_mac", "trunk_mac") if event.get(field)}
+    for mac in macs:
+        yield exact("mac", mac)[0]
     for field in ("eni_id", "trunk_eni_id"):
         if event.get(field):
             yield exact("eni", event[field])[0]
@@ -87,17 +102,16 @@ def keys_of(event: Event) -> Iterator[int]:
     if event.get("netns"):
         yield exact("path", netns_path(str(event["netns"])))[0]
     if event.get("task_arn"):
-        yield exact("task", event["task_arn"])[0]
-        yield name(str(event["task_arn"]).rpartition("/")[2])[0]
+        yield name(task_id(str(event["task_arn"])))[0]
     if event.get("container_id"):
         yield name(str(event["container_id"]))[0]
     for text in event.get("addresses") or ():
-        found = address(text)
-        if found:
-            yield found[0]
-    for one in (event.get("association_id"), *(event.get("supersedes") or ())):
-        if one:
-            yield association(str(one))[0]
+        yield address(str(text))[0]
+
+
+def task_id(arn: str) -> str:
+    """Return the ID at the end of a task's ARN."""
+    return arn.rpartition("/")[2]
 
 
 def ranges_of(association: Event) -> Iterator[Range]:

@@ -2,14 +2,14 @@
 
 A packed segment with an index is not gone through: the members with what is asked for are inflated, then those with
 the associations that were found in them, until nothing new comes up. So the events given about an association that is
-asked for are all that there are; those of others that happen to be in the same members are given too, and do no harm.
+asked for are all that there are, with those that end whatever is live.
 Every line is proven, whether a segment is gone through or looked up: a member states the CRC that it is chained to.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -29,11 +29,16 @@ _ALWAYS = ("boot", "damage")
 """Marks of events that can end an association without naming it."""
 
 
+_TELLING = ("add", "adopt", "identify")
+"""Events that say what an association has; the others only repeat it."""
+
+
 class Lookup:
     """Events of `snapshot` about `query`, of everything without one. Damage that is met goes into the list `damage`.
 
     `ids` are the associations that are looked for besides: those that were found to be what is asked for, and those
-    that the caller adds. With `checkpoints` that of each segment is given, too, and not only the first one's.
+    that the caller adds. With `at` the question is what was live then: the checkpoint of each segment is given, too,
+    and not only the first one's, and what began later need not be.
     """
 
     def __init__(
@@ -43,9 +48,9 @@ class Lookup:
         query: Query | None = None,
         progress: Progress | None = None,
         *,
-        checkpoints: bool = False,
+        at: str | None = None,
     ) -> None:
-        self._checkpoints = checkpoints
+        self._at = at
         self.ids: set[str] = set()
         self._snapshot = snapshot
         self._damage = damage
@@ -82,7 +87,9 @@ class Lookup:
             self._links.skip(part, index.before, index.crc)
             yield from found
         else:
-            yield from self._walk(part, _place(index, since), self._links)
+            for event in self._walk(part, _place(index, since), self._links):
+                if self._query is None or self._note(event, self._query):
+                    yield event
         self._done += part.size
         if self._progress:
             self._progress(self._done, self._total)
@@ -163,9 +170,11 @@ class Lookup:
         assert query is not None  # noqa: S101 - for mypy: `events` asks
         loaded: dict[int, list[Event]] = {}
         wanted = index.find(query.ranges())
+        if self._at is not None and "spooled" not in index.has:  # in the spool it may have waited since before
+            wanted = {member for member in wanted if index.members()[member][2] <= self._at}
         for mark in _ALWAYS:
             wanted.update(index.marked(mark))
-        if self._checkpoints or part is self._snapshot.segments[0]:
+        if self._at is not None or part is self._snapshot.segments[0]:
             wanted.add(0)
         asked: set[str] = set()
         while True:
@@ -176,15 +185,25 @@ class Lookup:
                 break
             asked |= new
             wanted = index.find(map(association, new))
-        return [event for member in sorted(loaded) for event in loaded[member]]
+        return [event for member in sorted(loaded) for event in loaded[member] if self._note(event, query)]
 
-    def _note(self, event: Event, query: Query) -> None:
-        """Remember the associations in an event that may be what is asked for."""
-        if event["event"] == "checkpoint":
-            candidates: Iterable[Event] = event.get("live") or ()
-        else:
-            candidates = (event,) if event.get("association_id") else ()
-        self.ids.update(str(one["association_id"]) for one in candidates if query.matches(one))
+    def _note(self, event: Event, query: Query) -> bool:
+        """Tell whether an event matters; remember the associations in it that may be what is asked for."""
+        kind = event["event"]
+        if kind == "checkpoint":
+            self.ids.update(str(one["association_id"]) for one in event.get("live") or () if query.matches(one))
+            return True
+        if kind == "boot":
+            return True
+        one = event.get("association_id")
+        if one is None:
+            return False
+        if one in self.ids:
+            return True
+        if kind in _TELLING and query.matches(event):
+            self.ids.add(str(one))
+            return True
+        return not self.ids.isdisjoint(event.get("supersedes") or ())
 
     def _load(self, part: Segment, index: Index, wanted: set[int], loaded: dict[int, list[Event]]) -> list[Event]:
         """Read the members `wanted` that are not `loaded` yet, and return their events."""

@@ -1,8 +1,7 @@
 """Keeping history small and quick to ask: pack sealed segments, index them, remove what retention does not keep.
 
-Packing takes a second for each 16 MiB, so no ADD does it: `eni-ledger prune` does, by a timer. The newest sealed
-segment stays as it is, since a writer may still have to look into it (for what it folded in from the spool), and so
-does a damaged one: it is evidence, as found.
+Packing takes a second for each 16 MiB, so no ADD does it: `eni-ledger prune` does, by a timer. A damaged segment stays
+as it is: it is evidence, as found.
 """
 
 from __future__ import annotations
@@ -82,7 +81,7 @@ def _retain(dir_fd: int, settings: Settings, report: PruneReport, *, dry_run: bo
 def _todo(dir_fd: int, removed: set[str]) -> list[tuple[str, int]]:
     """Return the segments to pack or to index, oldest first, with their sizes."""
     found = []
-    for name in segment.list_sealed(dir_fd)[:-1]:
+    for name in segment.list_sealed(dir_fd):
         _, packed_name, index_name = segment.forms(name)
         index = open_index(dir_fd, index_name, packed_name) if name == packed_name else None
         if name in removed or (index is not None and index.whole()):

@@ -57,6 +57,8 @@ class Query:
             return [index.association(value)]
         if self.kind in ("vlan", "netns"):
             return [index.exact("number", value)]
+        if self.kind == "task":
+            return [index.name(index.task_id(value))]
         return [index.exact(self.kind, value)]
 
     def best(self, found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

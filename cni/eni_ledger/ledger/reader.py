@@ -28,12 +28,13 @@ _PAUSE = 0.002
 class Segment:
     """One segment of a snapshot: `name`, and `size`, the bytes up to the last newline; of a packed one, all bytes."""
 
-    __slots__ = ("_fd", "_index", "_owner", "name", "size")
+    __slots__ = ("_fd", "_index", "_owner", "marks", "name", "size")
 
     def __init__(self, owner: Snapshot, name: str, fd: int | None = None, size: int = -1) -> None:
         self._owner = owner
         self._fd = fd
         self._index: Index | bool | None = False  # not looked for yet
+        self.marks: dict[str, bool] = {}  # what is known of the events in it; see `chain.holds`
         self.name = name
         self.size = size if size >= 0 else os.stat(name, dir_fd=owner.dir_fd, follow_symlinks=False).st_size
 
