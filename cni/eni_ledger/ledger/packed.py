@@ -20,8 +20,8 @@ read one.
 from __future__ import annotations
 
 import os
-import struct
 import zlib
+from _struct import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ MEMBER = 128 * 1024
 LONGEST = 256 * 1024 * 1024
 """Bytes that a member may inflate to."""
 
-_FIELD = struct.Struct("<IIQII")
-_NUMBERS = struct.Struct("<IIQI")
+_FIELD = Struct("<IIQII")
+_NUMBERS = Struct("<IIQI")
 #: ID, deflate, FEXTRA; no time; no flags of the compressor; unknown system; length of the extra field; EL, its length.
-MAGIC = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff" + struct.pack("<H2sH", _FIELD.size + 4, b"EL", _FIELD.size)
+MAGIC = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff" + Struct("<H2sH").pack(_FIELD.size + 4, b"EL", _FIELD.size)
 _HEAD = len(MAGIC) + _FIELD.size
-_TRAILER = struct.Struct("<II")
+_TRAILER = Struct("<II")
 _CHUNK = 1 << 20
 
 
@@ -61,7 +61,7 @@ def pack(data: bytes, line: int, offset: int, before: int, level: int = 6) -> by
     squeeze = zlib.compressobj(level, zlib.DEFLATED, -15)
     body = squeeze.compress(data) + squeeze.flush() + _TRAILER.pack(zlib.crc32(data), len(data))
     numbers = _NUMBERS.pack(_HEAD + len(body), line, offset, before)
-    return MAGIC + numbers + struct.pack("<I", zlib.crc32(body, zlib.crc32(numbers))) + body
+    return MAGIC + numbers + zlib.crc32(body, zlib.crc32(numbers)).to_bytes(4, "little") + body
 
 
 def unpack(raw: bytes, at: int = 0) -> tuple[Member, bytes]:
