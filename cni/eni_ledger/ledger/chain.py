@@ -9,6 +9,7 @@ import orjson
 
 from eni_ledger.errors import LedgerDamaged
 from eni_ledger.ledger import segment
+from eni_ledger.ledger.index import of as index_of
 from eni_ledger.ledger.reader import Segment, Snapshot
 
 Event = dict[str, Any]
@@ -88,12 +89,12 @@ def gap(pair: list[Segment]) -> list[LedgerDamaged]:
 
 def holds(part: Segment, mark: str) -> bool:
     """Tell whether a segment has, or looks as if it had, an event of one of `index.MARKS`."""
-    index = part.index()
+    index = index_of(part)
     if index is not None:
         return mark in index.has
-    if mark not in part.marks:
-        part.marks[mark] = _contains(part, _TEXTS[mark])
-    return part.marks[mark]
+    if mark not in part.known:
+        part.known[mark] = _contains(part, _TEXTS[mark])
+    return bool(part.known[mark])
 
 
 def _contains(part: Segment, text: bytes) -> bool:

@@ -28,6 +28,8 @@ from typing import Any
 import orjson
 
 from eni_ledger.errors import StateDirError
+from eni_ledger.ledger import segment
+from eni_ledger.ledger.reader import Segment
 from eni_ledger.ledger.statedir import open_file
 
 Event = dict[str, Any]
@@ -319,3 +321,16 @@ def open_index(dir_fd: int, file_name: str, segment_name: str) -> Index | None:
         found.close()
         return None
     return found
+
+
+def of(part: Segment) -> Index | None:
+    """Return the index of a segment, None when there is none that can be used. Raises OSError."""
+    if "index" not in part.known:
+        _, _, file_name = segment.forms(part.name)
+        part.known["index"] = open_index(part.dir_fd, file_name, part.name) if part.packed else None
+    return part.known["index"]  # type: ignore[no-any-return]  # as it was put there
+
+
+def distrust(part: Segment) -> None:
+    """Take the index of a segment for one that is not there: it has been found not to be what was written."""
+    part.known["index"] = None

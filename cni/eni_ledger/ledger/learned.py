@@ -24,7 +24,7 @@ def collect(snapshot: Snapshot, lookup: Lookup, query: Query | None) -> Past:
     past = Past()
     for number, part in enumerate(snapshot.segments):
         imports, identified = chain.holds(part, "import"), chain.holds(part, "identify")
-        if imports or (identified and part.index() is None):
+        if imports or (identified and index.of(part) is None):
             for event in lookup.marked(number, "import"):
                 past.note(event)
         if query and identified:
@@ -38,7 +38,7 @@ def complete(snapshot: Snapshot, lookup: Lookup, past: Past, found: list[Associa
     """Return `found` with what was identified when they were over."""
     ids = [index.association(one["association_id"]) for one in found]
     for number, part in enumerate(snapshot.segments):
-        if ids and part.index() is not None and chain.holds(part, "late"):
+        if ids and index.of(part) is not None and chain.holds(part, "late"):
             for event in lookup.containing(number, ids, "late"):
                 past.note(event)
     return [past.complete(one) for one in found]

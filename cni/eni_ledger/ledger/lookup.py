@@ -18,7 +18,8 @@ from eni_ledger.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger import packed, segment
 from eni_ledger.ledger.chain import Chain
 from eni_ledger.ledger.codec import sound, stated_crc
-from eni_ledger.ledger.index import Index, Range, association, identified
+from eni_ledger.ledger.index import Index, Range, association, distrust, identified
+from eni_ledger.ledger.index import of as index_of
 from eni_ledger.ledger.query import Query
 from eni_ledger.ledger.reader import Segment, Snapshot
 
@@ -75,13 +76,13 @@ class Lookup:
         if number != self._last + 1:
             self._links = Chain(self._snapshot, self._damage)
         self._last = number
-        index = part.index() if self._query or since else None
+        index = index_of(part) if self._query or since else None
         found: list[Event] | None = None
         if index is not None and self._query:
             try:
                 found = self._select(part, index)
             except ValueError:
-                part.distrust()
+                distrust(part)
                 index = None
         if index is not None and found is not None:
             self._links.skip(part, index.before, index.crc)
@@ -100,7 +101,7 @@ class Lookup:
         With `mark` only of those members that have it. The checkpoint of the first segment is among them.
         """
         part = self._snapshot.segments[number]
-        index = part.index()
+        index = index_of(part)
         if index is None:
             yield from self._walk(part)
             return
@@ -113,7 +114,7 @@ class Lookup:
                 wanted.add(0)
             self._load(part, index, wanted, loaded)
         except ValueError:
-            part.distrust()
+            distrust(part)
             yield from self._walk(part)
             return
         for member in sorted(loaded):
@@ -126,7 +127,7 @@ class Lookup:
     def marked(self, number: int, mark: str) -> Iterator[Event]:
         """Yield the events of the members of segment `number`, or of all of it, in which one of `index.MARKS` is."""
         part = self._snapshot.segments[number]
-        index = part.index()
+        index = index_of(part)
         if index is None:
             yield from self._walk(part)
             return
@@ -134,7 +135,7 @@ class Lookup:
         try:
             self._load(part, index, set(index.marked(mark)), loaded)
         except ValueError:
-            part.distrust()
+            distrust(part)
             yield from self._walk(part)
             return
         for member in sorted(loaded):

@@ -6,6 +6,7 @@ from typing import Any
 
 from eni_ledger.errors import LedgerDamaged
 from eni_ledger.ledger import chain, state
+from eni_ledger.ledger.index import of as index_of
 from eni_ledger.ledger.lookup import Lookup
 from eni_ledger.ledger.query import Query
 from eni_ledger.ledger.reader import Segment, Snapshot
@@ -34,7 +35,7 @@ def live_at(
                 late.append(event)
             else:
                 rest.append(event)
-    index = segments[end - 1].index()
+    index = index_of(segments[end - 1])
     if not (late or rest or (index is not None and index.ends > when)):
         damage += chain.gap(segments[end - 1 : end + 1])
     if end < len(segments) and chain.holds(segments[end], "spooled"):
@@ -130,7 +131,7 @@ def _next_loss(segments: list[Segment], index: int, ids: set[str]) -> int:
 
 def _begins(part: Segment) -> str:
     """Return the time of a segment's first event; of one whose first line is not sound, an empty text."""
-    index = part.index()
+    index = index_of(part)
     if index is not None:
         return index.begins
     event = chain.head(part)

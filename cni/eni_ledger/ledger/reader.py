@@ -16,8 +16,7 @@ from eni_ledger.ledger.statedir import open_file, open_state_dir
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from eni_ledger.ledger.index import Index
+    from typing import Any
 
 _TRIES = 50
 _PATIENCE = 10
@@ -28,15 +27,19 @@ _PAUSE = 0.002
 class Segment:
     """One segment of a snapshot: `name`, and `size`, the bytes up to the last newline; of a packed one, all bytes."""
 
-    __slots__ = ("_fd", "_index", "_owner", "marks", "name", "size")
+    __slots__ = ("_fd", "_owner", "known", "name", "size")
 
     def __init__(self, owner: Snapshot, name: str, fd: int | None = None, size: int = -1) -> None:
         self._owner = owner
         self._fd = fd
-        self._index: Index | bool | None = False  # not looked for yet
-        self.marks: dict[str, bool] = {}  # what is known of the events in it; see `chain.holds`
+        self.known: dict[str, Any] = {}  # for whoever asks about it more than once: `index.of`, `chain.holds`
         self.name = name
         self.size = size if size >= 0 else os.stat(name, dir_fd=owner.dir_fd, follow_symlinks=False).st_size
+
+    @property
+    def dir_fd(self) -> int:
+        """The state directory's descriptor."""
+        return self._owner.dir_fd
 
     @property
     def sealed(self) -> bool:
@@ -74,19 +77,6 @@ class Segment:
             return packed.inflated_size(fd)
         finally:
             os.close(fd)
-
-    def index(self) -> Index | None:
-        """Return the index of a packed segment, None when there is none that can be used. Raises OSError."""
-        if self._index is False:
-            from eni_ledger.ledger.index import open_index  # for questions only; CHECK and GC ask none
-
-            _, _, name = segment.forms(self.name)
-            self._index = open_index(self._owner.dir_fd, name, self.name) if self.packed else None
-        return self._index  # type: ignore[return-value]  # it is no bool any more
-
-    def distrust(self) -> None:
-        """Take the index for one that is not there: it has been found not to be what was written."""
-        self._index = None
 
 
 class Snapshot:

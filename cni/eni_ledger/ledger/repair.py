@@ -12,6 +12,7 @@ from eni_ledger.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger import segment, spool, state
 from eni_ledger.ledger.examine import Findings, examine_all
 from eni_ledger.ledger.health import FAILURES
+from eni_ledger.ledger.index import of as index_of
 from eni_ledger.ledger.reader import Segment, Snapshot
 from eni_ledger.ledger.statedir import open_file
 
@@ -111,7 +112,7 @@ class _Check:
     def _index(self, part: Segment) -> None:
         """Note a packed segment without an index that is whole."""
         if part.packed:
-            index = part.index()
+            index = index_of(part)
             if index is None or not index.whole():
                 self.report.notes.append(f"{part.name} has no index that can be used; eni-ledger prune makes it")
 
