@@ -9,6 +9,7 @@ import click
 
 from eni_ledger.cli.common import Command, Session, reading, require_ledger
 from eni_ledger.errors import LedgerDamaged
+from eni_ledger.ledger.health import unfit
 from eni_ledger.ledger.repair import FsckReport, fsck
 from eni_ledger.render import table as tables
 from eni_ledger.render.progress import Progress
@@ -43,6 +44,8 @@ def command(ctx: click.Context, as_json: bool, state_dir: str | None, no_color: 
         report = fsck(path, progress)
     finally:
         progress.close()
+    if why := unfit(path):
+        report.notes.append(why)
     if as_json:
         session.screen.json_document(_document(report, path))
     else:
