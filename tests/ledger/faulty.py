@@ -14,6 +14,7 @@ the call, from 1), `how` and what that needs:
              input lets it go on and has the second answer
     fail     the call fails with `errno`; with `part` bytes are written first (of a write); with `on`, one of these
              calls is counted and the others are not; with `from`, so does every later one
+    nofile   the process may open no descriptor from the number `limit` on
 
 With `dry` a sync is counted and not done: it makes no difference to what a killed process leaves to others.
 
@@ -27,6 +28,7 @@ import fcntl
 import io
 import json
 import os
+import resource
 import signal
 import sys
 import traceback
@@ -62,7 +64,7 @@ class Faults:
     """Counts the calls that change something, and does what is asked for at one of them."""
 
     def __init__(self, fault: dict[str, Any] | None, report: int, *, dry: bool) -> None:
-        self._fault = fault or {"at": 0}
+        self._fault = {"at": 0, **(fault or {})}
         self._report = report
         self._done = 0
         self._write = os.write
@@ -123,6 +125,8 @@ class Faults:
 
 def _act(request: dict[str, Any], faults: Faults) -> None:
     """Do what is asked for and tell what came of it."""
+    if request["fault"] and request["fault"]["how"] == "nofile":
+        resource.setrlimit(resource.RLIMIT_NOFILE, (request["fault"]["limit"],) * 2)
     settings = Settings(request["dir"])
     for name, value in request["settings"].items():
         setattr(settings, name, value)

@@ -7,14 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from eni_ledger.ledger.history import History
-from helpers.ledgers import add_event, prove, state_file
+from helpers.ledgers import add_event
 from ledger.torture.faults import Server, again, boundaries, server
-from ledger.torture.scenarios import ACTED, SCENARIOS, Before, Scenario, waiting
+from ledger.torture.scenarios import SCENARIOS, Before, Scenario
 from ledger.torture.trial import Run, Trial
-
-SECOND, NEXT = 60, 61
-"""The attachments of the writers that come after."""
+from ledger.torture.verdict import SECOND, next_writer
 
 
 def kill_within(run: Run) -> None:
@@ -71,35 +68,8 @@ def _after(
         between = Before.of(where)
         wrong += [f"after the second kill: {each}" for each in killed.lost(between, retains=scenario.retains)]
         killed = between
-    answer = writers.ask(["record", add_event(NEXT)], where)
-    if "said" not in answer or answer["said"].get("spooled"):
-        return [*wrong, f"the next writer: {answer}"]
-    now = Before.of(where)
-    wrong += [f"after the next writer: {each}" for each in before.lost(now, retains=scenario.retains, settled=True)]
-    wrong += [f"after the next writer: {each}" for each in killed.lost(now, retains=scenario.retains)]
-    if left := waiting(where):
-        wrong.append(f"left in the spool: {left}")
-    wrong += _whole(where, sound=not before.damage)
+    wrong += next_writer(writers, scenario, where, before, killed)
     run.counts["recoveries"] += not wrong
-    return wrong
-
-
-def _whole(where: Path, *, sound: bool) -> list[str]:
-    """Return what is wrong with the ledger as a whole: nothing twice, sound where it was, state.json what it should."""
-    history = History(str(where))
-    wrong = []
-    if sound:
-        events = prove(where)
-        for n in (ACTED, SECOND, NEXT):
-            count = sum(1 for each in events if each["event"] == "add" and each["container_id"] == f"{n:064x}")
-            if count > 1 or (n == NEXT and count != 1):
-                wrong.append(f"the add of {n} is there {count} times")
-        if [event["seq"] for event in history.events()] != [event["seq"] for event in events]:
-            wrong.append("History has other events than the files")
-    live = {each["association_id"]: each["container_id"] for each in history.live()}
-    kept = {each["association_id"]: each["container_id"] for each in state_file(where)["associations"]}
-    if live != kept or f"{NEXT:064x}" not in live.values():
-        wrong.append(f"live are {live}, state.json has {kept}")
     return wrong
 
 
