@@ -161,7 +161,7 @@ def _child(request: dict[str, Any], report: int) -> None:
 def _serve(request: dict[str, Any]) -> None:
     held = -1
     if request["do"][0] == "spool":
-        held = os.open(f"{request['dir']}/lock", os.O_RDWR | os.O_CREAT, 0o640)
+        held = os.open(f"{request['dir']}/lock", os.O_RDONLY)
         fcntl.flock(held, fcntl.LOCK_EX)
     reading, writing = os.pipe()
     pid = os.fork()
@@ -190,4 +190,7 @@ def _serve(request: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     for line in sys.stdin:
-        _serve(json.loads(line))
+        if asked := json.loads(line):
+            _serve(asked)
+        else:
+            print("{}", flush=True)

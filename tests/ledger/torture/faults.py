@@ -36,6 +36,15 @@ class Server:
         request = {"do": do, "dir": str(where), "settings": {"sync": True, "lock_wait_ms": 0} | settings}
         return self._talk(json.dumps({**request, "fault": fault, "dry": self._dry}))
 
+    @property
+    def pid(self) -> int:
+        """Return the process."""
+        return self._process.pid
+
+    def ready(self) -> None:
+        """Return once it serves. Raises RuntimeError when it does not come to that."""
+        self._talk("null")
+
     def go_on(self) -> Answer:
         """Let the child that was stopped go on, and return what came of it."""
         return self._talk("")

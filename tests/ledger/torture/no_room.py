@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 
-from ledger.torture import injected
+from ledger.torture import full, injected, traced
 from ledger.torture.faults import server
 from ledger.torture.trial import Run, Trial
 
 
 def no_room(run: Run) -> None:
-    """Each round is every call of every scenario, failing."""
+    """Each round is every call of every scenario, failing in one way; and every scenario with little room."""
     with server(run.source, dry=True) as writers:
         for _, chance, directory in run.each():
             directory.mkdir()
             injected.everything(run, writers, directory, chance)
+            full.everything(run, directory, chance, share=4)
+            traced.everything(run, directory, chance, share=1)
 
 
 def needs() -> str:
