@@ -11,6 +11,7 @@ from eni_ledger.cli.common import Command, Session, reading, require_ledger
 from eni_ledger.cli.writing import about_host, settings_of
 from eni_ledger.errors import LedgerDamaged
 from eni_ledger.ledger import mend
+from eni_ledger.ledger.health import unfit
 from eni_ledger.ledger.repair import FsckReport, fsck
 from eni_ledger.render import table as tables
 from eni_ledger.render.progress import Progress
@@ -54,6 +55,8 @@ def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | No
         report = fsck(path, progress)
     finally:
         progress.close()
+    if why := unfit(path):
+        report.notes.append(why)
     if as_json:
         document = _document(report, path)
         session.screen.json_document(document if done is None else {**document, "repaired": done})

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Event = dict[str, Any]
 
 FAILURES = "failures.jsonl"
+
+_REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "gfs2", "ocfs2", "virtiofs")
 _FAILURES_LIMIT = 1024 * 1024
 
 
@@ -48,6 +50,26 @@ def probe(settings: Settings) -> None:
         raise WriteFailed("the state directory cannot be written", where(settings, exc)) from exc
     finally:
         os.close(dir_fd)
+
+
+def unfit(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
+    """Return why the file system of the directory `path` promises less than the ledger needs, "" if it does not.
+
+    Over a network, and with a file system that is a program (FUSE), flock, fdatasync and rename mean what the server or
+    that program makes of them. What cannot be found out is no reason to complain. `mountinfo` is as proc(5) has it.
+    """
+    try:
+        device = os.stat(path).st_dev
+        with open(mountinfo, "rb") as file:
+            mounts = [line.split() for line in file]
+        for fields in reversed(mounts):  # of two at one place, the later one is seen
+            if fields[2] == b"%d:%d" % (os.major(device), os.minor(device)):
+                kind, source = (each.decode("utf-8", "replace") for each in fields[fields.index(b"-") + 1 :][:2])
+                remote = kind in _REMOTE or kind.partition(".")[0] in ("fuse", "fuse3")
+                return f"{path} is on {kind} ({source}): flock and fdatasync promise less there" if remote else ""
+    except (OSError, ValueError, IndexError):
+        pass
+    return ""
 
 
 def note_failure(settings: Settings, event: Event, error: Exception) -> None:

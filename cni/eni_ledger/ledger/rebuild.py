@@ -91,12 +91,13 @@ def begin(dir_fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | 
     """Begin the first segment, or the next one where there is no active one: a crash between two renames leaves none.
 
     When `state.json` knows of later events than the sealed segments, the active one was there and somebody took it
-    away: that is damage, no seq is used twice, and what was live still is. Returns the new Tail, the live lines and
-    the boot id they belong to. Raises OSError, FutureFormat.
+    away: that is damage, no seq is used twice, and what was live still is. When the last sealed segment is damaged,
+    whoever sealed it was killed before it could say so in the next one: that is done here. Returns the new Tail, the
+    live lines and the boot id they belong to. Raises OSError, FutureFormat.
     """
     sealed = segment.list_sealed(dir_fd)
     name = sealed[-1] if sealed else None
-    tail = rollover.sealed_tail(dir_fd, name) if name else Tail()
+    tail, sound = rollover.sealed_tail(dir_fd, name) if name else (Tail(), True)
     known = state.read(dir_fd)
     if known is not None and known.head["seq"] > tail.seq:
         missing = f"{segment.ACTIVE}: events {tail.seq + 1} to {known.head['seq']} are missing"
@@ -105,13 +106,24 @@ def begin(dir_fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | 
         lines, boot_id = known.lines, known.head.get("boot_id")
     elif name is None:
         lines, boot_id = [], about.get("boot_id")
-    elif known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
+    elif sound and known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
         lines, boot_id = known.lines, known.head.get("boot_id")
     else:
-        fd = open_file(dir_fd, name, os.O_RDONLY)
-        try:
-            live, _, _ = replay(fd, name, os.fstat(fd).st_size)
-        finally:
-            os.close(fd)
+        live, damage = _replay_sealed(dir_fd, name)
         lines, boot_id = [encode_association(association) for association in live], live.boot_id
+        if not sound:
+            about = {**about, "damage": damage}
+            if known is not None and known.head["seq"] == tail.seq:
+                lines, boot_id = known.lines, known.head.get("boot_id")
     return rollover.start(dir_fd, tail, lines, {**about, "boot_id": boot_id}, previous=name), lines, boot_id
+
+
+def _replay_sealed(dir_fd: int, name: str) -> tuple[Live, str]:
+    """Return what is live after the sealed segment `name`, and where it is damaged. Raises OSError, FutureFormat."""
+    fd = open_file(dir_fd, name, os.O_RDONLY)
+    try:
+        size = os.fstat(fd).st_size
+        live, _, damage = replay(fd, name, size)
+        return live, damage or f"{name} after {size} bytes"
+    finally:
+        os.close(fd)

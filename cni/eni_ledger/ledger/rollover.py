@@ -149,10 +149,10 @@ def remove(dir_fd: int, name: str) -> None:
             continue
 
 
-def sealed_tail(dir_fd: int, name: str) -> Tail:
-    """Return where the chain ends in the sealed segment `name`; behind damage, as much as its name still tells.
+def sealed_tail(dir_fd: int, name: str) -> tuple[Tail, bool]:
+    """Return where the chain ends in the sealed segment `name`, and whether that end is what a writer wrote.
 
-    Raises OSError, FutureFormat.
+    Behind damage it is as much as its name still tells. Raises OSError, FutureFormat.
     """
     _, last = segment.sealed_range(name) or (0, 0)
     fd = open_file(dir_fd, name, os.O_RDONLY)
@@ -162,7 +162,7 @@ def sealed_tail(dir_fd: int, name: str) -> Tail:
         except LedgerDamaged:
             sound, torn = None, 0
         if sound is not None and not torn and sound.seq == last:
-            return sound
+            return sound, True
         tail = Tail(seq=last)
         for _, _, line, _ in segment.lines_of(fd, name, os.fstat(fd).st_size):
             try:
@@ -170,6 +170,6 @@ def sealed_tail(dir_fd: int, name: str) -> Tail:
                 tail.ts_us = parse_ts(decode(line)["ts"])
             except (ValueError, KeyError, TypeError):
                 continue
-        return tail
+        return tail, False
     finally:
         os.close(fd)

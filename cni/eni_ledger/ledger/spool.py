@@ -8,6 +8,7 @@ tells the next one that it is already in. Standard library only: loaded on every
 
 from __future__ import annotations
 
+import errno
 import os
 
 from eni_ledger.errors import StateDirError
@@ -35,6 +36,8 @@ def put(dir_fd: int, event: dict[str, Any], occurred_us: int, *, sync: bool) -> 
     spool_fd = open_subdir(dir_fd, DIRECTORY)
     try:
         write_file(spool_fd, name, line, sync=sync)
+        if os.fstat(spool_fd).st_nlink == 0:  # removed meanwhile; the file alone may be gone: somebody folded it in
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), DIRECTORY)
     finally:
         os.close(spool_fd)
 

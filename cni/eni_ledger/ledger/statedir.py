@@ -18,14 +18,19 @@ FILE_MODE = 0o640
 
 
 def _make(path: str) -> None:
-    """Create `path` (0750) and what is missing above it (0755)."""
+    """Create `path` (0750) and what is missing above it (0755); on return it is there after a power cut, too."""
     parent = os.path.dirname(path)
     if parent not in ("", "/"):
         os.makedirs(parent, 0o755, exist_ok=True)
     try:
         os.mkdir(path, DIRECTORY_MODE)
     except FileExistsError:
-        pass  # another writer was faster
+        return  # another writer was faster
+    fd = os.open(parent or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def open_state_dir(path: str, *, create: bool = False) -> int:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     Event = dict[str, Any]
 
+TAKEN_AWAY = "the ledger was taken away while it was written to"
+_TRIES = 2
+
 
 def record(settings: Settings, event: Event) -> Event | None:
     """Append one event and return it as written, with `ts`, `seq` and `association_id`.
@@ -32,27 +35,53 @@ def record(settings: Settings, event: Event) -> Event | None:
     `supersedes` when it ends others. A `del` names its attachment by `container_id` and `ifname`, the rest is copied
     from the live association; when there is none, nothing is written and None returned. When the lock cannot be had
     in time, or the ledger is of a later format, the event goes to the spool: then it has `spooled` true, the reason
-    in `spooled_because` and no `seq`. Raises LedgerError: then nothing was recorded.
+    in `spooled_because` and no `seq`. When the state directory is taken away meanwhile, the event is recorded once
+    more, in the one that is there then. Raises LedgerError: then nothing was recorded.
     """
     occurred_us = now_us()
     if event["event"] in ("add", "adopt"):
         event = {**event, "association_id": f"assoc-{os.urandom(9).hex()[:17]}"}
+    for _ in range(_TRIES):
+        written, stays = _record_here(settings, event, occurred_us)
+        if stays:
+            return written
+    raise WriteFailed(TAKEN_AWAY, settings.state_dir)
+
+
+def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Event | None, bool]:
+    """Return what `record` does, and whether it is where a reader will look for it.
+
+    It is not when the state directory or the ledger in it was removed or moved away meanwhile.
+    """
     dir_fd = open_state_dir(settings.state_dir, create=True)
     try:
         try:
             session = Session(settings, dir_fd, event)
         except (LockTimeout, FutureFormat) as exc:
-            return _put_into_spool(settings, dir_fd, event, occurred_us, exc)
+            written: Event | None = _put_into_spool(settings, dir_fd, event, occurred_us, exc)
+            return written, in_place(settings, dir_fd)
         try:
             written = session.add(event)
             session.commit()
-            return written
+            return written, session.in_place()
         finally:
             session.close()
-    except OSError as exc:
+    except (OSError, StateDirError, WriteFailed) as exc:
+        if not in_place(settings, dir_fd):
+            return None, False
+        if not isinstance(exc, OSError):
+            raise
         raise WriteFailed("the event could not be recorded", where(settings, exc)) from exc
     finally:
         os.close(dir_fd)
+
+
+def in_place(settings: Settings, dir_fd: int) -> bool:
+    """Tell whether the open state directory is still the one at its path."""
+    try:
+        return os.path.samestat(os.stat(settings.state_dir, follow_symlinks=False), os.fstat(dir_fd))
+    except OSError:
+        return False
 
 
 def rehearse(settings: Settings, event: Event) -> None:
@@ -128,6 +157,10 @@ class Session:
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
+
+    def in_place(self) -> bool:
+        """Tell whether the ledger that was written to is the one at its path."""
+        return in_place(self._settings, self._dir_fd) and os.fstat(self._fd).st_nlink > 0
 
     def _open(self) -> None:
         """Find the end of the ledger and the live associations; rotate when the segment is full."""
