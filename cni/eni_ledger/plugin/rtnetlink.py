@@ -15,6 +15,7 @@ import os
 from _struct import Struct
 
 from eni_ledger.errors import ObserveError
+from eni_ledger.plugin.process import setns as _setns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ REPLY_LIMIT = 1 << 20
 _TIMEOUT_S = 0.2
 
 CLONE_NEWNET = 0x40000000
-_RTLD_NOW = 2
 
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLM_F_REQUEST, _NLM_F_DUMP = 0x1, 0x300
@@ -194,19 +194,6 @@ def nsid(sock: _socket.socket, netns_fd: int) -> int | None:
             number = _number(_S32, dict(_attributes(answer[4:])).get(_NETNSA_NSID))
             return number if number is not None and number >= 0 else None
     return None
-
-
-def _setns(fd: int) -> None:
-    """Put this process into the network namespace `fd`; the caller checks where it is. Raises OSError."""
-    setns = getattr(os, "setns", None)  # Python 3.12
-    if setns is not None:
-        setns(fd, CLONE_NEWNET)
-        return
-    import _ctypes  # `ctypes` itself takes 5 ms to load, this half a millisecond
-
-    setns_address = _ctypes.dlsym(_ctypes.dlopen(None, _RTLD_NOW), "setns")  # type: ignore[arg-type] # None is this process
-    if _ctypes.call_function(setns_address, (fd, CLONE_NEWNET)) != 0:
-        raise PermissionError("setns is refused; it takes CAP_SYS_ADMIN")  # errno is not to be had this way
 
 
 def identity(path_or_fd: str | int) -> tuple[int, int]:
