@@ -182,7 +182,9 @@ class Closure:
         lines.append("static const struct _frozen FROZEN_MODULES[] = {\n")
         for n, (name, (is_package, _)) in enumerate(modules):
             size = f"(int)sizeof module_{n}"
-            lines.append(f'    {{.name = "{name}", .code = module_{n}, .size = {size}, .is_package = {is_package:d}}},\n')
+            lines.append(
+                f'    {{.name = "{name}", .code = module_{n}, .size = {size}, .is_package = {is_package:d}}},\n'
+            )
         lines.append("    {.name = NULL},\n};\n")
         names = "\\0".join(name for name, _ in modules)
         lines.append(f'__attribute__((used, section(".front_modules"))) static const char NAMES[] = "{names}";\n')

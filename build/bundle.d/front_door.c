@@ -72,73 +72,98 @@ static PyObject *assignments(PyObject *environment)
     return found;
 }
 
-/* A set of signals from an iterable of numbers. */
-static int signals(PyObject *iterable, sigset_t *set)
-{
-    PyObject *iterator = PyObject_GetIter(iterable), *item;
-    sigemptyset(set);
-    while (iterator && (item = PyIter_Next(iterator))) {
-        sigaddset(set, (int)PyLong_AsLong(item));
-        Py_DECREF(item);
-    }
-    Py_XDECREF(iterator);
-    return PyErr_Occurred() ? -1 : 0;
-}
-
 static void disposition(int number, void (*handler)(int))
 {
     struct sigaction action = {.sa_handler = handler};
     sigaction(number, &action, NULL);
 }
 
-/* The child of vfork runs in our memory until it has executed the delegate, while we wait: system calls only. */
-static pid_t start(const char *path, char **arguments, char **environment, int in, int out, const sigset_t *mask,
-                   int ignore_children, volatile int *failed)
+/* SIGCHLD and those of `numbers`, a sequence, that are not ignored, as a list and as a set. */
+static PyObject *awaited(PyObject *numbers, sigset_t *set)
 {
+    PyObject *found = Py_BuildValue("[i]", SIGCHLD);
+    sigemptyset(set);
+    sigaddset(set, SIGCHLD);
+    for (Py_ssize_t i = 0; found && i < PySequence_Size(numbers); i++) {
+        PyObject *item = PySequence_GetItem(numbers, i);
+        struct sigaction now;
+        if (!item || sigaction((int)PyLong_AsLong(item), NULL, &now) < 0 ||
+            (now.sa_handler != SIG_IGN && PyList_Append(found, item) < 0))
+            Py_CLEAR(found);
+        else if (now.sa_handler != SIG_IGN)
+            sigaddset(set, (int)PyLong_AsLong(item));
+        Py_XDECREF(item);
+    }
+    if (!found && !PyErr_Occurred())
+        PyErr_SetFromErrno(PyExc_OSError);
+    return found;
+}
+
+/* The child of vfork runs in our memory until it has executed the delegate, while we wait: system calls only. */
+static pid_t start(const char *path, char **arguments, char **environment, int in, int out, const sigset_t *block,
+                   volatile int *failed)
+{
+    sigset_t mask;
+    struct sigaction children, by_default = {.sa_handler = SIG_DFL};
+    sigprocmask(SIG_BLOCK, block, &mask);
+    sigaction(SIGCHLD, &by_default, &children);
     pid_t parent = getpid();
     pid_t pid = vfork();
-    if (pid)
-        return pid;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) /* we died before it could be told */
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) /* we died before it could be told */
+            _exit(CANNOT_RUN);
+        disposition(SIGPIPE, SIG_DFL);
+        disposition(SIGXFSZ, SIG_DFL);
+        sigaction(SIGCHLD, &children, NULL);
+        if (dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && sigprocmask(SIG_SETMASK, &mask, NULL) == 0)
+            execve(path, arguments, environment);
+        *failed = errno;
         _exit(CANNOT_RUN);
-    disposition(SIGPIPE, SIG_DFL);
-    disposition(SIGXFSZ, SIG_DFL);
-    disposition(SIGCHLD, ignore_children ? SIG_IGN : SIG_DFL);
-    if (dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && sigprocmask(SIG_SETMASK, mask, NULL) == 0)
-        execve(path, arguments, environment);
-    *failed = errno;
-    _exit(CANNOT_RUN);
+    }
+    if (pid < 0) {
+        int error = errno;
+        sigaction(SIGCHLD, &children, NULL);
+        sigprocmask(SIG_SETMASK, &mask, NULL);
+        errno = error;
+    }
+    return pid;
 }
 
 static PyObject *process_spawn(PyObject *self, PyObject *call)
 {
-    PyObject *path, *arguments, *environment, *numbers;
-    int in, out, ignore_children;
-    if (!PyArg_ParseTuple(call, "O&OOiiOp", PyUnicode_FSConverter, &path, &arguments, &environment, &in, &out, &numbers,
-                          &ignore_children))
+    PyObject *path, *arguments, *environment, *forwarded;
+    int in, out;
+    if (!PyArg_ParseTuple(call, "O&OOiiO", PyUnicode_FSConverter, &path, &arguments, &environment, &in, &out, &forwarded))
         return NULL;
-    PyObject *owner = PyList_New(0), *pairs = assignments(environment), *result = NULL;
+    sigset_t block;
+    PyObject *owner = PyList_New(0), *pairs = assignments(environment), *numbers = awaited(forwarded, &block);
     char **argv = owner && pairs ? strings(arguments, owner) : NULL, **envp = argv ? strings(pairs, owner) : NULL;
-    sigset_t mask;
-    if (envp && signals(numbers, &mask) == 0) {
+    PyObject *result = NULL;
+    if (envp && numbers) {
         volatile int failed = 0;
-        pid_t pid = start(PyBytes_AS_STRING(path), argv, envp, in, out, &mask, ignore_children, &failed);
+        pid_t pid = start(PyBytes_AS_STRING(path), argv, envp, in, out, &block, &failed);
         if (pid < 0) {
             PyErr_SetFromErrno(PyExc_OSError);
         } else {
             if (failed)
                 while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
                     ;
-            result = Py_BuildValue("(ii)", (int)pid, failed);
+            result = Py_BuildValue("(iiO)", (int)pid, failed, numbers);
         }
     }
     PyMem_Free(argv);
     PyMem_Free(envp);
+    Py_XDECREF(numbers);
     Py_XDECREF(pairs);
     Py_XDECREF(owner);
     Py_DECREF(path);
     return result;
+}
+
+static PyObject *process_without_handlers(PyObject *self, PyObject *nothing)
+{
+    Py_RETURN_NONE; /* none was installed */
 }
 
 static PyObject *process_as_it_was(PyObject *self, PyObject *nothing)
@@ -167,6 +192,7 @@ static PyObject *process_setns(PyObject *self, PyObject *fd)
 static PyMethodDef process_functions[] = {
     {"spawn", process_spawn, METH_VARARGS, NULL},
     {"as_it_was", process_as_it_was, METH_NOARGS, NULL},
+    {"without_handlers", process_without_handlers, METH_NOARGS, NULL},
     {"undumpable", process_undumpable, METH_NOARGS, NULL},
     {"setns", process_setns, METH_O, NULL},
     {NULL, NULL, 0, NULL},

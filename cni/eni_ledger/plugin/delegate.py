@@ -11,22 +11,6 @@ from __future__ import annotations
 
 import os
 import sys
-
-# What `signal` wraps in enums, which takes 5 ms.
-from _signal import (  # type: ignore[import-not-found]
-    SIG_BLOCK,
-    SIG_DFL,
-    SIG_IGN,
-    SIG_SETMASK,
-    SIG_UNBLOCK,
-    SIGCHLD,
-    SIGINT,
-    SIGKILL,
-    getsignal,
-    pthread_sigmask,
-    signal,
-    sigwait,
-)
 from time import monotonic_ns, sleep
 
 from eni_ledger.errors import DelegateError
@@ -115,8 +99,7 @@ def prepare_process() -> None:
     Closed ones are opened on /dev/null, as Go's runtime does in the real plugins: a file of ours in their place would
     be mistaken for them.
     """
-    if getsignal(SIGINT) not in (SIG_IGN, SIG_DFL):
-        signal(SIGINT, SIG_DFL)  # not a KeyboardInterrupt
+    process.without_handlers()
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
@@ -148,17 +131,9 @@ class Running:
         Raises DelegateError when it cannot be executed.
         """
         self._out = os.memfd_create("stdout")
-        # Who told us to ignore one (nohup) has told the delegate as well.
-        self._awaited = [SIGCHLD, *(number for number in _FORWARDED if getsignal(number) != SIG_IGN)]
-        mask = pthread_sigmask(SIG_BLOCK, self._awaited)
-        children = signal(SIGCHLD, SIG_DFL)  # were it ignored, the kernel would throw the exit status away
         self.started = monotonic_ns()
-        try:
-            self.pid, failed = process.spawn(path, sys.argv, env, stdin_fd, self._out, mask, children == SIG_IGN)
-        except (OSError, ImportError):
-            signal(SIGCHLD, children)
-            pthread_sigmask(SIG_SETMASK, mask)
-            raise
+        # Who told us to ignore one (nohup) has told the delegate as well.
+        self.pid, failed, self._awaited = process.spawn(path, sys.argv, env, stdin_fd, self._out, _FORWARDED)
         if failed:
             raise DelegateError("the delegate cannot be executed", f"{path}: {os.strerror(failed)}", _HINT)
 
@@ -167,6 +142,8 @@ class Running:
 
         Signals that reach us meanwhile reach it.
         """
+        from _signal import SIGCHLD, sigwait  # type: ignore[import-not-found]  # loaded while it works
+
         done = 0
         while not done:
             number = sigwait(self._awaited)
@@ -186,6 +163,8 @@ class Running:
         """End this process as the delegate ended: with its exit status, or by the signal that ended it."""
         if not os.WIFSIGNALED(status):
             os._exit(os.waitstatus_to_exitcode(status))
+        from _signal import SIG_DFL, SIG_UNBLOCK, SIGKILL, pthread_sigmask, signal
+
         number = os.WTERMSIG(status)
         try:
             process.undumpable()  # no core of ours in the place of its

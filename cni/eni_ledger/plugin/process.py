@@ -1,20 +1,23 @@
-"""What Python has no call for: a delegate that dies with us, no core of ours in the place of its, another namespace.
+"""A delegate that dies with us, and what else Python has no call for.
 
-The bundle has the same three functions in C (`build/bundle.d/front_door.c`), where `vfork` saves the copy of this
-process and `_ctypes` need not be loaded; this is how they are everywhere else.
+The bundle has the same functions in C (`build/bundle.d/front_door.c`), where `vfork` saves the copy of this
+process and neither `_ctypes` nor `_signal` has to be loaded before it; this is how they are everywhere else.
 """
 
 from __future__ import annotations
 
 import os
 from _signal import (  # type: ignore[import-not-found]  # what `signal` wraps in enums, which takes 5 ms
+    SIG_BLOCK,
     SIG_DFL,
     SIG_IGN,
     SIG_SETMASK,
     SIGCHLD,
+    SIGINT,
     SIGKILL,
     SIGPIPE,
     SIGXFSZ,
+    getsignal,
     pthread_sigmask,
     signal,
 )
@@ -23,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-CANNOT_RUN = 127
+_CANNOT_RUN = 127
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # linux/prctl.h
 _CLONE_NEWNET = 0x40000000
 _RTLD_NOW = 2
@@ -43,21 +46,28 @@ def spawn(
     environment: Mapping[str, str],
     stdin: int,
     stdout: int,
-    mask: Iterable[int],
-    ignore_children: bool,
-) -> tuple[int, int]:
-    """Execute `path` in a process of its own; return its number, and 0 or the errno of why it could not be executed.
+    forwarded: Iterable[int],
+) -> tuple[int, int, list[int]]:
+    """Execute `path` in a process of its own. Raises OSError or ImportError when there can be none.
 
-    The kernel kills it when we die. `stdin` and `stdout` are its descriptors 0 and 1, `mask` the signals that are
-    blocked in it; SIGPIPE and SIGXFSZ are for it as by default, SIGCHLD too unless `ignore_children`. One that could
-    not be executed has been waited for. Raises OSError or ImportError when there can be no process.
+    Returns its number; 0, or the errno of why it could not be executed, and then it has been waited for; and the
+    signals to wait for: SIGCHLD and those of `forwarded` that this process does not ignore. From here on they are
+    blocked in it (unless there is no process), and SIGCHLD is not ignored: the kernel would throw the exit status away.
+
+    The kernel kills the new process when we die. `stdin` and `stdout` are its descriptors 0 and 1. Blocked and ignored
+    are in it the signals that were in this one before; SIGPIPE and SIGXFSZ are as by default.
     """
     _libc("getpid")  # loaded here: what fails in the child cannot be told apart
+    awaited = [int(SIGCHLD), *(number for number in forwarded if getsignal(number) != SIG_IGN)]
     told, tell = os.pipe2(os.O_CLOEXEC)
+    mask = pthread_sigmask(SIG_BLOCK, awaited)
+    children = signal(SIGCHLD, SIG_DFL)
     parent = os.getpid()
     try:
         pid = os.fork()
     except OSError:
+        signal(SIGCHLD, children)
+        pthread_sigmask(SIG_SETMASK, mask)
         os.close(told)
         os.close(tell)
         raise
@@ -65,9 +75,9 @@ def spawn(
         try:
             _libc("prctl", _PR_SET_PDEATHSIG, int(SIGKILL))
             if os.getppid() != parent:  # we died before it could be told
-                os._exit(CANNOT_RUN)
+                os._exit(_CANNOT_RUN)
             as_it_was()
-            signal(SIGCHLD, SIG_IGN if ignore_children else SIG_DFL)
+            signal(SIGCHLD, children)
             os.dup2(stdin, 0)
             os.dup2(stdout, 1)
             pthread_sigmask(SIG_SETMASK, mask)
@@ -75,13 +85,19 @@ def spawn(
         except OSError as exc:
             os.write(tell, b"%d" % (exc.errno or 0))
         finally:
-            os._exit(CANNOT_RUN)
+            os._exit(_CANNOT_RUN)
     os.close(tell)
     failed = os.read(told, 16)
     os.close(told)
     if failed:
         os.waitpid(pid, 0)
-    return pid, int(failed or b"0")
+    return pid, int(failed or b"0"), awaited
+
+
+def without_handlers() -> None:
+    """Have an interrupt end this process, as it ends any other, and be no KeyboardInterrupt."""
+    if getsignal(SIGINT) not in (SIG_IGN, SIG_DFL):
+        signal(SIGINT, SIG_DFL)
 
 
 def as_it_was() -> None:
