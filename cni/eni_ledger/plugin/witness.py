@@ -88,6 +88,7 @@ def rehearse(settings: Settings, prepared: Prepared) -> None:
             send(prepared.event, sockets=())
         if prepared.sock is not None:
             rtnetlink.links(prepared.sock)
+            rtnetlink.addresses(prepared.sock, 1)
     except Exception:  # whatever it is: the delegate is at work, and in earnest it is told
         if prepared.sock is not None:  # half an answer may be left in it
             prepared.sock.close()
