@@ -28,9 +28,8 @@ NEWER: tuple[Change, ...] = (
     ),
     (
         "ledger/writer.py",
-        "            session.commit()\n            return written",
-        '            session.append({"event": "resize", "to": 9, "boot_id": event.get("boot_id")})\n'
-        "            session.commit()\n            return written",
+        "written = session.add(event)\n",
+        'written = session.add(event)\n                session.append({"event": "resize", "to": 9})\n',
     ),
 )
 """A minor version to come: keys that this one does not know, and a kind of event."""
