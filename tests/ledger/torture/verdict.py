@@ -55,7 +55,10 @@ def whole(where: Path, *, sound: bool) -> list[str]:
     if left := waiting(where):
         wrong.append(f"left in the spool: {left}")
     if sound:
-        events = prove(where)
+        try:
+            events = prove(where)
+        except AssertionError as exc:
+            return [*wrong, f"it cannot be proven: {exc}"]
         for n in (ACTED, SECOND, NEXT):
             count = sum(1 for each in events if each["event"] == "add" and each["container_id"] == f"{n:064x}")
             if count > 1 or (n == NEXT and count != 1):
