@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from eni_ledger.ledger.history import History
-from helpers.ledgers import Event, add_event, prove, segments, state_file
+from helpers.ledgers import Event, add_event, plain, prove, segments, state_file
 from ledger.torture.faults import Server
-from ledger.torture.scenarios import ACTED, Before, Scenario, content, waiting
+from ledger.torture.scenarios import ACTED, Before, Scenario, waiting
 from ledger.torture.writers import unlike
 
 SECOND, NEXT = 60, 61
@@ -22,7 +22,7 @@ def events_of(where: Path) -> list[Event]:
     """Return the events of all lines that are JSON, proven or not."""
     found = []
     for path in segments(where):
-        for line in content(path).splitlines(keepends=True):
+        for line in plain(path).splitlines(keepends=True):
             try:
                 found.append(json.loads(line))
             except ValueError:
