@@ -34,7 +34,7 @@ class Past:
 
     def complete(self, association: Association) -> Association:
         """Add to an association what was found out after its end, and return it; nothing that was known changes."""
-        for event in self._late.get(association["association_id"], {}).values():
+        for _, event in sorted(self._late.get(association["association_id"], {}).items()):  # the first one counts
             for key, value in association_of(event).items():
                 association.setdefault(key, value)
         return association
