@@ -85,8 +85,9 @@ def record(state_dir: Path, event: Event, **over: Any) -> Event:
 
 
 def sealed(state_dir: Path) -> list[Path]:
-    """Return the sealed segments, oldest first."""
-    return sorted(path for path in state_dir.iterdir() if _SEALED.fullmatch(path.name))
+    """Return the sealed segments, oldest first; of one that a crash left packed and not packed, the packed one."""
+    found = {path.name: path for path in state_dir.iterdir() if _SEALED.fullmatch(path.name)}
+    return [path for name, path in sorted(found.items()) if f"{name}.gz" not in found]
 
 
 def segments(state_dir: Path) -> list[Path]:

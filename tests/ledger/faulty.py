@@ -1,13 +1,15 @@
-"""A server of writers in which a chosen call fails, is cut short, stops or kills: `python -I -S faulty.py SOURCE`.
+"""A server of writers in which a chosen call fails, is cut short, stops or kills.
 
+`python -I -S faulty.py SOURCE LIBRARIES`.
 Reads a request per line of standard input, a line of JSON, and answers each with one. Each is done in a child process
 of its own, forked, so that thousands of them cost little::
 
     {"do": [...], "dir": "/state", "settings": {...}, "fault": {...} or null, "dry": true or false}
 
 `do` is `["record", event]`, `["gc", network, about]`, `["spool", event]` (somebody else holds the lock meanwhile), or
-`["plugin", environment, stdin]`: the chained plugin, as the front door serves a call. `fault` has `at` (the number of
-the call, from 1), `how` and what that needs:
+`["plugin", environment, stdin]`: the chained plugin, as the front door serves a call; or `["repair", about]`, which is
+`fsck --repair`, or `["prune"]`: these two need LIBRARIES. `fault` has `at` (the number of the call, from 1), `how` and
+what that needs:
 
     kill     the process is gone before the call; with `part`, after that part of its bytes
     stop     it is stopped before the call, and the answer comes then: `{"stopped": pid, ...}`; a line more on standard
@@ -25,6 +27,7 @@ and `said`: what `record` returned; `error` when it raised an error of the ledge
 from __future__ import annotations
 
 import fcntl
+import importlib
 import io
 import json
 import os
@@ -135,12 +138,24 @@ def _act(request: dict[str, Any], faults: Faults) -> None:
         _plugin(given[0], given[1], faults)
         return
     try:
-        if kind == "gc":
+        if kind == "repair":
+            faults.tell(said=[], done=libraries("mend").repair(settings, given[0]))
+        elif kind == "prune":
+            libraries("prune").prune(settings)
+            faults.tell(said=[])
+        elif kind == "gc":
             faults.tell(said=batch.record_gc(settings, given[0], set(), given[1]))
         else:
             faults.tell(said=writer.record(settings, given[0]))
     except LedgerError as exc:
         faults.tell(error=f"{exc} [{type(exc.__cause__).__name__}: {exc.__cause__}]")
+
+
+def libraries(name: str) -> Any:
+    """Return a module of the ledger that is not on the ADD path, with what it needs of other people's."""
+    if sys.argv[2] not in sys.path:
+        sys.path.append(sys.argv[2])
+    return importlib.import_module(f"eni_ledger.ledger.{name}")
 
 
 def _plugin(environment: dict[str, str], stdin: str, faults: Faults) -> None:
@@ -160,6 +175,8 @@ def _child(request: dict[str, Any], report: int) -> None:
 
 def _serve(request: dict[str, Any]) -> None:
     held = -1
+    if request["do"][0] in ("repair", "prune"):
+        libraries("mend")  # loaded once, not by each child
     if request["do"][0] == "spool":
         held = os.open(f"{request['dir']}/lock", os.O_RDONLY)
         fcntl.flock(held, fcntl.LOCK_EX)

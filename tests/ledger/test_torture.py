@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from helpers.prereq import need
 from ledger.torture import __main__ as command
+from ledger.torture import full, injected, kill_within, moved, stuck, traced
 from ledger.torture.discover import attempt, trials
+from ledger.torture.scenarios import SCENARIOS
 from ledger.torture.trial import Run, Trial
+from ledger.torture.versions import changed
 
 TRIALS = trials()
 SEED = 20261117
@@ -25,6 +31,125 @@ def test_trial(trial: Trial, tmp_path: Path) -> None:
     assert outcome.run.failures == []
     assert outcome.run.counts["rounds"] == trial.short
     assert sum(outcome.counts.values()) > 0, "nothing was tried"
+
+
+# --- would they notice? ---
+
+
+class Enough(KeyboardInterrupt):
+    """What had to be seen was seen: ends a trial as Ctrl-C does."""
+
+
+class UntilItFails(Run):
+    """A run that ends with the first failure."""
+
+    def check(self, fine: bool, what: str) -> bool:
+        super().check(fine, what)
+        if not fine:
+            raise Enough
+        return fine
+
+
+@dataclass
+class Broken:
+    """What is wrong with a writer, the trial that has to notice, in which situation, and what it then says."""
+
+    what: str
+    trial: str
+    situation: str
+    says: str
+    file: str
+    old: str
+    new: str
+
+
+_LISTED = 'sorted(name for name in os.listdir(spool_fd) if name.endswith(".json") and name[0] != ".")'
+BROKEN = (
+    Broken(
+        *(
+            "state.json is believed though the ledger is ahead of it",
+            "kill",
+            "",
+            "live|not recorded|is there",
+        ),
+        "ledger/writer.py",
+        'if known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":',
+        "if known is not None:",
+    ),
+    Broken(
+        *("a torn tail is cut off and not kept", "kill-within", "torn tail", "is not in the quarantine"),
+        *("ledger/rebuild.py", "write_file(quarantine_fd, name, os.pread(fd, torn, size), sync=True)", "pass"),
+    ),
+    Broken(
+        *("what is folded in is folded in again", "kill-within", "fold of three", "is 2 times in the ledger"),
+        *("ledger/spool.py", "seen = _already_folded(dir_fd)", "seen: set[str] = set()"),
+    ),
+    Broken(
+        *("spool files are removed too early", "kill-within", "fold of three", "is 0 times in the ledger"),
+        "ledger/spool.py",
+        "    return events, done\n",
+        "    remove(dir_fd, done)\n    return events, []\n",
+    ),
+    Broken(
+        *(
+            "the damage that a killed writer sealed is not told",
+            "kill-within",
+            "damaged end",
+            "damaged places became 2",
+        ),
+        *("ledger/rebuild.py", 'about = {**about, "damage": damage}', "pass"),
+    ),
+    Broken(
+        *("a sync that failed is tried again", "no-room", "add", "again on descriptor"),
+        "ledger/writer.py",
+        "                    os.fdatasync(self._fd)\n",
+        "                    try:\n                        os.fdatasync(self._fd)\n"
+        "                    except OSError:\n                        os.fdatasync(self._fd)\n",
+    ),
+    Broken(
+        *("success is told whatever came of it", "no-room", "add", "acknowledged .* is there 0 times"),
+        "ledger/writer.py",
+        "os.ftruncate(self._fd, before)\n                raise",
+        "os.ftruncate(self._fd, before)",
+    ),
+    Broken(
+        *("a failure of ours is the task's", "no-room", "add", "answered"),
+        *("plugin/recording.py", 'if settings.on_error == "fail":\n        raise exc', "raise exc"),
+    ),
+    Broken(
+        *("a failure is not told", "no-room", "add", "is there 0 times"),
+        *("plugin/recording.py", "        raise exc\n    call.complain(message)\n", "        raise exc\n"),
+    ),
+    Broken(
+        *("nobody looks whether the ledger is still there", "neighbours", "add", "is there 0 times|neither recorded"),
+        *("ledger/writer.py", "return written, session.in_place()", "return written, True"),
+    ),
+    Broken(
+        *("a lock file that was removed is as good as any", "neighbours", "fold of what is folded", "lock removed"),
+        *("ledger/lock.py", "return os.fstat(fd).st_nlink > 0", "return True"),
+    ),
+    Broken(
+        *("what waited is folded in as it comes", "neighbours", "add", "was folded in after"),
+        *("ledger/spool.py", _LISTED, f"{_LISTED}[::-1]"),
+    ),
+)
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.what.replace(" ", "-"))
+def test_a_broken_writer_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Broken) -> None:
+    """A trial that cannot fail shows nothing."""
+    trial = TRIALS[broken.trial]
+    cannot = trial.needs()
+    need(not cannot, cannot)
+    if broken.situation:
+        for module in (injected, kill_within, full, traced, moved, stuck):
+            monkeypatch.setattr(module, "SCENARIOS", [each for each in SCENARIOS if each.name == broken.situation])
+    source = changed(tmp_path / "broken", [(broken.file, broken.old, broken.new)])
+    run = UntilItFails(tmp_path, SEED, trial.short, source=source)
+    with suppress(Enough):
+        attempt(trial, run)
+    (failure,) = run.failures
+    assert re.search(broken.says, failure), failure
 
 
 # --- the command ---

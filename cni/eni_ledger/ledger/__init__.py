@@ -84,8 +84,10 @@ Writing
 
 Under the lock: set a torn tail aside, fold in the spool, append with one write, ``fdatasync`` (unless `sync` is
 off), replace state.json. Then, and not before, success is told. If appending or syncing fails, the file is cut back
-to what it was and the caller gets the error. A segment of `rotateBytes` (16 MiB) or more is sealed before the next
-event: synced, the next one written under a temporary name and synced, two renames, directory synced.
+to what it was and the caller gets the error. If the directory or the segment was removed or moved away meanwhile, the
+event is written once more, to what is there then; if the lock file was, it goes to the spool. A segment of
+`rotateBytes` (16 MiB) or more is sealed before the next event: synced, the next one written under a temporary name
+and synced, two renames, directory synced.
 
 Torn tail and damage are different things. Bytes behind the last LF are what a crash leaves; they were never
 acknowledged and go to ``quarantine/``. A complete line whose CRC does not fit is damage: the segment is sealed as

@@ -60,8 +60,7 @@ def unfit(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
     """
     try:
         device = os.stat(path).st_dev
-        with open(mountinfo, "rb") as file:
-            mounts = [line.split() for line in file]
+        mounts = [line.split() for line in _content(mountinfo).splitlines()]
         for fields in reversed(mounts):  # of two at one place, the later one is seen
             if fields[2] == b"%d:%d" % (os.major(device), os.minor(device)):
                 kind, source = (each.decode("utf-8", "replace") for each in fields[fields.index(b"-") + 1 :][:2])
@@ -70,6 +69,17 @@ def unfit(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
     except (OSError, ValueError, IndexError):
         pass
     return ""
+
+
+def _content(path: str) -> bytes:
+    """Return what is in a file of /proc; the front door has no files of Python's. Raises OSError."""
+    fd, chunks = os.open(path, os.O_RDONLY | os.O_CLOEXEC), []
+    try:
+        while chunk := os.read(fd, 1 << 16):
+            chunks.append(chunk)
+    finally:
+        os.close(fd)
+    return b"".join(chunks)
 
 
 def note_failure(settings: Settings, event: Event, error: Exception) -> None:

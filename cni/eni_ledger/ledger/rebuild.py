@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from eni_ledger.errors import LedgerDamaged
+from eni_ledger.errors import LedgerDamaged, LockTimeout
 from eni_ledger.ledger import rollover, segment, state
 from eni_ledger.ledger.codec import now_us, parse_ts
 from eni_ledger.ledger.segment import Tail
@@ -25,7 +25,8 @@ QUARANTINE = "quarantine"
 def set_aside(dir_fd: int, fd: int, size: int, torn: int) -> str:
     """Copy the last `torn` bytes of the segment at `fd` to the quarantine, then cut them off at `size` bytes.
 
-    Returns the name of the copy, which is on disk before the cut. Raises OSError.
+    Returns the name of the copy, which is on disk before the cut. Raises OSError; LockTimeout when another writer has
+    appended meanwhile, as it can where somebody removed the lock file.
     """
     name = f"torn-{now_us():016}-{size}.bin"
     quarantine_fd = open_subdir(dir_fd, QUARANTINE)
@@ -33,6 +34,8 @@ def set_aside(dir_fd: int, fd: int, size: int, torn: int) -> str:
         write_file(quarantine_fd, name, os.pread(fd, torn, size), sync=True)
     finally:
         os.close(quarantine_fd)
+    if os.fstat(fd).st_size != size + torn:
+        raise LockTimeout("another writer is at work", "somebody removed the lock file")
     os.ftruncate(fd, size)
     os.fsync(fd)
     return name

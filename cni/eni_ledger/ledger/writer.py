@@ -57,15 +57,14 @@ def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Ev
     try:
         try:
             session = Session(settings, dir_fd, event)
+            try:
+                written = session.add(event)
+                session.commit()
+                return written, session.in_place()
+            finally:
+                session.close()
         except (LockTimeout, FutureFormat) as exc:
-            written: Event | None = _put_into_spool(settings, dir_fd, event, occurred_us, exc)
-            return written, in_place(settings, dir_fd)
-        try:
-            written = session.add(event)
-            session.commit()
-            return written, session.in_place()
-        finally:
-            session.close()
+            return _put_into_spool(settings, dir_fd, event, occurred_us, exc), in_place(settings, dir_fd)
     except (OSError, StateDirError, WriteFailed) as exc:
         if not in_place(settings, dir_fd):
             return None, False
@@ -288,10 +287,12 @@ class Session:
     def commit(self) -> None:
         """Write what was prepared; on return it is durable (unless `sync` is off) and `state.json` follows it.
 
-        On failure the segment is as it was before, and WriteFailed or OSError is raised: a failed sync leaves it open
+        On failure the segment is as it was before, and LockTimeout or OSError is raised: a failed sync leaves it open
         what is on disk, so it is never tried again on the same descriptor.
         """
         if self._pending:
+            if not lock.held(self._lock_fd):  # by somebody who thought it stale, or with the whole directory
+                raise LockTimeout("the lock file was removed by somebody", "another writer may be at work")
             data = b"".join(self._pending)
             before = self.tail.size - len(data)
             try:

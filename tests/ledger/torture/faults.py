@@ -11,7 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 SCRIPT = Path(__file__).parents[1] / "faulty.py"
+
+LIBRARIES = str(Path(orjson.__file__).parents[1])
+"""Where the libraries are that `fsck --repair` and `prune` need."""
 
 Answer = dict[str, Any]
 
@@ -22,7 +27,7 @@ class Server:
     def __init__(self, source: Path, prefix: tuple[str, ...] = (), *, dry: bool = False) -> None:
         self._dry = dry
         self._process = subprocess.Popen(
-            [*prefix, sys.executable, "-I", "-S", str(SCRIPT), str(source)],
+            [*prefix, sys.executable, "-I", "-S", str(SCRIPT), str(source), LIBRARIES],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

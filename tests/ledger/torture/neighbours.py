@@ -14,6 +14,7 @@ def neighbours(run: Run) -> None:
             directory.mkdir()
             stuck.held(run, directory)
             stuck.stopped(run, writers, directory, chance)
+            stuck.stale(run, writers, directory)
             moved.everything(run, writers, directory, chance)
             versions.everything(run, directory, number)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from eni_ledger.ledger import spool
 from eni_ledger.ledger.codec import now_us
 from eni_ledger.ledger.repair import fsck
 from eni_ledger.ledger.statedir import open_state_dir
-from helpers.ledgers import ACTIVE, BOOT, OTHER_BOOT, Event, add_event, del_event, record, segments
+from helpers.ledgers import ACTIVE, BOOT, OTHER_BOOT, Event, add_event, del_event, plain, record, segments
 
 ACTED = 50
 """The number of the attachment that a scenario adds; 1 to 9 are there before, in the ledger or in the spool."""
@@ -196,14 +195,22 @@ SCENARIOS = (
     Scenario("fold of a cut file", spooled_and_cut, ACT),
     Scenario("fold of what is folded", folded, ACT),
     Scenario("fold from before a boot", from_before_a_boot, ["record", add_event(ACTED, boot_id=OTHER_BOOT)]),
-    # `fsck --repair` goes here, a line for each kind of damage: Scenario("repair inside", damaged_inside, ["repair"]),
-    # with `repair` in `_act` of faulty.py. What it copies aside has to be there after a kill at any call.
+    *(
+        Scenario(f"repair of {name}", prepare, ["repair", {"boot_id": BOOT}])
+        for name, prepare in (
+            ("a torn tail", torn),
+            ("a damaged end", damaged_at_the_end),
+            ("damage inside", damaged_inside),
+            ("lines cut off", cut),
+            ("no active segment", between_renames),
+            ("an active segment taken away", taken_away),
+            ("an unusable state.json", without_state),
+            ("a spool", spooled),
+        )
+    ),
+    Scenario("prune", rotated, ["prune"]),
+    Scenario("prune with retention", rotated, ["prune"], {"retain_bytes": 2_000}, retains=True),
 )
-
-
-def content(path: Path) -> bytes:
-    """Return the lines of a segment, compressed or not."""
-    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
 def waiting(where: Path) -> list[str]:
@@ -226,7 +233,7 @@ class Before:
         """Look at a state directory, or at none."""
         if not where.exists():
             return cls([], b"", [], [], 0)
-        pieces = [content(path).splitlines(keepends=True) for path in segments(where)]
+        pieces = [plain(path).splitlines(keepends=True) for path in segments(where)]
         whole = [[line for line in lines if line.endswith(b"\n")] for lines in pieces]
         last = pieces[-1][-1] if (where / ACTIVE).exists() and pieces[-1] else b"\n"
         events = []

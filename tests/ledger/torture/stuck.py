@@ -6,14 +6,15 @@ import os
 import random
 import subprocess
 from pathlib import Path
-from typing import Any
 
+from eni_ledger.ledger.repair import fsck
 from helpers.ledgers import SOURCE, Event, add_event, prove, stuck_holder
 from ledger.torture.faults import Server, again, boundaries
 from ledger.torture.scenarios import ACTED, SCENARIOS
 from ledger.torture.trial import Run
-from ledger.torture.verdict import recovered
-from ledger.torture.writers import acknowledged, problems, start
+from ledger.torture.verdict import NEXT, acknowledged, recovered
+from ledger.torture.writers import acknowledged as told
+from ledger.torture.writers import problems, start
 
 WRITERS, EVENTS = 8, 6
 LOCKED = ("add", "del", "rotation", "torn tail", "fold of three", "damaged end")
@@ -38,7 +39,7 @@ def come(where: Path, count: int, first: int = 1, source: Path = SOURCE) -> tupl
             process.kill()
             out, err = process.communicate()
             wrong.append("a writer came to no end")
-        said += acknowledged(out)
+        said += told(out)
         if err:
             wrong.append(err.decode(errors="replace"))
     return said, wrong
@@ -95,16 +96,33 @@ def stopped(run: Run, writers: Server, directory: Path, chance: random.Random) -
             run.check(not wrong, f"{scenario.name}, stopped at {at}, {calls[at - 1]}: {'; '.join(wrong)}")
 
 
-def _others(run: Run, where: Path) -> list[Event]:
-    """Have others come while the holder is stopped; all of them go to the spool."""
+def stale(run: Run, writers: Server, directory: Path) -> None:
+    """A writer is stopped with the lock, somebody takes the lock file for a stale one and removes it, others write."""
+    for scenario in (each for each in SCENARIOS if each.name in ("torn tail", "fold of what is folded")):
+        template = directory / f"{scenario.name} with a stale lock"
+        scenario.prepare(template)
+        where = again(template, directory / "stale")
+        writers.ask(scenario.do, where, {"at": 3, "how": "stop"})
+        (where / "lock").unlink()
+        said = _others(run, where, through_spool=False)
+        answer = writers.go_on()
+        last = writers.ask(["record", add_event(NEXT)], where)
+        run.counts["lock files removed"] += 1
+        wrong = recovered(where, [*said, *acknowledged(answer.get("said")), *acknowledged(last.get("said"))])
+        wrong += [str(damage) for damage in fsck(str(where)).damage]
+        run.check("said" in last and not wrong, f"{scenario.name}, lock removed: {'; '.join(wrong)}; {answer}")
+
+
+def _others(run: Run, where: Path, *, through_spool: bool = True) -> list[Event]:
+    """Have others come while the holder is stopped; all of them go to the spool while they cannot have the lock."""
     said: list[Event] = []
-    with_server: dict[str, Any] = {"lock_wait_ms": 1}
     other = Server(run.source, dry=True)
     try:
         for n in range(3):
-            answer = other.ask(["record", add_event(ACTED + 1 + n)], where, **with_server)
-            run.check(bool(answer.get("said", {}).get("spooled")), f"not through the spool: {answer}")
-            said += [answer["said"]] if answer.get("said") else []
+            answer = other.ask(["record", add_event(ACTED + 1 + n)], where, lock_wait_ms=1)
+            spooled = bool(answer.get("said", {}).get("spooled"))
+            run.check(spooled == through_spool, f"{'not ' * through_spool}through the spool: {answer}")
+            said += acknowledged(answer.get("said"))
     finally:
         other.close()
     run.counts["events while it was"] += len(said)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ledger.torture.faults import SCRIPT, again, boundaries
+from ledger.torture.faults import LIBRARIES, SCRIPT, again, boundaries
 from ledger.torture.faults import server as serving
 from ledger.torture.scenarios import SCENARIOS, Before, Scenario
 from ledger.torture.trial import Run
@@ -50,7 +50,7 @@ def trace(
     settings = {"sync": True, "lock_wait_ms": 0, **scenario.over}
     request = {"do": scenario.do, "dir": str(where), "settings": settings, "fault": None, "dry": False}
     done = subprocess.run(
-        [*command, sys.executable, "-I", "-S", str(SCRIPT), str(source)],
+        [*command, sys.executable, "-I", "-S", str(SCRIPT), str(source), LIBRARIES],
         input=json.dumps(request) + "\n",
         capture_output=True,
         text=True,

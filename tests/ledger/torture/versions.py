@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from helpers.ledgers import SOURCE, Event, segments
-from ledger.torture.scenarios import content, waiting
+from helpers.ledgers import SOURCE, Event, plain, segments
+from ledger.torture.scenarios import waiting
 from ledger.torture.stuck import come
 from ledger.torture.trial import Run
 from ledger.torture.writers import missing, problems
@@ -28,9 +28,8 @@ NEWER: tuple[Change, ...] = (
     ),
     (
         "ledger/writer.py",
-        "            session.commit()\n            return written",
-        '            session.append({"event": "resize", "to": 9, "boot_id": event.get("boot_id")})\n'
-        "            session.commit()\n            return written",
+        "written = session.add(event)\n",
+        'written = session.add(event)\n                session.append({"event": "resize", "to": 9})\n',
     ),
 )
 """A minor version to come: keys that this one does not know, and a kind of event."""
@@ -102,10 +101,10 @@ def later(run: Run, where: Path, future: Path) -> None:
     said, wrong = come(where, 3, source=run.source)
     more, complaints = come(where, 3, 100, source=future)
     said, wrong = said + more, wrong + complaints
-    before = [content(path) for path in segments(where)]
+    before = [plain(path) for path in segments(where)]
     waited, complaints = come(where, 3, 200, source=run.source)
     wrong += complaints
-    run.check([content(path) for path in segments(where)] == before, "this version wrote to a ledger of a later format")
+    run.check([plain(path) for path in segments(where)] == before, "this version wrote to a ledger of a later format")
     run.check(all(event.get("spooled") for event in waited), "not through the spool, though of a later format")
     more, complaints = come(where, 3, 300, source=future)
     wrong += complaints + missing(_chained(where), said + waited + more)
@@ -119,7 +118,7 @@ def _chained(where: Path) -> list[Event]:
     """Return all events, whatever version; raise AssertionError where seq or chain do not hold."""
     events: list[Event] = []
     crc = 0
-    for line in b"".join(content(path) for path in segments(where)).splitlines():
+    for line in b"".join(plain(path) for path in segments(where)).splitlines():
         event = json.loads(line)
         crc = zlib.crc32(line[: line.rindex(b',"crc":')], crc)
         assert event["crc"] == f"{crc:08x}", event
