@@ -105,17 +105,19 @@ def _contains(part: Segment, text: bytes) -> bool:
     try:
         if part.packed:
             return any(text in line for _, _, line, _ in segment.lines_of(fd, part.name, part.size))
-        kept, offset = b"", 0
-        while chunk := os.pread(fd, 1 << 20, offset):  # the active segment's descriptors share one position
-            if text in kept + chunk:
+        offset = 0
+        while chunk := os.pread(fd, _CHUNK, offset):  # the active segment's descriptors share one position
+            if text in chunk:
                 return True
-            kept = chunk[-len(text) :]
-            offset += len(chunk)
+            if len(chunk) < _CHUNK:
+                break
+            offset += len(chunk) - len(text)  # it may lie across the border
     finally:
         os.close(fd)
     return False
 
 
+_CHUNK = 4 * 1024 * 1024
 _TEXTS = {
     "boot": b'"event":"boot"',
     "import": b'"event":"import"',
