@@ -91,6 +91,7 @@ class Snapshot:
         self.state_dir = state_dir
         self.dir_fd = open_state_dir(state_dir)
         self._active = -1
+        self.segments: list[Segment] = []
         try:
             known = state.read(self.dir_fd)
             self.known_seq: int = known.head["seq"] if known is not None else 0
@@ -109,6 +110,10 @@ class Snapshot:
 
     def close(self) -> None:
         """Close what is held open."""
+        for part in self.segments:
+            index = part.known.pop("index", None)
+            if index is not None:
+                index.close()
         for fd in (self._active, self.dir_fd):
             if fd >= 0:
                 os.close(fd)

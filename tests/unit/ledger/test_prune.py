@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import os
@@ -205,6 +206,23 @@ def test_writers_and_readers_go_on_with_a_packed_past(tmp_path: Path) -> None:
     written = record(where, add_event(40))
     assert written["seq"] > max(event["seq"] for event in prove(where)[:-2])
     assert History(str(where)).live()[:-1] == live
+
+
+def test_questions_leave_no_descriptor_open(tmp_path: Path) -> None:
+    where = tmp_path / "state"
+    a_past(where)
+    pruned(where)
+    history = History(str(where))
+    gc.disable()
+    try:
+        history.who("10.0.0.1")
+        before = sum(1 for _ in Path("/proc/self/fd").iterdir())
+        for _ in range(5):
+            history.who("10.0.0.1")
+            history.at(prove(where)[3]["ts"])
+        assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
+    finally:
+        gc.enable()
 
 
 def test_packed_while_a_reader_reads(tmp_path: Path) -> None:
