@@ -180,11 +180,19 @@ def splice(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> tu
         needles = [dumps(event["association_id"]).encode()]
     elif kind not in ("boot", "checkpoint"):
         return lines, []
-    touched = [line for line in lines if not needles or any(needle in line for needle in needles)]
-    live = Live((loads(line) for line in touched), boot_id)
+    touched = {line: loads(line) for line in lines if not needles or any(needle in line for needle in needles)}
+    ids = {line: association["association_id"] for line, association in touched.items()}
+    live = Live(touched.values(), boot_id)
     ended = live.apply(event)
-    rest = [line for line in lines if line not in touched] if touched else lines
-    return rest + [encode_association(association) for association in live], [old["association_id"] for old, _ in ended]
+    spliced = []
+    for line in lines:  # what stays keeps its place: the order is that of the adds, as a replay of the ledger has it
+        if line not in ids:
+            spliced.append(line)
+        elif (kept := live.get(ids[line])) is not None:
+            spliced.append(encode_association(kept))
+    known = set(ids.values())
+    spliced += [encode_association(each) for each in live if each["association_id"] not in known]
+    return spliced, [old["association_id"] for old, _ in ended]
 
 
 def encode_association(association: dict[str, Any]) -> bytes:

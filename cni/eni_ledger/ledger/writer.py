@@ -90,10 +90,10 @@ def where(settings: Settings, exc: OSError) -> str:
 def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: int, why: LedgerError) -> Event:
     """Write the event into the spool and return it; raise WriteFailed with both reasons when that fails too."""
     try:
-        spool.put(dir_fd, event, occurred_us, sync=settings.sync)
+        waiting = spool.put(dir_fd, event, occurred_us, sync=settings.sync)
     except OSError as exc:
         raise WriteFailed("neither ledger nor spool could be written", f"{why}; {where(settings, exc)}") from exc
-    return {"ts": format_ts(occurred_us), **event, "spooled": True, "spooled_because": str(why)}
+    return {**waiting, "spooled": True, "spooled_because": str(why)}
 
 
 class Session:
@@ -225,8 +225,8 @@ class Session:
             needle = dumps(event["container_id"]).encode("utf-8", "replace")
             live = state.Live(loads(line) for line in self.lines if needle in line)
             association = live.attachment(event["container_id"], event["ifname"])
-            if association is None:
-                return None
+            if association is None or event.get("spooled_ts", "~") < association["since"]:
+                return None  # nothing to end; one that waited in the spool does not end what began after it
             event = {**event, **state.identity_of(association)}
         return self.append(event, occurred_us)
 
