@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 
 from eni_ledger.errors import LedgerError, StateDirError
-from eni_ledger.ledger import segment
-from eni_ledger.ledger.codec import decode, encode, format_ts, now_us, sound
+from eni_ledger.ledger import segment, state
+from eni_ledger.ledger.codec import decode, encode, format_ts, now_us, parse_ts, sound
 from eni_ledger.ledger.statedir import open_file, open_subdir, write_file
 
 TYPE_CHECKING = False
@@ -55,23 +55,32 @@ def _latest(spool_fd: int) -> int:
 
 
 def _ledger_us(dir_fd: int) -> int:
-    """Return the time of the ledger's last event, 0 when that cannot be told now: another writer is at it."""
+    """Return the time of the ledger's last event, 0 when that cannot be told now."""
     try:
         fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
         try:
             tail, _ = segment.read_tail(fd, segment.ACTIVE)
         finally:
             os.close(fd)
-        return tail.ts_us if tail else 0
+        if tail:
+            return tail.ts_us
     except (OSError, LedgerError):
+        pass  # of a later format, damaged, or another writer is at it
+    known = state.read(dir_fd)
+    try:
+        return parse_ts(known.head["ts"]) if known else 0
+    except (ValueError, KeyError, TypeError):
         return 0
 
 
 def waiting(dir_fd: int) -> list[str]:
-    """Return the names of the spooled events, oldest first. Raises OSError, but not for a spool that is not there."""
+    """Return the names of the spooled events, oldest first. Raises OSError, but not for a spool that is not there.
+
+    What is no directory, or a link to one, holds nothing of ours either, and is no reason not to append.
+    """
     try:
         spool_fd = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     try:
         return sorted(name for name in os.listdir(spool_fd) if name.endswith(".json") and name[0] != ".")
@@ -103,7 +112,10 @@ def take(dir_fd: int, names: list[str], active_fd: int) -> tuple[list[dict[str, 
         for name in names:
             event = _load(spool_fd, name)
             if event is None:
-                _quarantine(dir_fd, spool_fd, name)
+                try:
+                    _quarantine(dir_fd, spool_fd, name)
+                except OSError:
+                    pass  # it stays where it is; what is sound has to be written down all the same
                 continue
             done.append(name)
             event["spooled_ts"] = event.pop("ts")

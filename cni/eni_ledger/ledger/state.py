@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 STATE_FILE = "state.json"
+_LIMIT = 64 * 1024 * 1024
+"""Bytes. A thousand associations take one; a file that somebody made larger is not read into memory."""
+
 _SUM_LENGTH = len(',"sum":"00000000","associations":[')
 
 _OF_THE_EVENT = frozenset(
@@ -239,6 +242,8 @@ def read(dir_fd: int) -> State | None:
     except (OSError, StateDirError):
         return None
     try:
+        if os.fstat(fd).st_size > _LIMIT:
+            return None
         chunks = []
         while chunk := os.read(fd, 1 << 20):
             chunks.append(chunk)

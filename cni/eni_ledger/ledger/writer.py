@@ -133,6 +133,13 @@ class Session:
         flags = os.O_RDWR | os.O_APPEND
         try:
             self._fd = open_file(self._dir_fd, segment.ACTIVE, flags)
+            if os.fstat(self._fd).st_nlink > 1:
+                from eni_ledger.ledger.rebuild import own
+
+                own(self._dir_fd, self._fd, 2 * self._settings.rotate_bytes)
+                os.close(self._fd)
+                self._fd = -1
+                self._fd = open_file(self._dir_fd, segment.ACTIVE, flags)
             tail, torn = segment.read_tail(self._fd, segment.ACTIVE)
         except FileNotFoundError:
             tail, torn = None, 0
@@ -209,18 +216,21 @@ class Session:
                 ended = {"event": "lost", "reason": "rebooted", **state.identity_of(state.association_of(written))}
                 self.append(ended)
 
-    def boot(self, about: Event) -> None:
-        """Prepare a `boot` event when `about` is of another boot than the live associations."""
+    def boot(self, about: Event, occurred_us: int | None = None) -> None:
+        """Prepare a `boot` event when `about` is of another boot than the live associations.
+
+        An event that waited in the spool until `occurred_us` shows that the host had been started anew by then.
+        """
         boot_id = about.get("boot_id")
         if boot_id and boot_id != self.boot_id:
             if self.boot_id is not None:
-                keys = ("boot_id", "instance_id", "agent_version", "via")
-                self.append({"event": "boot", **{key: about[key] for key in keys if key in about}})
+                keys = ("boot_id", "instance_id", "agent_version", "via", "clock_step_us", "spooled_ts")
+                self.append({"event": "boot", **{key: about[key] for key in keys if key in about}}, occurred_us)
             self.boot_id = boot_id
 
     def add(self, event: Event, occurred_us: int | None = None) -> Event | None:
         """Prepare an event as `record` describes: `boot` before it when this is another boot, a `del` completed."""
-        self.boot(event)
+        self.boot(event, occurred_us)
         if event["event"] == "del":
             needle = dumps(event["container_id"]).encode("utf-8", "replace")
             live = state.Live(loads(line) for line in self.lines if needle in line)

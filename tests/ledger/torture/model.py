@@ -86,7 +86,7 @@ class Model:
         """Append one event and take its effect into account."""
         self.events.append(event)
         self.in_segment += 1
-        kind, seq = event["event"], event["seq"]
+        kind, seq = event["event"], event.get("seq", 0)
         happened: int = event["spooled"] if "spooled" in event else event["ts"]
         if kind in ("add", "adopt"):
             new = Span(event["association_id"], {k: event[k] for k in _OWN if k in event}, happened, seq)
@@ -117,6 +117,29 @@ class Model:
     def at(self, moment: int) -> list[Span]:
         """Return what was live at a moment."""
         return [s for s in self.spans if s.since <= moment and (s.until is None or moment < s.until)]
+
+    def again(self, moment: int) -> list[list[str]]:
+        """Return what was live at a moment by a clock that had been set back: the ids, for each time that it was so."""
+        found: list[list[str]] = []
+        replay, behind, then = Model(), False, None
+        clock = began = held = -1
+        for event in [*self.events, {"event": "end", "ts": 0}]:
+            if event["event"] == "checkpoint":
+                replay.take(copy.deepcopy(event))
+                continue
+            last, clock = clock, event.get("spooled", event["ts"]) - event.get("step", 0)
+            if behind and "step" in event and "order" in event:
+                clock = max(clock, last)  # it waited while others were written
+            over = not behind or "step" not in event or clock < last
+            if behind and then is None and began <= moment and (over or clock > moment):
+                then = sorted(span.id for span in replay.live())
+            if over:
+                if then is not None and moment < held:
+                    found.append(then)
+                behind, began, then = "step" in event, clock, None
+            held = event["ts"]
+            replay.take(copy.deepcopy(event))
+        return found
 
     # What a call appends
 
@@ -159,7 +182,8 @@ class Model:
 
     def _record(self, event: Event, clock: int) -> None:
         if event["boot_id"] != self.boot:
-            self._append({"event": "boot", "boot_id": event["boot_id"]}, clock)
+            when: Event = {key: event[key] for key in ("occurred", "step") if key in event}
+            self._append({"event": "boot", "boot_id": event["boot_id"], **when}, clock)
         if event["event"] == "del" and "association_id" not in event:
             happened = self._happened(event, clock)
             mine = [

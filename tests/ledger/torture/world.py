@@ -185,6 +185,8 @@ class World:
         """
         self.counts[events[0]["event"]] += 1
         self.moments.add(self.clock)
+        if locked and self.model.events and not (self.where / ACTIVE).exists():
+            return  # a crash between two renames, and then nobody can say how late it is by the ledger
         before, there = self.model, set(self._spool_names())
         made = settings(self.where, rotate_bytes=1 if rotate else 1 << 30, lock_wait_ms=0, sync=True)
         outcome, refusal = "done", "-"
