@@ -149,11 +149,27 @@ def _load(spool_fd: int, name: str) -> dict[str, Any] | None:
     try:
         if len(data) <= _LIMIT and sound(data, 0):
             event = decode(data)
-            if "event" in event and "ts" in event:
+            if _usable(event):
                 return event
-    except ValueError:
+    except (ValueError, KeyError, TypeError):
         pass
     return None
+
+
+def _usable(event: dict[str, Any]) -> bool:
+    """Tell whether a writer put this here: one file that is none must not keep all others from being recorded.
+
+    Raises ValueError, KeyError, TypeError when it did not.
+    """
+    kind = event["event"]
+    parse_ts(event["ts"])
+    if not isinstance(event.get("boot_id"), str | None):
+        return False
+    if kind in ("add", "adopt"):
+        return state.usable({**event, "since": "", "add_seq": 0})
+    if kind == "del":
+        return isinstance(event["container_id"], str) and isinstance(event["ifname"], str)
+    return isinstance(kind, str) and isinstance(event.get("association_id", ""), str)
 
 
 def _quarantine(dir_fd: int, spool_fd: int, name: str) -> None:

@@ -66,6 +66,20 @@ def exclusive_keys(association: dict[str, Any]) -> list[tuple[Any, ...]]:
     return keys
 
 
+def usable(association: object) -> bool:
+    """Tell whether an association has what `Live` and its readers need, in types that they can compare.
+
+    Whoever can write the ledger as root can write anything into it with a sound CRC; that is shown as it is, and has no
+    bearing on what is live.
+    """
+    try:
+        found: Any = association
+        hash(tuple(exclusive_keys(found)))
+        return isinstance(found["association_id"], str) and isinstance(found["since"], str) and found["add_seq"] >= 0
+    except (AttributeError, KeyError, TypeError):
+        return False
+
+
 class Live:
     """The associations that are live after the events applied so far.
 
@@ -81,7 +95,8 @@ class Live:
         # Several ids under one key: an identify can show two live associations to be in each other's way.
         self._ids_by_key: dict[tuple[Any, ...], dict[str, None]] = {}
         for association in associations:
-            self._start(association)
+            if usable(association):
+                self._start(association)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self._by_id.values())
@@ -128,18 +143,21 @@ class Live:
         kind = event["event"]
         if kind in ("add", "adopt"):
             new = association_of(event)
+            if not usable(new):
+                return []
             ids = {each: None for key in exclusive_keys(new) for each in self._ids_by_key.get(key, ())}
             ended = [(old, "superseded") for old in map(self._end, ids) if old is not None]
             self._start(new)
             return ended
         if kind in ("del", "lost"):
-            old = self._end(event.get("association_id", ""))
+            old = self._end(str(event.get("association_id", "")))
             return [(old, kind)] if old is not None else []
         if kind == "boot":
             return self._boot(event.get("boot_id"))
         if kind == "checkpoint":
             # What is live is stated anew. Only behind a damaged piece can that differ from what was replayed.
-            stated = event.get("live") or []
+            live = event.get("live")
+            stated = list(filter(usable, live)) if isinstance(live, list) else []
             kept = {association["association_id"] for association in stated}
             gone = [(old, "lost") for old in self._by_id.values() if old["association_id"] not in kept]
             self._reset(stated, event.get("boot_id"))
@@ -157,8 +175,8 @@ class Live:
 
     def _identify(self, event: dict[str, Any]) -> None:
         """Add to an association what was not known when it began; what was known is never overwritten."""
-        association = self._by_id.get(event.get("association_id", ""))
-        if association is not None:
+        association = self._by_id.get(str(event.get("association_id", "")))
+        if association is not None and usable({**association_of(event), **association}):
             self._unindex(association)
             for name, value in association_of(event).items():
                 association.setdefault(name, value)
@@ -183,8 +201,8 @@ def splice(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> tu
         needles = [dumps(event["association_id"]).encode()]
     elif kind not in ("boot", "checkpoint"):
         return lines, []
-    touched = {line: loads(line) for line in lines if not needles or any(needle in line for needle in needles)}
-    ids = {line: association["association_id"] for line, association in touched.items()}
+    touched = {line: parsed(line) for line in lines if not needles or any(needle in line for needle in needles)}
+    ids = {line: association["association_id"] for line, association in touched.items() if usable(association)}
     live = Live(touched.values(), boot_id)
     ended = live.apply(event)
     spliced = []
@@ -196,6 +214,14 @@ def splice(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> tu
     known = set(ids.values())
     spliced += [encode_association(each) for each in live if each["association_id"] not in known]
     return spliced, [old["association_id"] for old, _ in ended]
+
+
+def parsed(line: bytes) -> Any:
+    """Return the association of a line, None when it holds none."""
+    try:
+        return loads(line)
+    except ValueError:
+        return None
 
 
 def encode_association(association: dict[str, Any]) -> bytes:
@@ -272,4 +298,4 @@ def find_live(state_dir: str, container_id: str, ifname: str) -> dict[str, Any] 
     finally:
         os.close(dir_fd)
     needle = dumps(container_id).encode("utf-8", "replace")
-    return Live((loads(line) for line in lines if needle in line), boot_id).attachment(container_id, ifname)
+    return Live((parsed(line) for line in lines if needle in line), boot_id).attachment(container_id, ifname)

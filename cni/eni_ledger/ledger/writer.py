@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from eni_ledger.errors import FutureFormat, LedgerDamaged, LedgerError, LockTimeout, StateDirError, WriteFailed
-from eni_ledger.fastjson import dumps, loads
+from eni_ledger.fastjson import dumps
 from eni_ledger.ledger import lock, segment, spool, state
 from eni_ledger.ledger.codec import VERSION, encode, format_ts, now_us, parse_ts
 from eni_ledger.ledger.segment import Tail
@@ -233,7 +233,7 @@ class Session:
         self.boot(event, occurred_us)
         if event["event"] == "del":
             needle = dumps(event["container_id"]).encode("utf-8", "replace")
-            live = state.Live(loads(line) for line in self.lines if needle in line)
+            live = state.Live(state.parsed(line) for line in self.lines if needle in line)
             association = live.attachment(event["container_id"], event["ifname"])
             if association is None or event.get("spooled_ts", "~") < association["since"]:
                 return None  # nothing to end; one that waited in the spool does not end what began after it

@@ -326,7 +326,10 @@ def _directories(trial: Run, bench: Bench) -> None:
         state = bench.copy("state")
         make(state)
         before = _contents(state)
-        calls = {"record": partial(writer.record, settings(state), add_event(30)), **readers(state)}
+        calls: dict[str, Callable[[], Any]] = {
+            "record": partial(writer.record, settings(state), add_event(30)),
+            **readers(state),
+        }
         for question, call in calls.items():
             if question == "note_failure":
                 continue  # never raises
