@@ -56,7 +56,7 @@ def command(
     then = was_live(*times) if times else None
     answer = ask(
         history,
-        lambda: known.during(history, *times) if times else history.who(what),
+        lambda: known.during(history, *times, query) if times else history.who(what),
         lambda one: query.matches(one) and (then is None or then(one)),
     )
     answer.found = query.best(answer.found)

@@ -41,16 +41,25 @@ class Chain:
                 self._damage.append(LedgerDamaged("events are missing", path=self._part.name, line=1, offset=0))
         self.seq, self._crc, self._line = event["seq"], crc, number
 
+    def skip(self, part: Segment, before: int, crc: int) -> None:
+        """Take note of a segment that is not walked through, but whose index says what it begins and ends with."""
+        first, last = segment.sealed_range(part.name) or (0, 0)
+        if self.seq and (first, before) != (self.seq + 1, self._crc) and not self._damage:
+            self._damage.append(LedgerDamaged("events are missing", path=part.name, line=1, offset=0))
+        self.begin(part)
+        self.seq, self._crc, self._line = last, crc, last - first + 1
+        if part is self._snapshot.segments[-1]:
+            self.end()
+
     def end(self) -> None:
         """End a segment: it has to hold what its name says, and the last one what `state.json` knew of."""
         named = segment.sealed_range(self._part.name)
-        path, line, offset = self._part.name, self._line + 1, self._part.size
-        last = named[1] if named else 0
+        last, gone = named[1] if named else 0, False
         if self._part is self._snapshot.segments[-1] and self._snapshot.known_seq > max(self.seq, last):
             last = self._snapshot.known_seq
-            if named:  # the active one is gone altogether
-                path, line, offset = segment.ACTIVE, 1, 0
+            gone = named is not None  # the active one is not there at all
         if self.seq < last and len(self._damage) == self._before:
+            path, line, offset = (segment.ACTIVE, 1, 0) if gone else (self._part.name, self._line + 1, self._part.end())
             self._damage.append(LedgerDamaged("events are missing", path=path, line=line, offset=offset))
 
 
@@ -77,19 +86,40 @@ def gap(pair: list[Segment]) -> list[LedgerDamaged]:
     return [LedgerDamaged("events are missing", path=pair[1].name, line=1, offset=0)]
 
 
-def holds(part: Segment, *texts: bytes) -> bool:
-    """Tell whether one of `texts` occurs in a segment."""
+def holds(part: Segment, mark: str) -> bool:
+    """Tell whether a segment has, or looks as if it had, an event of one of `index.MARKS`."""
+    index = part.index()
+    if index is not None:
+        return mark in index.has
+    if mark not in part.marks:
+        part.marks[mark] = _contains(part, _TEXTS[mark])
+    return part.marks[mark]
+
+
+def _contains(part: Segment, text: bytes) -> bool:
     try:
         fd = part.open()
     except FileNotFoundError:
         return False
     try:
+        if part.packed:
+            return any(text in line for _, _, line, _ in segment.lines_of(fd, part.name, part.size))
         kept, offset = b"", 0
         while chunk := os.pread(fd, 1 << 20, offset):  # the active segment's descriptors share one position
-            if any(text in kept + chunk for text in texts):
+            if text in kept + chunk:
                 return True
-            kept = chunk[-max(map(len, texts)) :]
+            kept = chunk[-len(text) :]
             offset += len(chunk)
     finally:
         os.close(fd)
     return False
+
+
+_TEXTS = {
+    "boot": b'"event":"boot"',
+    "import": b'"event":"import"',
+    "identify": b'"event":"identify"',
+    "late": b'"late":true',
+    "spooled": b'"spooled_ts"',
+    "damage": b'"damage"',
+}

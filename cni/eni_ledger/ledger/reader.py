@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from eni_ledger.ledger.index import Index
+
 _TRIES = 50
 _PATIENCE = 10
 """Tries for a next segment to take its place; then its writer has died between two renames, and all is sealed."""
@@ -24,13 +26,15 @@ _PAUSE = 0.002
 
 
 class Segment:
-    """One segment of a snapshot: its `name`, and its `size` in bytes up to the last newline."""
+    """One segment of a snapshot: `name`, and `size`, the bytes up to the last newline; of a packed one, all bytes."""
 
-    __slots__ = ("_fd", "_owner", "name", "size")
+    __slots__ = ("_fd", "_index", "_owner", "marks", "name", "size")
 
     def __init__(self, owner: Snapshot, name: str, fd: int | None = None, size: int = -1) -> None:
         self._owner = owner
         self._fd = fd
+        self._index: Index | bool | None = False  # not looked for yet
+        self.marks: dict[str, bool] = {}  # what is known of the events in it; see `chain.holds`
         self.name = name
         self.size = size if size >= 0 else os.stat(name, dir_fd=owner.dir_fd, follow_symlinks=False).st_size
 
@@ -39,9 +43,50 @@ class Segment:
         """Whether it will never change again."""
         return self._fd is None
 
+    @property
+    def packed(self) -> bool:
+        """Whether it is a packed one, in which offsets are those of what it inflates to."""
+        return self.name.endswith(segment.PACKED)
+
     def open(self) -> int:
-        """Return a descriptor to read it by; the caller closes it. Raises OSError."""
-        return os.dup(self._fd) if self._fd is not None else open_file(self._owner.dir_fd, self.name, os.O_RDONLY)
+        """Return a descriptor to read it by; the caller closes it. Raises OSError.
+
+        One that has been packed since the snapshot was taken is read as what it has become.
+        """
+        if self._fd is not None:
+            return os.dup(self._fd)
+        try:
+            return open_file(self._owner.dir_fd, self.name, os.O_RDONLY)
+        except FileNotFoundError:
+            _, packed, _ = segment.forms(self.name)
+            fd = open_file(self._owner.dir_fd, packed, os.O_RDONLY)
+            self.name = packed
+            return fd
+
+    def end(self) -> int:
+        """Return the offset behind its last line. Raises OSError."""
+        if not self.packed:
+            return self.size
+        from eni_ledger.ledger import packed
+
+        fd = self.open()
+        try:
+            return packed.inflated_size(fd)
+        finally:
+            os.close(fd)
+
+    def index(self) -> Index | None:
+        """Return the index of a packed segment, None when there is none that can be used. Raises OSError."""
+        if self._index is False:
+            from eni_ledger.ledger.index import open_index  # for questions only; CHECK and GC ask none
+
+            _, _, name = segment.forms(self.name)
+            self._index = open_index(self._owner.dir_fd, name, self.name) if self.packed else None
+        return self._index  # type: ignore[return-value]  # it is no bool any more
+
+    def distrust(self) -> None:
+        """Take the index for one that is not there: it has been found not to be what was written."""
+        self._index = None
 
 
 class Snapshot:

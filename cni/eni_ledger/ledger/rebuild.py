@@ -63,7 +63,7 @@ def replay(fd: int, name: str, size: int) -> tuple[Live, Tail, str | None]:
         tail.seq, tail.crc, tail.ts_us, lines = event["seq"], crc, parse_ts(event["ts"]), number
     if damage:
         # Every line has a seq, also those behind the last proven one that cannot be read any more.
-        tail.seq += sum(1 for _ in segment.raw_lines(fd, size)) - lines
+        tail.seq += sum(1 for _, _, line, _ in segment.lines_of(fd, name, size) if line) - lines
     return live, tail, damage[0].details if damage else None
 
 

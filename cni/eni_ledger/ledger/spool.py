@@ -181,10 +181,7 @@ def _quarantine(dir_fd: int, spool_fd: int, name: str) -> None:
 
 
 def _already_folded(dir_fd: int) -> set[str]:
-    """Return the names of spool files that the active segment and the one before it say they have the events of.
-
-    In pieces: a segment may be a hundred times what an ADD needs of memory.
-    """
+    """Return the names of spool files that the active segment and the one before it say they have the events of."""
     found: set[str] = set()
     for name in [*segment.list_sealed(dir_fd)[-1:], segment.ACTIVE]:
         try:
@@ -192,13 +189,9 @@ def _already_folded(dir_fd: int) -> set[str]:
         except FileNotFoundError:
             continue
         try:
-            kept = b""
-            while chunk := os.read(fd, 1 << 20):
-                # The last bytes of each piece go before the next one, for a name that lies across the border.
-                pieces = (kept + chunk).split(_MARK)
-                for piece in pieces[1:]:
+            for _, _, line, _ in segment.lines_of(fd, name, os.fstat(fd).st_size):
+                for piece in line.split(_MARK)[1:]:
                     found.add(piece[:_LONGEST_NAME].partition(b'"')[0].decode("ascii", "replace"))
-                kept = (kept + chunk)[-(len(_MARK) + _LONGEST_NAME) :]
         finally:
             os.close(fd)
     return found

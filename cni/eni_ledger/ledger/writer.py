@@ -99,10 +99,11 @@ def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: 
 class Session:
     """The ledger, locked, at its end, and ready to append. What `append` and `add` prepare, `commit` writes.
 
-    `lines` are the live associations as `state.json` has them. Raises LockTimeout, FutureFormat, OSError.
+    `lines` are the live associations as `state.json` has them. `lock_fd` holds the lock already; it is closed with the
+    session. Raises LockTimeout, FutureFormat, OSError.
     """
 
-    def __init__(self, settings: Settings, dir_fd: int, about: Event) -> None:
+    def __init__(self, settings: Settings, dir_fd: int, about: Event, lock_fd: int = -1) -> None:
         self._settings = settings
         self._dir_fd = dir_fd
         self._boot_id = about.get("boot_id")
@@ -111,7 +112,7 @@ class Session:
         self._pending: list[bytes] = []
         self._folded: list[str] = []
         self._changed = False
-        self._lock_fd = lock.acquire(dir_fd, settings.lock_wait_ms)
+        self._lock_fd = lock_fd if lock_fd >= 0 else lock.acquire(dir_fd, settings.lock_wait_ms)
         try:
             self._open()
             self._fold()

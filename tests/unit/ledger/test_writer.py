@@ -262,17 +262,6 @@ def test_retention_by_size_keeps_the_newest(where: Path) -> None:
     assert any("retention" in note for note in report.notes)
 
 
-def test_retention_by_age_leaves_no_hole(where: Path) -> None:
-    for n in range(8):
-        record(where, add_event(n), rotate_bytes=1)
-    old = sealed(where)[3]
-    os.utime(old, (0, 0))  # in the middle: those before it go too
-    record(where, add_event(8), rotate_bytes=1, retain_days=1)
-    assert sealed(where)[0].name > old.name
-    assert prove(where)[0]["seq"] > 1
-    assert fsck(str(where)).sound
-
-
 def test_no_room_for_the_next_segment_is_no_reason_to_lose_an_event(where: Path) -> None:
     record(where, add_event(1))
     (where / "..next.tmp").mkdir()  # where the next segment would be written
