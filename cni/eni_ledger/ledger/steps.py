@@ -21,7 +21,6 @@ from eni_ledger.ledger.state import Live, happened_at
 Event = dict[str, Any]
 Association = dict[str, Any]
 
-_MARK = b'"clock_step_us"'
 _AHEAD = 16 << 20
 """Bytes of later segments that are looked through for a step: what a busy host writes in some days."""
 _ENDS = ("until", "ended_by", "end_seq")
@@ -91,7 +90,7 @@ def _near(history: History, when: str) -> int:
                 low = middle + 1
         near, size = 0, 0
         for number, part in enumerate(segments[max(0, low - 1) :], 1):
-            if chain.holds(part, _MARK):
+            if chain.holds(part, "step"):
                 near = number
             size += part.size if number > 1 else 0
             if size > _AHEAD:
@@ -102,7 +101,7 @@ def _near(history: History, when: str) -> int:
 def _step(event: Event) -> int:
     """Return by how many microseconds the clock was behind at an event, 0 when it was not."""
     step = event.get("clock_step_us")
-    return step if isinstance(step, int) and step > 0 else 0
+    return step if isinstance(step, int) and 0 < step < parse_ts(event["ts"]) else 0
 
 
 class _Replay:
@@ -127,7 +126,10 @@ class _Replay:
         step = _step(event)
         if event["event"] == "checkpoint":
             return  # nothing has happened, and what is folded in behind it happened before it
-        clock = parse_ts(happened_at(event)) - step
+        try:
+            clock = parse_ts(happened_at(event)) - step
+        except ValueError:
+            return  # no writer wrote that time
         here = self.current
         if here is not None and "spool" in event:
             clock = max(clock, here.clock)  # it waited while others were written down
@@ -149,7 +151,7 @@ class _Replay:
                     "ended_by": why,
                     "end_seq": event["seq"],
                 }
-        new = self._live.get(event.get("association_id", ""))
+        new = self._live.get(str(event.get("association_id", "")))
         if new is not None and new["add_seq"] == event["seq"]:
             new["since"] = format_ts(clock)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from unit.cli.conftest import Ledger, Run
 
-LARGE = 1 << 20
+LARGE = 1 << 18
 
 TEXTS = {
     "cursor": "\x1b[2J\x1b[1;1Hgone",
@@ -84,8 +84,13 @@ def hostile(ledger: Ledger, value: Any) -> None:
 def command_lines(ledger: Ledger, log: Path) -> Iterator[list[str]]:
     """Yield every command that reads a ledger, plain and with each option alone."""
     arguments = {"what": ["101"], "association_id": ["0"], "files": [str(log)]}
-    values = {"--at": "now", "--since": "-1h", "--until": "now", "--lines": "50", "--conf-dir": "/nonexistent",
-              "--source": "agent-db", "--agent-db": "/nonexistent", "--timeout": "1"}  # fmt: skip
+    values = {
+        "--at": "now",
+        "--since": "-1h",
+        "--until": "now",
+        "--conf-dir": "/nonexistent",
+        "--agent-db": "/nonexistent",
+    }
     for name in COMMANDS:
         command = load(name)
         assert command is not None
@@ -102,7 +107,7 @@ def command_lines(ledger: Ledger, log: Path) -> Iterator[list[str]]:
             long = option.opts[-1]
             if long in ("--state-dir", "--no-color", "--follow", "--source"):
                 continue
-            yield [*base, long] if option.is_flag else [*base, long, values[long]]
+            yield [*base, long] if option.is_flag else [*base, long, values.get(long, "50")]
     yield ["who", "10.0.32.4", "--at", "now", "--json"]
     yield ["show", "assoc-00000000000000000", "--json"]
     yield ["show", "assoc-00000000000000001"]
@@ -135,8 +140,8 @@ def check(run: Run, ledger: Ledger, log: Path, monkeypatch: pytest.MonkeyPatch, 
 def log(tmp_path: Path) -> Path:
     """Return a log to import, with lines of the same kind."""
     path = tmp_path / "vpc-branch-eni.log"
-    lines = [f"2026-11-23T14:00:00Z [INFO] Executing ADD with netconfig: &{{NetConf:{{CNIVersion: Name:{text}" for text in
-             (*TEXTS.values(), "x")]  # fmt: skip
+    start = "2026-11-23T14:00:00Z [INFO] Executing ADD with netconfig: &{NetConf:{CNIVersion: Name:"
+    lines = [start + text for text in (*TEXTS.values(), "x")]
     path.write_text("\n".join(lines), encoding="utf-8", errors="surrogatepass")
     return path
 
