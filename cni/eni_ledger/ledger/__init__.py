@@ -30,7 +30,8 @@ and null mean the same. Readers keep keys that they do not know.
 =================== =================================================================================================
 `ts`                when it was written down; RFC 3339, UTC, always ``YYYY-MM-DDTHH:MM:SS.ffffffZ`` (27 characters, so
                     that text order is time order); never earlier than the line before
-`clock_step_us`     microseconds by which the clock was behind the line before and `ts` therefore is ahead of it
+`clock_step_us`     microseconds by which the clock was behind the line before and `ts` therefore is ahead of it; of an
+                    event from the spool, by which it was behind the ledger when that was put there
 `seq`               1, 2, 3, ... without gaps through all segments
 `v`                 format version. A reader refuses a higher one than it knows; a writer leaves such a ledger alone and
                     puts its events into the spool. `crc` and the chain are the same in every version: only a line

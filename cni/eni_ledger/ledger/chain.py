@@ -124,5 +124,6 @@ _TEXTS = {
     "identify": b'"event":"identify"',
     "late": b'"late":true',
     "spooled": b'"spooled_ts"',
+    "step": b'"clock_step_us"',
     "damage": b'"damage"',
 }

@@ -92,7 +92,8 @@ def note_failure(settings: Settings, event: Event, error: Exception) -> None:
         try:
             fd = open_file(dir_fd, FAILURES, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
-                if os.fstat(fd).st_size < _FAILURES_LIMIT:
+                found = os.fstat(fd)
+                if found.st_size < _FAILURES_LIMIT and found.st_nlink == 1:  # else it may be a file that is not ours
                     kept: Event = {
                         key: event[key] for key in ("event", "container_id", "ifname", "netns") if key in event
                     }

@@ -38,7 +38,7 @@ Range = tuple[int, int]
 VERSION = 1
 PAGE = 512
 
-MARKS = ("boot", "import", "identify", "late", "spooled", "damage")
+MARKS = ("boot", "import", "identify", "late", "spooled", "step", "damage")
 """Kinds of events that matter to questions that do not name them: `marks_of` says which is which."""
 
 _FIRST_LOOK = 4096
@@ -141,6 +141,8 @@ def marks_of(event: Event) -> Iterator[str]:
         yield "late"
     if event.get("spooled_ts"):
         yield "spooled"
+    if event.get("clock_step_us"):
+        yield "step"
     if kind == "checkpoint" and event.get("damage"):
         yield "damage"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from eni_ledger.errors import LedgerDamaged, LockTimeout
+from eni_ledger.errors import LedgerDamaged, LockTimeout, StateDirError
 from eni_ledger.ledger import rollover, segment, state
 from eni_ledger.ledger.codec import now_us, parse_ts
 from eni_ledger.ledger.segment import Tail
@@ -20,6 +20,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 QUARANTINE = "quarantine"
+
+
+def own(dir_fd: int, fd: int, limit: int) -> None:
+    """Put a copy of the active segment, open at `fd`, in its place, because it has another name somewhere.
+
+    A backup of hard links, perhaps, which shall stay as it is; or a file that is not ours, which nobody is to append to
+    or cut. Raises StateDirError when it has more than `limit` bytes, which no segment has, OSError.
+    """
+    size = os.fstat(fd).st_size
+    if size > limit:
+        details = f"{segment.ACTIVE}: {size} bytes, and it has another name elsewhere"
+        raise StateDirError("a file of the state directory is not ours", details, "move it out of the way")
+    write_file(dir_fd, segment.ACTIVE, os.pread(fd, size, 0), sync=True)
 
 
 def set_aside(dir_fd: int, fd: int, size: int, torn: int) -> str:

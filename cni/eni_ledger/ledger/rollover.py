@@ -39,7 +39,8 @@ def start(
     the old one is renamed, so that the time without an active segment is two renames; a crash between them is mended
     by the next writer. Returns the new Tail. Raises OSError.
     """
-    ts_us = max(now_us(), tail.ts_us)
+    clock_us = now_us()
+    ts_us = max(clock_us, tail.ts_us)
     checkpoint = {
         **about,
         "ts": format_ts(ts_us),
@@ -50,6 +51,8 @@ def start(
         "prev_segment": previous,
         "live": [loads(line) for line in lines],
     }
+    if ts_us > clock_us:
+        checkpoint["clock_step_us"] = ts_us - clock_us
     line, crc = encode(checkpoint, tail.crc)
     if seal:
         write_file(dir_fd, ".next", line, sync=True)

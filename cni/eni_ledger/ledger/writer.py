@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from eni_ledger.errors import FutureFormat, LedgerDamaged, LedgerError, LockTimeout, StateDirError, WriteFailed
-from eni_ledger.fastjson import dumps, loads
+from eni_ledger.fastjson import dumps
 from eni_ledger.ledger import lock, segment, spool, state
 from eni_ledger.ledger.codec import VERSION, encode, format_ts, now_us, parse_ts
 from eni_ledger.ledger.segment import Tail
@@ -118,10 +118,10 @@ def where(settings: Settings, exc: OSError) -> str:
 def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: int, why: LedgerError) -> Event:
     """Write the event into the spool and return it; raise WriteFailed with both reasons when that fails too."""
     try:
-        spool.put(dir_fd, event, occurred_us, sync=settings.sync)
+        waiting = spool.put(dir_fd, event, occurred_us, sync=settings.sync)
     except OSError as exc:
         raise WriteFailed("neither ledger nor spool could be written", f"{why}; {where(settings, exc)}") from exc
-    return {"ts": format_ts(occurred_us), **event, "spooled": True, "spooled_because": str(why)}
+    return {**waiting, "spooled": True, "spooled_because": str(why)}
 
 
 class Session:
@@ -166,6 +166,13 @@ class Session:
         flags = os.O_RDWR | os.O_APPEND
         try:
             self._fd = open_file(self._dir_fd, segment.ACTIVE, flags)
+            if os.fstat(self._fd).st_nlink > 1:
+                from eni_ledger.ledger.rebuild import own
+
+                own(self._dir_fd, self._fd, 2 * self._settings.rotate_bytes)
+                os.close(self._fd)
+                self._fd = -1
+                self._fd = open_file(self._dir_fd, segment.ACTIVE, flags)
             tail, torn = segment.read_tail(self._fd, segment.ACTIVE)
         except FileNotFoundError:
             tail, torn = None, 0
@@ -242,24 +249,27 @@ class Session:
                 ended = {"event": "lost", "reason": "rebooted", **state.identity_of(state.association_of(written))}
                 self.append(ended)
 
-    def boot(self, about: Event) -> None:
-        """Prepare a `boot` event when `about` is of another boot than the live associations."""
+    def boot(self, about: Event, occurred_us: int | None = None) -> None:
+        """Prepare a `boot` event when `about` is of another boot than the live associations.
+
+        An event that waited in the spool until `occurred_us` shows that the host had been started anew by then.
+        """
         boot_id = about.get("boot_id")
         if boot_id and boot_id != self.boot_id:
             if self.boot_id is not None:
-                keys = ("boot_id", "instance_id", "agent_version", "via")
-                self.append({"event": "boot", **{key: about[key] for key in keys if key in about}})
+                keys = ("boot_id", "instance_id", "agent_version", "via", "clock_step_us", "spooled_ts")
+                self.append({"event": "boot", **{key: about[key] for key in keys if key in about}}, occurred_us)
             self.boot_id = boot_id
 
     def add(self, event: Event, occurred_us: int | None = None) -> Event | None:
         """Prepare an event as `record` describes: `boot` before it when this is another boot, a `del` completed."""
-        self.boot(event)
+        self.boot(event, occurred_us)
         if event["event"] == "del":
             needle = dumps(event["container_id"]).encode("utf-8", "replace")
-            live = state.Live(loads(line) for line in self.lines if needle in line)
+            live = state.Live(state.parsed(line) for line in self.lines if needle in line)
             association = live.attachment(event["container_id"], event["ifname"])
-            if association is None:
-                return None
+            if association is None or event.get("spooled_ts", "~") < association["since"]:
+                return None  # nothing to end; one that waited in the spool does not end what began after it
             event = {**event, **state.identity_of(association)}
         return self.append(event, occurred_us)
 

@@ -958,19 +958,29 @@ def test_what_is_no_file_in_place_of_one(where: Path, tmp_path: Path, name: str,
     assert (where / "failures.jsonl").exists()
 
 
-@pytest.mark.parametrize("name", ["spool", "quarantine"])
-def test_what_is_no_directory_in_place_of_one(where: Path, tmp_path: Path, name: str) -> None:
+def test_a_link_in_place_of_the_quarantine_keeps_a_torn_tail_from_being_cut(where: Path, tmp_path: Path) -> None:
     record(where, add_event(1))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (where / name).symlink_to(elsewhere)
-    if name == "quarantine":
-        with (where / ACTIVE).open("ab") as file:
-            file.write(b"torn")
+    (where / "quarantine").symlink_to(elsewhere)
+    with (where / ACTIVE).open("ab") as file:
+        file.write(b"torn")
     before = (where / ACTIVE).read_bytes()
     with pytest.raises(WriteFailed):
         record(where, add_event(2))
     assert (where / ACTIVE).read_bytes() == before
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_link_in_place_of_the_spool_holds_nothing_of_ours_and_takes_nothing(where: Path, tmp_path: Path) -> None:
+    record(where, add_event(1))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (where / "spool").symlink_to(elsewhere)
+    record(where, add_event(2))
+    assert kinds(where) == ["checkpoint", "add", "add"]
+    with stuck_holder(where), pytest.raises(WriteFailed, match="spool"):
+        record(where, add_event(3), lock_wait_ms=0)
     assert list(elsewhere.iterdir()) == []
 
 
