@@ -367,8 +367,8 @@ def run(trial: Run) -> None:
     ]
     every = [(name, what) for name in NAMES for what in (*KINDS, *CHANGES)]
     bench: Bench | None = None
-    for number, chance, where in trial.each():
-        bench = bench or Bench(where)
+    for number, chance, _ in trial.each():
+        bench = bench or Bench(trial.where / "bench")
         if number <= len(cases):
             cases[number - 1](bench)
             continue
