@@ -145,7 +145,8 @@ def test_a_broken_writer_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         for module in (injected, kill_within, full, traced, moved, stuck):
             monkeypatch.setattr(module, "SCENARIOS", [each for each in SCENARIOS if each.name == broken.situation])
     source = changed(tmp_path / "broken", [(broken.file, broken.old, broken.new)])
-    run = UntilItFails(tmp_path, SEED, trial.short, source=source)
+    # Some faults show only when a kill comes at the right moment: as many rounds as that takes, it ends with the first.
+    run = UntilItFails(tmp_path, SEED, 10 * trial.short, source=source)
     with suppress(Enough):
         attempt(trial, run)
     (failure,) = run.failures
