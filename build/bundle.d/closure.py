@@ -18,8 +18,18 @@ from pathlib import Path
 from types import CodeType
 
 PACKAGE = "eni_ledger"
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+# C modules that front_door.c has in any case.
+ALWAYS = frozenset(
+    (
+        *("builtins", "sys", "_imp", "_thread", "_warnings", "_weakref", "marshal", "gc", "posix", "_io", "_abc"),
+        *("_codecs", "_signal", "_stat", "time", "itertools", "atexit", "faulthandler", "_tracemalloc"),
+    )
+)
 # The CLI is another executable; front.main only imports it when it is not in a bundle.
 ELSEWHERE = ("eni_ledger.cli",)
+# Replaced by C code in front_door.c.
+IN_C = "eni_ledger.plugin.process"
 # Importing the package itself is for users of the Python API, which needs pydantic. The front door gets an empty one.
 EMPTY = (PACKAGE,)
 
@@ -71,6 +81,11 @@ def _c_module(name: str) -> str | None:
     return None
 
 
+def _literal(name: str, code: bytes) -> str:
+    """A C array of these bytes."""
+    return f"static const unsigned char {name}[] = {{{','.join(map(str, code))}}};\n"
+
+
 def _pyc(code: CodeType) -> bytes:
     """The contents of a .pyc file that is never compared with a source (PEP 552, "unchecked hash-based")."""
     return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
@@ -109,7 +124,7 @@ class Closure:
 
     def _add(self, name: str) -> bool:
         """Take in one of our modules, its packages, and all that they import."""
-        if name in self.modules:
+        if name in self.modules or name == IN_C:
             return True
         found = _source(self.root, name)
         if found is None:
@@ -147,14 +162,37 @@ class Closure:
         else:
             self.extensions[wanted] = kind
 
-    def add_os(self, source: Path) -> None:
-        """Take in the stand-in for `os` that front_os.py is."""
-        self.modules["os"] = (False, _compiled(source.read_text(encoding="utf-8"), "os"))
+    def add(self, name: str, source: Path, *, is_package: bool = False) -> None:
+        """Take in a module that is none of ours, as it is, its imports not followed."""
+        self.modules[name] = (is_package, _compiled(source.read_text(encoding="utf-8"), name))
+
+    def add_extensions(self) -> None:
+        """Take in `front_extensions`: where in the bundle the C modules are, and what else is to be found here."""
+        where = {name: f"python{VERSION}/lib-dynload/{Path(path).name}" for name, path in self.extensions.items()}
+        text = f"EXTENSIONS = {dict(sorted(where.items()))!r}\nPACKAGES = {{{PACKAGE!r}, 'encodings'}}\n"
+        self.modules["front_extensions"] = (False, _compiled(text, "front_extensions"))
 
     def write(self, target: Path) -> None:
-        """Write a compiled module with one name, MODULES: {module: (is a package, marshalled code)}."""
-        text = f"MODULES = {dict(sorted(self.modules.items()))!r}\n"
-        target.write_bytes(_pyc(compile(text, "front_modules.py", "exec", dont_inherit=True)))
+        """Write front_modules.h for front_door.c: the modules, and which of the interpreter's C modules they need.
+
+        The names of the modules are in a section of their own, for verify.py.
+        """
+        modules = sorted(self.modules.items())
+        lines = [_literal(f"module_{n}", code) for n, (_, (_, code)) in enumerate(modules)]
+        lines.append("static const struct _frozen FROZEN_MODULES[] = {\n")
+        for n, (name, (is_package, _)) in enumerate(modules):
+            size = f"(int)sizeof module_{n}"
+            lines.append(
+                f'    {{.name = "{name}", .code = module_{n}, .size = {size}, .is_package = {is_package:d}}},\n'
+            )
+        lines.append("    {.name = NULL},\n};\n")
+        names = "\\0".join(name for name, _ in modules)
+        lines.append(f'__attribute__((used, section(".front_modules"))) static const char NAMES[] = "{names}";\n')
+        lines.append(f'#define PROCESS "{IN_C}"\n')
+        builtin = sorted(name for name in self.builtin if name in sys.builtin_module_names and name not in ALWAYS)
+        lines += [f"extern PyObject *PyInit_{name}(void);\n" for name in builtin]
+        lines.append("#define BUILT_IN " + " ".join(f'{{"{name}", PyInit_{name}}},' for name in builtin) + "\n")
+        target.write_text("".join(lines), encoding="utf-8")
 
 
 def compiled_file(package: str, name: str, target: Path) -> Path:

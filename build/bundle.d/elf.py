@@ -58,6 +58,12 @@ class Elf:
                 return section[4], section[5], self._sections[section[6]][4]
         return None
 
+    def section(self, name: str) -> bytes:
+        """The contents of the section of this name, empty when there is none."""
+        names = self._sections[self._unpack("<H", 62)[0]][4]
+        found = (section for section in self._sections if self._string(names + section[0]) == name)
+        return b"".join(bytes(self.data[section[4] : section[4] + section[5]]) for section in found)
+
     def _string(self, offset: int) -> str:
         return self.data[offset : self.data.index(0, offset)].decode()
 

@@ -3,7 +3,7 @@
 
 usage: licences.py BUNDLE DIRECTORY
 
-Reads what is really in the bundle: Python modules from the executables' archives, libraries from `_internal/`. Each
+Reads what is really in the bundle: Python modules from the command line's archive, libraries from `_internal/`. Each
 has to lead to a distribution (PyPI) or a Debian package whose licence texts are at hand; what does not is named on
 stderr, and the exit status is 1. Writes DIRECTORY/third-party/<name>/... and the index DIRECTORY/THIRD-PARTY.
 """
@@ -23,7 +23,7 @@ from pathlib import Path
 from PyInstaller.archive.readers import CArchiveReader  # type: ignore[import-untyped]
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
-PROGRAMS = ("eni-ledger", "eni-ledger-cli")
+PROGRAM = "eni-ledger-cli"  # the front door carries nothing but ours, and of the interpreter what is in libpython
 LICENCE_FILE = re.compile(r"(LICEN[CS]E|COPYING|NOTICE|AUTHORS)[^/]*$", re.IGNORECASE)
 COMMON = re.compile(r"/usr/share/common-licenses/[A-Za-z0-9.-]*[A-Za-z0-9]")
 HEAD = """\
@@ -52,11 +52,9 @@ class Part:
 
 
 def top_level_modules(bundle: Path) -> set[str]:
-    """The top-level names of all Python modules in the executables' archives, without the standard library's."""
-    names: set[str] = set()
-    for program in PROGRAMS:
-        archive = CArchiveReader(str(bundle / program))
-        names |= {name.split(".")[0] for name in archive.open_embedded_archive("PYZ.pyz").toc}
+    """The top-level names of all Python modules in the command line's archive, without the standard library's."""
+    archive = CArchiveReader(str(bundle / PROGRAM))
+    names = {name.split(".")[0] for name in archive.open_embedded_archive("PYZ.pyz").toc}
     ours = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["name"].replace("-", "_")
     # _sysconfigdata_... is the interpreter's, under a name that depends on the platform.
     return {name for name in names - sys.stdlib_module_names - {ours} if not name.startswith("_sysconfigdata")}
@@ -138,7 +136,7 @@ def collect(bundle: Path) -> tuple[list[Part], list[str]]:
             missing.append(f"the module {module} is of no distribution")
         for name in names or []:
             parts[name] = of_distribution(distribution(name))
-    # The executables are PyInstaller's bootloader, with its hooks inside.
+    # The command line's executable is PyInstaller's bootloader, with its hooks inside.
     parts["pyinstaller"] = of_distribution(distribution("pyinstaller"))
     for path in libraries(bundle):
         part = of_debian(path.name)

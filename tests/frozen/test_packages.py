@@ -175,7 +175,7 @@ def test_what_the_host_has_to_have_is_said(packages: dict[str, Path], bundle: Pa
     for program in ("eni-ledger", "eni-ledger-cli"):
         dynamic = subprocess.run(["readelf", "-d", bundle / program], capture_output=True, text=True, check=True).stdout
         linked = set(re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic))
-        assert linked <= {"libc.so.6", "libdl.so.2", "libpthread.so.0", "libz.so.1"}
+        assert linked <= {"libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "libz.so.1"}
 
 
 def test_licence_texts_of_all_that_is_bundled(packages: dict[str, Path], bundle: Path) -> None:

@@ -44,19 +44,38 @@ def test_missing_library(copy: Path) -> None:
     assert "needs libz.so.1, which is not in the bundle" in said
 
 
-def test_pyinstallers_bootstrap_and_hooks_in_the_front_door(copy: Path) -> None:
+def test_pyinstallers_bootloader_as_the_front_door(copy: Path) -> None:
     shutil.copy(copy / "eni-ledger-cli", copy / "eni-ledger")
     status, said = verify(copy)
     assert status == 1
-    assert "the front door carries the module pyimod02_importers" in said
-    assert "the front door carries an archive of modules" in said
+    assert "the front door is PyInstaller's bootloader" in said
+
+
+def test_another_program_as_the_front_door(copy: Path) -> None:
+    shutil.copy("/bin/true", copy / "eni-ledger")
+    status, said = verify(copy)
+    assert status == 1
+    assert "the front door does not say which modules it carries" in said
+
+
+def test_a_module_that_is_not_ours_in_the_front_door(copy: Path) -> None:
+    front = copy / "eni-ledger"
+    data = front.read_bytes()
+    assert b"\0eni_ledger.journald\0" in data
+    front.write_bytes(data.replace(b"\0eni_ledger.journald\0", b"\0requests.journald_x\0"))
+    status, said = verify(copy)
+    assert status == 1
+    assert "the front door carries requests.journald_x" in said
 
 
 def test_no_answer_to_version(copy: Path) -> None:
-    shutil.rmtree(copy / "_internal/encodings")
+    front = copy / "eni-ledger"
+    data = front.read_bytes()
+    assert b"supportedVersions" in data
+    front.write_bytes(data.replace(b"supportedVersions", b"unsupportedOnes!!"))
     status, said = verify(copy)
     assert status == 1
-    assert "VERSION in an empty environment: exit status" in said
+    assert "VERSION in an empty environment: exit status 0, " in said
 
 
 def test_command_line_that_does_not_run(copy: Path) -> None:

@@ -128,3 +128,11 @@ def test_starting_leaves_nothing_behind(copy: Path) -> None:
     before = sorted(path.relative_to(copy) for path in copy.rglob("*"))
     assert answered(version(copy / "eni-ledger", {"TMPDIR": str(copy)}))
     assert sorted(path.relative_to(copy) for path in copy.rglob("*")) == before
+
+
+def test_damaged_installation(copy: Path) -> None:
+    next((copy / "_internal").glob("python3*/lib-dynload/_json.*.so")).write_bytes(b"")
+    done = version(copy / "eni-ledger")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"eni-ledger: the installation is damaged: ")
+    assert done.stderr.count(b"\n") == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import gzip
 import json
 import os
 import re
@@ -31,7 +33,7 @@ OTHER_BOOT = "00000000-0000-4000-8000-00000000000b"
 TRUNK = "0a:00:00:00:00:01"
 ACTIVE = "ledger.jsonl"
 
-_SEALED = re.compile(r"ledger-(\d{16})-(\d{16})\.jsonl")
+_SEALED = re.compile(r"ledger-(\d{16})-(\d{16})\.jsonl(?:\.gz)?")
 _CRC = re.compile(rb',"crc":"([0-9a-f]{8})"}\n')
 
 
@@ -83,8 +85,9 @@ def record(state_dir: Path, event: Event, **over: Any) -> Event:
 
 
 def sealed(state_dir: Path) -> list[Path]:
-    """Return the sealed segments, oldest first."""
-    return sorted(path for path in state_dir.iterdir() if _SEALED.fullmatch(path.name))
+    """Return the sealed segments, oldest first; of one that a crash left packed and not packed, the packed one."""
+    found = {path.name: path for path in state_dir.iterdir() if _SEALED.fullmatch(path.name)}
+    return [path for name, path in sorted(found.items()) if f"{name}.gz" not in found]
 
 
 def segments(state_dir: Path) -> list[Path]:
@@ -94,7 +97,13 @@ def segments(state_dir: Path) -> list[Path]:
 
 def raw_events(state_dir: Path) -> list[Event]:
     """Return all events of all segments as `json` reads them, unproven."""
-    return [json.loads(line) for path in segments(state_dir) for line in path.read_bytes().splitlines()]
+    return [json.loads(line) for path in segments(state_dir) for line in plain(path).splitlines()]
+
+
+def plain(segment: Path) -> bytes:
+    """Return the lines of a segment, packed or not, with Python's own gzip."""
+    data = segment.read_bytes()
+    return gzip.decompress(data) if segment.suffix == ".gz" else data
 
 
 def prove(state_dir: Path) -> list[Event]:
@@ -105,7 +114,7 @@ def prove(state_dir: Path) -> list[Event]:
     events: list[Event] = []
     crc: int | None = None
     for path in segments(state_dir):
-        data = path.read_bytes()
+        data = plain(path)
         assert data.endswith(b"\n"), path
         lines = data.splitlines(keepends=True)
         inside = [json.loads(line) for line in lines]
@@ -215,3 +224,14 @@ def stuck_holder(state_dir: Path) -> Iterator[None]:
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+@contextlib.contextmanager
+def locked(state_dir: Path) -> Iterator[None]:
+    """Hold the writers' lock."""
+    fd = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

@@ -9,6 +9,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,6 +156,32 @@ def test_ended_by_a_signal(both: Both, delegate: Callable[..., Path], number: in
     assert event["error_msg"] == f"the delegate was ended by signal {number}"
 
 
+def test_no_core_of_ours_in_the_place_of_the_delegates(
+    both: Both, delegate: Callable[..., Path], tmp_path: Path
+) -> None:
+    need(Path("/proc/sys/kernel/core_pattern").read_text().strip() == "core", "a core_pattern of `core`")
+    dies = "kill -QUIT $$"
+
+    def dumped(program: Path) -> bool:
+        """Whether the kernel says that it has written a core of this process."""
+
+        def may() -> None:
+            resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+        process = subprocess.Popen(
+            [program], env=both.env("ADD"), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path,
+            preexec_fn=may,
+        )  # fmt: skip
+        _, status = os.waitpid(process.pid, 0)
+        process.returncode = status
+        assert os.WTERMSIG(status) == signal.SIGQUIT
+        return os.WCOREDUMP(status)
+
+    need(dumped(delegate(dies)), "a kernel that writes cores here")
+    delegate("ulimit -c 0", dies)
+    assert not dumped(both.agent.plugins / "vpc-branch-eni")
+
+
 @pytest.mark.parametrize("stream", ["", ">&2"])
 def test_megabytes_of_output(both: Both, delegate: Callable[..., Path], stream: str) -> None:
     delegate(f"yes 'a line of output' | head -c 5000003 {stream}")
@@ -253,6 +280,23 @@ def test_signal_mask_dispositions_and_descriptors(both: Both, delegate: Callable
         assert _plain(through.stdout) == _plain(alone.stdout)
         assert (through.returncode, through.stderr) == (0, b"")
     os.close(kept)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_whether_the_delegate_ignores_its_children(both: Both, delegates: Path, ignored: bool) -> None:
+    """Seen without a shell, which sets SIGCHLD for itself."""
+    delegates.mkdir()
+    (delegates / "vpc-branch-eni").write_text(
+        f"#!{sys.executable} -IS\nimport _signal, os\nos.write(1, str(_signal.getsignal(_signal.SIGCHLD)).encode())\n"
+    )
+    (delegates / "vpc-branch-eni").chmod(0o755)
+
+    def prepare() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN if ignored else signal.SIG_DFL)
+
+    alone, through = both.call(preexec_fn=prepare)
+    assert (through.returncode, through.stdout) == (0, alone.stdout)
+    assert alone.stdout == str(int(signal.SIG_IGN if ignored else signal.SIG_DFL)).encode()
 
 
 @pytest.mark.parametrize("command", ["ADD", "VERSION"])

@@ -52,6 +52,20 @@ class Command(click.Command):
             exc.ctx = exc.ctx or ctx
             raise
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; where a value of the ledger made it fail that no eni-ledger writes, say which."""
+        try:
+            return super().invoke(ctx)
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+            if not any(param.name == "state_dir" for param in self.params):
+                raise
+            from eni_ledger.ledger.strange import find
+
+            strange = find(Session(ctx, ctx.params["state_dir"], no_color=True).state_dir())
+            if strange is None:
+                raise  # then it is a bug
+            raise strange from None
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples in place of an epilog."""
         super().format_epilog(ctx, formatter)

@@ -8,7 +8,10 @@ from typing import Any
 import click
 
 from eni_ledger.cli.common import Command, Session, reading, require_ledger
+from eni_ledger.cli.writing import about_host, settings_of
 from eni_ledger.errors import LedgerDamaged
+from eni_ledger.ledger import mend
+from eni_ledger.ledger.health import unfit
 from eni_ledger.ledger.repair import FsckReport, fsck
 from eni_ledger.render import table as tables
 from eni_ledger.render.progress import Progress
@@ -22,30 +25,46 @@ SHOWN = 10  # damages printed; a wiped disk has thousands, and --json has them a
 EXAMPLES = [
     ("eni-ledger fsck", "proves the chain of checksums through all segments"),
     ("eni-ledger fsck --json | jq .damage", "every damaged place: path, line, offset"),
+    ("eni-ledger fsck --repair", "sets torn tails aside, seals what is damaged, rebuilds state.json"),
     ("eni-ledger fsck --state-dir /mnt/evidence/eni-ledger", "a copy that was taken from another host"),
 ]
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Prove that the ledger is what was written.")
+@click.option("--repair", is_flag=True, help="First do what the next writer would have to, and say what was done.")
 @click.option("--json", "as_json", is_flag=True, help='Print one document: "sound", "segments", "damage", "notes", ...')
 @reading
 @click.pass_context
-def command(ctx: click.Context, as_json: bool, state_dir: str | None, no_color: bool) -> int:
-    """Prove the chain of checksums over all segments and tell file, line and offset of every damaged place.
+def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | None, no_color: bool) -> int:
+    """Prove the chain of checksums over all segments and tell file, line and offset of every damaged place. Offsets in
+    packed segments (.gz) are those of what they inflate to.
 
-    It changes nothing and takes no lock. Exit status 0 when all is sound, 1 when there is damage.
+    It changes nothing and takes no lock. With --repair it first does what the next ADD would have to do, and says so:
+    sets a torn tail aside, seals a damaged active segment as it is and begins a new one that names the damage, writes
+    state.json anew, folds in the spool. What it changes it copies to quarantine/ before. Damage in sealed segments
+    stays as it was found.
+
+    Exit status 0 when all is sound, 1 when there is damage.
     """
     session = Session(ctx, state_dir, no_color)
     path = session.state_dir()
     require_ledger(path)
+    done = mend.repair(settings_of(session), about_host()) if repair else None
     progress = Progress(session.screen, "fsck")
     try:
         report = fsck(path, progress)
     finally:
         progress.close()
+    if why := unfit(path):
+        report.notes.append(why)
     if as_json:
-        session.screen.json_document(_document(report, path))
+        document = _document(report, path)
+        session.screen.json_document(document if done is None else {**document, "repaired": done})
     else:
+        for words in done or ():
+            session.screen.line(f"repair: {safe(words)}")
+        if done == []:
+            session.screen.line("repair: there was nothing to mend")
         _print(report, path, session)
     return 0 if report.sound else DAMAGE_FOUND
 

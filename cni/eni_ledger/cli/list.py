@@ -6,6 +6,7 @@ import click
 
 from eni_ledger.cli.common import Command, Session, reading
 from eni_ledger.cli.sound import Answer, ask, is_live, was_live
+from eni_ledger.cli.twice import Twice
 from eni_ledger.ledger import known
 from eni_ledger.ledger.history import History
 from eni_ledger.render.associations import print_history, print_live
@@ -32,8 +33,9 @@ def command(ctx: click.Context, at: str | None, as_json: bool, state_dir: str | 
     """List the live associations: VLAN, branch ENI (its MAC while the ENI ID is not known), IP addresses, task
     (or container), inode of the network namespace, PID of the pause container, age.
 
-    A value marked ! is one where the kernel shows something else than was declared. That nothing is live is an
-    answer, with exit status 0; for a time before the ledger begins there is none, and that is exit status 1.
+    A value marked ! is one where the kernel shows something else than was declared. Where the clock was set back a
+    time came twice, and both answers are given. That nothing is live is an answer, with exit status 0; for a time
+    before the ledger begins there is none, and that is exit status 1.
     """
     session = Session(ctx, state_dir, no_color)
     times = session.times(at, "--at")
@@ -42,8 +44,9 @@ def command(ctx: click.Context, at: str | None, as_json: bool, state_dir: str | 
     history = session.history()
     answer = ask(history, lambda: known.during(history, *times), was_live(*times)) if times else _live(history)
     nothing = known.unknown(history, times[1]) if times and not answer.found and not answer.damage else None
+    twice = Twice(history, times, answer) if times and not nothing else None
     if as_json:
-        screen.json_document(answer.document(at=moment))
+        screen.json_document(answer.document(at=moment, second_time=twice.document() if twice else None))
     elif not answer.found:
         if not answer.damage and not nothing:
             screen.note("no live associations" if moment is None else f"nothing was live at {clock(moment)} UTC")
@@ -52,6 +55,8 @@ def command(ctx: click.Context, at: str | None, as_json: bool, state_dir: str | 
     else:
         session.echo_time(moment, "live")
         print_history(answer.found, screen, session.now)
+    if twice and not as_json:
+        twice.print(session)
     if error := answer.damage or nothing:
         raise error
 

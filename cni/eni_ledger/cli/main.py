@@ -28,7 +28,7 @@ from eni_ledger.render.screen import Screen, complain, error_lines
 from eni_ledger.render.text import safe
 
 COMMANDS = (
-    *("list", "who", "show", "log", "fsck", "verify", "identify", "import", "doctor"),
+    *("list", "who", "show", "log", "fsck", "prune", "verify", "identify", "import", "doctor"),
     *("install", "uninstall", "schema", "version", "completion"),
 )
 FOUND_NOTHING, USAGE, FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
@@ -46,8 +46,8 @@ Environment:
   NO_COLOR              no colour on terminals
 
 \b
-Exit status: 0 done; 1 nothing found, or fsck, verify, identify or doctor found
-what is not as it should be; 2 usage; 3 the ledger cannot be read, or only in part.
+Exit status: 0 done; 1 nothing found, or fsck, prune, verify, identify or doctor
+found what is not as it should be; 2 usage; 3 the ledger cannot be read, or only in part.
 """
 
 
@@ -107,6 +107,8 @@ def load(name: str) -> Command | None:
             from eni_ledger.cli.log import command
         case "fsck":
             from eni_ledger.cli.fsck import command
+        case "prune":
+            from eni_ledger.cli.prune import command
         case "verify":
             from eni_ledger.cli.verify import command
         case "identify":
@@ -152,8 +154,8 @@ def cli(ctx: click.Context, state_dir: str | None, no_color: bool) -> None:
 
     eni-ledger writes down every branch ENI, VLAN ID and network namespace at the moment they are joined.
     list, who, show, log and fsck read that ledger; they take no lock and change nothing. identify and import add
-    to it what they find, verify when it is asked to. install and uninstall change what the container runtime
-    calls. Most need root, because the ledger does.
+    to it what they find, verify when it is asked to; prune packs what is old. install and uninstall change what
+    the container runtime calls. Most need root, because the ledger does.
     """
     ctx.obj = Defaults(state_dir, no_color)
     if ctx.invoked_subcommand is None:

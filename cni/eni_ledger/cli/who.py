@@ -7,6 +7,7 @@ import click
 from eni_ledger.cli.common import PROGRAM, Command, Session, reading
 from eni_ledger.cli.complete import live_names
 from eni_ledger.cli.sound import ask, was_live
+from eni_ledger.cli.twice import Twice
 from eni_ledger.errors import NotFound
 from eni_ledger.ledger import known
 from eni_ledger.ledger.history import History
@@ -43,7 +44,8 @@ def command(
     tables print it.
 
     All of these are reused, often within minutes, so there may be several answers; with --at there is one for
-    each trunk, and two when it changed hands in that second. Exit status 1 when there is none.
+    each trunk, and two when it changed hands in that second. Where the clock was set back a time came twice, and both
+    answers are given. Exit status 1 when there is none.
     """
     session = Session(ctx, state_dir, no_color)
     times = session.times(at, "--at")
@@ -54,19 +56,22 @@ def command(
     then = was_live(*times) if times else None
     answer = ask(
         history,
-        lambda: known.during(history, *times) if times else history.who(what),
+        lambda: known.during(history, *times, query) if times else history.who(what),
         lambda one: query.matches(one) and (then is None or then(one)),
     )
     answer.found = query.best(answer.found)
+    twice = Twice(history, times, answer, query.best) if times else None
     if as_json:
-        screen.json_document(answer.document(at=moment))
+        screen.json_document(answer.document(at=moment, second_time=twice.document() if twice else None))
     elif answer.found:
         if moment:
             session.echo_time(moment, what)
         print_history(answer.found, screen, session.now)
+    if twice and not as_json:
+        twice.print(session)
     if answer.damage:
         raise answer.damage
-    if not answer.found:
+    if not answer.found and not (twice and twice.found):
         raise _nobody(history, what, times)
 
 

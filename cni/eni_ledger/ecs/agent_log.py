@@ -129,7 +129,7 @@ def read(
                     if progress:
                         progress(len(line))
                     yield from parser.feed(line, str(path), number)
-            except (EOFError, zlib.error):
+            except (EOFError, zlib.error, gzip.BadGzipFile):
                 report.add_unread(str(path), number + 1)
     yield from parser.finish()
 

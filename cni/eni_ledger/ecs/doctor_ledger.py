@@ -12,7 +12,7 @@ from eni_ledger.errors import FutureFormat
 from eni_ledger.identity.sources import is_branch, wanted
 from eni_ledger.journald import SOCKETS
 from eni_ledger.ledger import spool
-from eni_ledger.ledger.health import FAILURES
+from eni_ledger.ledger.health import FAILURES, unfit
 from eni_ledger.ledger.repair import fsck
 from eni_ledger.ledger.statedir import open_state_dir
 from eni_ledger.render.text import counted
@@ -164,7 +164,7 @@ def _path_of(unreadable: str) -> str:
 
 
 def disk(host: Host) -> Finding:
-    """Is there room for the ledger?"""
+    """Is there room for the ledger, on a file system that keeps what it is given?"""
     path = host.settings.state_dir
     while not os.path.isdir(path):
         path = os.path.dirname(path)
@@ -176,6 +176,8 @@ def disk(host: Host) -> Finding:
         return Finding("disk", FAIL, f"no inode is free in {path}", "remove files")
     if found.f_flag & os.ST_RDONLY:
         return Finding("disk", FAIL, f"{path} is on a read-only file system", "mount it for writing")
+    if free >= DISK_FAIL and (why := unfit(path, f"{host.paths.proc}/self/mountinfo")):
+        return Finding("disk", WARN, why, 'set "stateDir" to a directory of a local file system')
     status = FAIL if free < DISK_FAIL else WARN if free < DISK_WARN else OK
     return Finding("disk", status, words, hint if status != OK else "")
 

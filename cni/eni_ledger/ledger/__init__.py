@@ -10,10 +10,12 @@ directory that is a symbolic link, belongs to somebody else or may be written to
 
     ledger.jsonl                     the active segment, always this name
     ledger-<first>-<last>.jsonl      sealed segments; first and last seq, zero-padded to 16 digits; never change again
+    ledger-<first>-<last>.jsonl.gz   the same, packed by `prune`; the format of its members: `packed`
+    ledger-<first>-<last>.index      which of these members name what; derived, can always be made anew: `index`
     state.json                       live associations; derived, replaced by rename, can always be rebuilt
     lock                             flock'ed by writers only, never renamed or removed
     spool/                           one file per event that could not wait for the lock
-    quarantine/                      torn tails and spool files that were cut short, as found
+    quarantine/                      torn tails and spool files that were cut short, as found; what a repair changed
     failures.jsonl                   events that could not be recorded at all, as far as that could be written down
 
 Names that begin with a dot are temporary and mean nothing.
@@ -28,7 +30,8 @@ and null mean the same. Readers keep keys that they do not know.
 =================== =================================================================================================
 `ts`                when it was written down; RFC 3339, UTC, always ``YYYY-MM-DDTHH:MM:SS.ffffffZ`` (27 characters, so
                     that text order is time order); never earlier than the line before
-`clock_step_us`     microseconds by which the clock was behind the line before and `ts` therefore is ahead of it
+`clock_step_us`     microseconds by which the clock was behind the line before and `ts` therefore is ahead of it; of an
+                    event from the spool, by which it was behind the ledger when that was put there
 `seq`               1, 2, 3, ... without gaps through all segments
 `v`                 format version. A reader refuses a higher one than it knows; a writer leaves such a ledger alone and
                     puts its events into the spool. `crc` and the chain are the same in every version: only a line
@@ -82,20 +85,44 @@ Writing
 
 Under the lock: set a torn tail aside, fold in the spool, append with one write, ``fdatasync`` (unless `sync` is
 off), replace state.json. Then, and not before, success is told. If appending or syncing fails, the file is cut back
-to what it was and the caller gets the error. A segment of `rotateBytes` (16 MiB) or more is sealed before the next
-event: synced, the next one written under a temporary name and synced, two renames, directory synced.
+to what it was and the caller gets the error. If the directory or the segment was removed or moved away meanwhile, the
+event is written once more, to what is there then; if the lock file was, it goes to the spool. A segment of
+`rotateBytes` (16 MiB) or more is sealed before the next event: synced, the next one written under a temporary name
+and synced, two renames, directory synced.
 
 Torn tail and damage are different things. Bytes behind the last LF are what a crash leaves; they were never
 acknowledged and go to ``quarantine/``. A complete line whose CRC does not fit is damage: the segment is sealed as
 it is, the next one's checkpoint says `damage`, and readers name file, line and offset.
 
+Sealed segments are packed by `prune`, not by a writer: the packed form is written under a temporary name, read back,
+compared and synced; then, under the lock, index and packed form are put in place and the plain form is removed. Where
+both are there, a kill came between, and they say the same. A damaged segment is never packed.
+
+Retention (`retainDays`, `retainBytes`, at every rotation and in `prune`) removes the oldest sealed segments. A segment
+answers until the next one begins, so it is kept while any of that time is within `retainDays`; what is left is always a
+chain without a hole, and its first checkpoint says what was live before.
+
 Reading
 =======
 
-No lock: list, open the active segment, list again; if a rotation came between, once more. Stop at the last LF.
+No lock: list, open the active segment, list again; if a rotation came between, once more. Stop at the last LF. A
+segment that has been packed meanwhile is read as what it has become. With an index, a question that names something
+reads the members in which that is, and proves their lines; without one, or with one whose sums do not fit, the whole.
+
+What is promised
+================
+
+An event that was acknowledged is in the ledger once, as it was acknowledged, whatever is killed and whenever the power
+goes. That rests on a local file system that keeps what was fdatasync'ed and renames atomically (ext4 and XFS were
+tried), and on `sync`. Without `sync` a power cut may take the last seconds; what is left is still a sound chain.
+
+Damage by the medium, or by somebody's hand, is found by `fsck` and by every reader of that place, and named. It is
+found, not prevented: who may write the files as root can also compute the chain anew. NFS and the like promise less
+about locks and syncs; `doctor` and `fsck` say so. `build/torture` is the list of what was tried, and tries it again.
 
 Where the code is: `codec` a line; `segment` names, lines, chain, tail; `state` what is live; `lock`; `spool`;
-`writer` appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `reader`, `chain`, `query`,
-`past`, `history` questions; `batch` several events at once; `health` whether it can be written; `repair` fsck;
-`models` the typed view; `statedir` the directory itself.
+`writer` appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `packed`, `index`, `prune` old
+segments; `reader`, `chain`, `query`, `lookup`, `moment`, `past`, `learned`, `history` questions; `batch` several events
+at once; `health` whether it can be written; `examine`, `repair` fsck; `mend` fsck --repair; `models` the typed view;
+`statedir` the directory itself.
 """

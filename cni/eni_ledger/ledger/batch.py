@@ -15,7 +15,7 @@ from eni_ledger.errors import LockTimeout, WriteFailed
 from eni_ledger.fastjson import loads
 from eni_ledger.ledger import state
 from eni_ledger.ledger.statedir import open_state_dir
-from eni_ledger.ledger.writer import Session, where
+from eni_ledger.ledger.writer import TAKEN_AWAY, Session, where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def record_found(
                 if appended is not None:
                     written.append(appended)
             session.commit()
+            if not session.in_place():
+                raise WriteFailed(TAKEN_AWAY, settings.state_dir)
             return written
         finally:
             session.close()

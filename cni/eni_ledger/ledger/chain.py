@@ -9,6 +9,7 @@ import orjson
 
 from eni_ledger.errors import LedgerDamaged
 from eni_ledger.ledger import segment
+from eni_ledger.ledger.index import of as index_of
 from eni_ledger.ledger.reader import Segment, Snapshot
 
 Event = dict[str, Any]
@@ -41,16 +42,25 @@ class Chain:
                 self._damage.append(LedgerDamaged("events are missing", path=self._part.name, line=1, offset=0))
         self.seq, self._crc, self._line = event["seq"], crc, number
 
+    def skip(self, part: Segment, before: int, crc: int) -> None:
+        """Take note of a segment that is not walked through, but whose index says what it begins and ends with."""
+        first, last = segment.sealed_range(part.name) or (0, 0)
+        if self.seq and (first, before) != (self.seq + 1, self._crc) and not self._damage:
+            self._damage.append(LedgerDamaged("events are missing", path=part.name, line=1, offset=0))
+        self.begin(part)
+        self.seq, self._crc, self._line = last, crc, last - first + 1
+        if part is self._snapshot.segments[-1]:
+            self.end()
+
     def end(self) -> None:
         """End a segment: it has to hold what its name says, and the last one what `state.json` knew of."""
         named = segment.sealed_range(self._part.name)
-        path, line, offset = self._part.name, self._line + 1, self._part.size
-        last = named[1] if named else 0
+        last, gone = named[1] if named else 0, False
         if self._part is self._snapshot.segments[-1] and self._snapshot.known_seq > max(self.seq, last):
             last = self._snapshot.known_seq
-            if named:  # the active one is gone altogether
-                path, line, offset = segment.ACTIVE, 1, 0
+            gone = named is not None  # the active one is not there at all
         if self.seq < last and len(self._damage) == self._before:
+            path, line, offset = (segment.ACTIVE, 1, 0) if gone else (self._part.name, self._line + 1, self._part.end())
             self._damage.append(LedgerDamaged("events are missing", path=path, line=line, offset=offset))
 
 
@@ -77,19 +87,43 @@ def gap(pair: list[Segment]) -> list[LedgerDamaged]:
     return [LedgerDamaged("events are missing", path=pair[1].name, line=1, offset=0)]
 
 
-def holds(part: Segment, *texts: bytes) -> bool:
-    """Tell whether one of `texts` occurs in a segment."""
+def holds(part: Segment, mark: str) -> bool:
+    """Tell whether a segment has, or looks as if it had, an event of one of `index.MARKS`."""
+    index = index_of(part)
+    if index is not None:
+        return mark in index.has
+    if mark not in part.known:
+        part.known[mark] = _contains(part, _TEXTS[mark])
+    return bool(part.known[mark])
+
+
+def _contains(part: Segment, text: bytes) -> bool:
     try:
         fd = part.open()
     except FileNotFoundError:
         return False
     try:
-        kept, offset = b"", 0
-        while chunk := os.pread(fd, 1 << 20, offset):  # the active segment's descriptors share one position
-            if any(text in kept + chunk for text in texts):
+        if part.packed:
+            return any(text in line for _, _, line, _ in segment.lines_of(fd, part.name, part.size))
+        offset = 0
+        while chunk := os.pread(fd, _CHUNK, offset):  # the active segment's descriptors share one position
+            if text in chunk:
                 return True
-            kept = chunk[-max(map(len, texts)) :]
-            offset += len(chunk)
+            if len(chunk) < _CHUNK:
+                break
+            offset += len(chunk) - len(text)  # it may lie across the border
     finally:
         os.close(fd)
     return False
+
+
+_CHUNK = 4 * 1024 * 1024
+_TEXTS = {
+    "boot": b'"event":"boot"',
+    "import": b'"event":"import"',
+    "identify": b'"event":"identify"',
+    "late": b'"late":true',
+    "spooled": b'"spooled_ts"',
+    "step": b'"clock_step_us"',
+    "damage": b'"damage"',
+}

@@ -31,7 +31,9 @@ KEYS = (
 
 EVENTS = ("add", "add_failed", "del", "identify", "adopt", "lost", "boot", "checkpoint", "import")
 
-_TRAILER = len(',"crc":"00000000"}\n')
+TRAILER = len(',"crc":"00000000"}\n')
+"""Bytes at the end of a line that its CRC is not of."""
+
 _DAYS_BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
 
 
@@ -85,7 +87,7 @@ def encode(event: dict[str, Any], previous_crc: int) -> tuple[bytes, int]:
 
 def stated_crc(line: bytes) -> int:
     """Return the CRC that a line (with its newline) carries. Raises ValueError when its end is not that of a line."""
-    tail = line[-_TRAILER:]
+    tail = line[-TRAILER:]
     digits = tail[8:16]
     if tail[:8] != b',"crc":"' or tail[16:] != b'"}\n' or len(digits) != 8:
         raise ValueError("the line does not end with its crc")
@@ -98,7 +100,7 @@ def stated_crc(line: bytes) -> int:
 def sound(line: bytes, previous_crc: int) -> bool:
     """Tell whether `line` (with its newline) is what a writer wrote after the line whose CRC is `previous_crc`."""
     try:
-        return stated_crc(line) == crc32(line[:-_TRAILER], previous_crc)
+        return stated_crc(line) == crc32(line[:-TRAILER], previous_crc)
     except ValueError:
         return False
 

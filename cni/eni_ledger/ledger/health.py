@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Event = dict[str, Any]
 
 FAILURES = "failures.jsonl"
+
+_REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "gfs2", "ocfs2", "virtiofs")
 _FAILURES_LIMIT = 1024 * 1024
 
 
@@ -50,6 +52,36 @@ def probe(settings: Settings) -> None:
         os.close(dir_fd)
 
 
+def unfit(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
+    """Return why the file system of the directory `path` promises less than the ledger needs, "" if it does not.
+
+    Over a network, and with a file system that is a program (FUSE), flock, fdatasync and rename mean what the server or
+    that program makes of them. What cannot be found out is no reason to complain. `mountinfo` is as proc(5) has it.
+    """
+    try:
+        device = os.stat(path).st_dev
+        mounts = [line.split() for line in _content(mountinfo).splitlines()]
+        for fields in reversed(mounts):  # of two at one place, the later one is seen
+            if fields[2] == b"%d:%d" % (os.major(device), os.minor(device)):
+                kind, source = (each.decode("utf-8", "replace") for each in fields[fields.index(b"-") + 1 :][:2])
+                remote = kind in _REMOTE or kind.partition(".")[0] in ("fuse", "fuse3")
+                return f"{path} is on {kind} ({source}): flock and fdatasync promise less there" if remote else ""
+    except (OSError, ValueError, IndexError):
+        pass
+    return ""
+
+
+def _content(path: str) -> bytes:
+    """Return what is in a file of /proc; the front door has no files of Python's. Raises OSError."""
+    fd, chunks = os.open(path, os.O_RDONLY | os.O_CLOEXEC), []
+    try:
+        while chunk := os.read(fd, 1 << 16):
+            chunks.append(chunk)
+    finally:
+        os.close(fd)
+    return b"".join(chunks)
+
+
 def note_failure(settings: Settings, event: Event, error: Exception) -> None:
     """Count an event that could not be recorded: a line in `failures.jsonl`, as long as that is possible at all.
 
@@ -60,7 +92,8 @@ def note_failure(settings: Settings, event: Event, error: Exception) -> None:
         try:
             fd = open_file(dir_fd, FAILURES, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
-                if os.fstat(fd).st_size < _FAILURES_LIMIT:
+                found = os.fstat(fd)
+                if found.st_size < _FAILURES_LIMIT and found.st_nlink == 1:  # else it may be a file that is not ours
                     kept: Event = {
                         key: event[key] for key in ("event", "container_id", "ifname", "netns") if key in event
                     }

@@ -7,6 +7,7 @@ from typing import Any
 from eni_ledger.errors import LedgerDamaged, NotFound
 from eni_ledger.ledger import chain
 from eni_ledger.ledger.history import History
+from eni_ledger.ledger.query import Query
 from eni_ledger.ledger.reader import Snapshot
 
 Association = dict[str, Any]
@@ -20,7 +21,7 @@ def begin(history: History) -> str | None:
     None when there is no event. Raises what `History.events` does, but not LedgerDamaged.
     """
     with Snapshot(history.state_dir) as snapshot:
-        imported = any(chain.holds(part, b'"event":"import"') for part in snapshot.segments)
+        imported = any(chain.holds(part, "import") for part in snapshot.segments)
     first: str | None = None
     try:
         for event in history.events():
@@ -40,17 +41,17 @@ def unknown(history: History, when: str) -> NotFound | None:
     return NotFound(f"nothing is known of {_clock(when, first)} UTC", f"the ledger begins at {_clock(first, when)} UTC")
 
 
-def during(history: History, first: str, last: str) -> list[Association]:
-    """Return what was live at any moment from `first` to `last`, both included, oldest first.
+def during(history: History, first: str, last: str, query: Query | None = None) -> list[Association]:
+    """Return what was live at any moment from `first` to `last`, both included, oldest first; what `query` may mean.
 
     Raises what `History.at` does.
     """
-    found = {one["association_id"]: one for one in history.at(first)}
+    found = {one["association_id"]: one for one in history.at(first, query)}
     if last > first:
-        found |= {one["association_id"]: one for one in history.at(last)}
+        found |= {one["association_id"]: one for one in history.at(last, query)}
         for event in list(history.events(first, last)):
             if event["event"] in _STARTS and event["association_id"] not in found:  # began and ended in between
-                found |= {one["association_id"]: one for one in history.at(event["ts"])}
+                found |= {one["association_id"]: one for one in history.at(event["ts"], query)}
     return sorted(found.values(), key=lambda one: (one["since"], one["add_seq"]))
 
 

@@ -23,16 +23,16 @@ def acquire(dir_fd: int, wait_ms: int) -> int:
     be scheduled first; with 64 ADDs on two cores that took twice as long as letting whoever runs take it. Raises
     LockTimeout, or StateDirError when the lock file cannot be opened.
     """
-    try:
-        fd = open_file(dir_fd, "lock", os.O_RDWR | os.O_CREAT)
-    except OSError as exc:
-        raise StateDirError("the lock file cannot be opened", f"lock: {exc.strerror}") from exc
+    fd = _open(dir_fd)
     deadline = time.monotonic() + wait_ms / 1000
     pause = _FIRST_PAUSE
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return fd
+            if held(fd):
+                return fd
+            os.close(fd)  # somebody removed the file that we waited for: others lock another one by now
+            fd = _open(dir_fd)
         except BlockingIOError:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -45,3 +45,15 @@ def acquire(dir_fd: int, wait_ms: int) -> int:
         except OSError as exc:
             os.close(fd)
             raise StateDirError("the ledger cannot be locked", f"lock: {exc.strerror}") from exc
+
+
+def _open(dir_fd: int) -> int:
+    try:
+        return open_file(dir_fd, "lock", os.O_RDWR | os.O_CREAT)
+    except OSError as exc:
+        raise StateDirError("the lock file cannot be opened", f"lock: {exc.strerror}") from exc
+
+
+def held(fd: int) -> bool:
+    """Tell whether the lock that `fd` holds keeps others away: not when somebody removed the file. Raises OSError."""
+    return os.fstat(fd).st_nlink > 0

@@ -17,59 +17,34 @@ from eni_ledger.ledger.state import association_of
 Event = dict[str, Any]
 Association = dict[str, Any]
 
-#: What a segment with anything for `Past` has in it.
-MARKS = (b'"event":"import"', b'"late":true')
-
 
 class Past:
-    """Collects what `note` is shown of a ledger; then it is shown the `recorded` associations, and says what follows.
-
-    False while it was shown nothing that matters.
-    """
+    """Collects what `note` is shown of a ledger, and says what follows. An event may be shown to it twice."""
 
     def __init__(self) -> None:
-        self._imported: list[Event] = []
-        self._late: dict[str, list[Event]] = {}
-        self._timeline: list[Association] | None = None
-        self._recorded: dict[tuple[Any, ...], list[Association]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._imported or self._late)
+        self._imported: dict[int, Event] = {}
+        self._late: dict[str, dict[int, Event]] = {}
 
     def note(self, event: Event) -> None:
         """Take one event of the ledger into account."""
         if event["event"] == "import" and event.get("occurred_ts"):
-            self._imported.append(event)
+            self._imported[event["seq"]] = event
         elif event["event"] == "identify" and event.get("late"):
-            self._late.setdefault(event.get("association_id", ""), []).append(event)
+            self._late.setdefault(event.get("association_id", ""), {})[event["seq"]] = event
 
     def complete(self, association: Association) -> Association:
         """Add to an association what was found out after its end, and return it; nothing that was known changes."""
-        for event in self._late.get(association["association_id"], ()):
+        for _, event in sorted(self._late.get(association["association_id"], {}).items()):  # the first one counts
             for key, value in association_of(event).items():
                 association.setdefault(key, value)
         return association
 
-    def recorded(self, association: Association) -> None:
-        """Take an association of the ledger's own into account: it may be in the place of one that was imported."""
-        if self._timeline is None:
-            self._timeline = _timeline(self._imported)
-            self._recorded = {key: [] for one in self._timeline for key in _keys(one)}
-        for key in _keys(association):
-            if key in self._recorded:
-                self._recorded[key].append(association)
-
-    def associations(self) -> list[Association]:
-        """Return the associations that were imported."""
-        found = self._timeline if self._timeline is not None else _timeline(self._imported)
-        for association in found:
-            others = [other for key in _keys(association) for other in self._recorded.get(key, ())]
-            _end_by_recorded(association, others)
-            self.complete(association)
-        return found
+    def timeline(self) -> list[Association]:
+        """Return the associations that were imported, each with its end as far as the logs tell of it."""
+        return [self.complete(association) for association in _timeline(list(self._imported.values()))]
 
 
-def _keys(fields: dict[str, Any]) -> list[tuple[Any, ...]]:
+def keys_of(fields: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Return what only one attachment of a host can have at a time, of what a log tells."""
     keys: list[tuple[Any, ...]] = []
     if fields.get("branch_mac"):
@@ -91,12 +66,12 @@ def _timeline(events: list[Event]) -> list[Association]:
         if until == association["since"]:  # logs have whole seconds, and it was there in this one
             until = f"{until[:20]}999999Z"
         association |= {"until": until, "ended_by": why, "end_seq": event["seq"]}
-        for key in _keys(association):
+        for key in keys_of(association):
             standing.pop(key, None)
 
     events = sorted(events, key=lambda event: (event["occurred_ts"], event["seq"]))
     for event in events:
-        kind, keys = event.get("imported_event"), _keys(event)
+        kind, keys = event.get("imported_event"), keys_of(event)
         there = {id(standing[key]): standing[key] for key in keys if key in standing}
         if kind == "add" and event.get("association_id"):
             for old in there.values():
@@ -115,7 +90,7 @@ def _timeline(events: list[Event]) -> list[Association]:
     return found
 
 
-def _end_by_recorded(association: Association, others: list[Association]) -> None:
+def end_by_recorded(association: Association, others: list[Association]) -> None:
     """End an association where the ledger's own record of the same place begins."""
     after = [other for other in others if other["since"] > association["since"]]
     first = min(after, key=lambda other: (other["since"], other["add_seq"]), default=None)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from eni_ledger.errors import UsageError
+from eni_ledger.ledger import index
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}")
 _ENI = re.compile(r"eni-[0-9a-f]{8,17}")
@@ -19,6 +20,7 @@ _NETNS = re.compile(r"net:\[([0-9]{1,20})\]")
 _LIKE_IPV4 = re.compile(r"[0-9]+(?:\.[0-9]*)+(?:/[0-9]*)?")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 HIGHEST_VLAN_ID = 4094
+_SHORTEST_START = 6
 
 EXAMPLES = "an IP, a MAC, a VLAN ID, eni-..., a container ID or its start, a task ARN or ID, a netns inode or path"
 
@@ -43,6 +45,22 @@ class Query:
         """Tell whether an association may be one that was asked for; of several, `best` says which."""
         return self._fit(association) > NOT
 
+    def ranges(self) -> list[index.Range]:
+        """Return the ranges of keys that an index has for every event of an association that may be one asked for."""
+        value = self._value
+        if self.kind == "number":
+            low, high = index.name(value)  # a short one is not meant as the beginning of a name
+            return [index.exact("number", int(value)), (low, high if len(value) >= _SHORTEST_START else low)]
+        if self.kind == "name":
+            return [index.name(value)]
+        if self.kind == "association":
+            return [index.association(value)]
+        if self.kind in ("vlan", "netns"):
+            return [index.exact("number", value)]
+        if self.kind == "task":
+            return [index.name(index.task_id(value))]
+        return [index.exact(self.kind, value)]
+
     def best(self, found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those that fit best: a whole ID is not meant as the start of others."""
         fits = [(self._fit(one), one) for one in found]
@@ -63,7 +81,7 @@ class Query:
         elif self.kind == "association":
             fits = str(association["association_id"]).startswith(value)
         elif self.kind == "path":
-            fits = _netns_path(str(association.get("netns") or "")) == value
+            fits = index.netns_path(str(association.get("netns") or "")) == value
         else:
             key = {"task": "task_arn", "vlan": "vlan_id", "netns": "netns_inode"}[self.kind]
             fits = association.get(key) == value
@@ -76,7 +94,7 @@ class Query:
         numbers = (association.get("vlan_id"), association.get("netns_inode"))
         if value in (container, task) or (self.kind == "number" and int(value) in numbers):
             return EXACT
-        if self.kind == "number" and len(value) < 6:
+        if self.kind == "number" and len(value) < _SHORTEST_START:
             return NOT  # a VLAN ID is not meant as the start of every tenth container ID
         if container.startswith(value):
             return START
@@ -97,7 +115,7 @@ def _classify(text: str) -> tuple[str, Any]:
     if text.startswith("arn:"):
         return "task", text
     if text.startswith("/"):
-        return "path", _netns_path(text)
+        return "path", index.netns_path(text)
     if _NUMBER.fullmatch(text):
         return "number", text
     if found := _NETNS.fullmatch(text):
@@ -121,13 +139,11 @@ def _vlan_id(value: int, text: str) -> int:
     return value
 
 
-def _netns_path(path: str) -> str:
-    """Return a path of a namespace as it is compared: /var/run is /run."""
-    return path.removeprefix("/var") if path.startswith("/var/run/") else path
-
-
 def _same_ip(address: str, wanted: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    text = address.partition("/")[0]
+    if wanted.version == 4:  # has one way to be written, and this is asked of every association there was
+        return text == str(wanted)
     try:
-        return ipaddress.ip_interface(address).ip == wanted
+        return ":" in text and ipaddress.ip_interface(address).ip == wanted
     except ValueError:
         return False

@@ -16,6 +16,7 @@ from eni_ledger.ledger.statedir import open_file, open_state_dir
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any
 
 _TRIES = 50
 _PATIENCE = 10
@@ -24,24 +25,58 @@ _PAUSE = 0.002
 
 
 class Segment:
-    """One segment of a snapshot: its `name`, and its `size` in bytes up to the last newline."""
+    """One segment of a snapshot: `name`, and `size`, the bytes up to the last newline; of a packed one, all bytes."""
 
-    __slots__ = ("_fd", "_owner", "name", "size")
+    __slots__ = ("_fd", "_owner", "known", "name", "size")
 
     def __init__(self, owner: Snapshot, name: str, fd: int | None = None, size: int = -1) -> None:
         self._owner = owner
         self._fd = fd
+        self.known: dict[str, Any] = {}  # for whoever asks about it more than once: `index.of`, `chain.holds`
         self.name = name
         self.size = size if size >= 0 else os.stat(name, dir_fd=owner.dir_fd, follow_symlinks=False).st_size
+
+    @property
+    def dir_fd(self) -> int:
+        """The state directory's descriptor."""
+        return self._owner.dir_fd
 
     @property
     def sealed(self) -> bool:
         """Whether it will never change again."""
         return self._fd is None
 
+    @property
+    def packed(self) -> bool:
+        """Whether it is a packed one, in which offsets are those of what it inflates to."""
+        return self.name.endswith(segment.PACKED)
+
     def open(self) -> int:
-        """Return a descriptor to read it by; the caller closes it. Raises OSError."""
-        return os.dup(self._fd) if self._fd is not None else open_file(self._owner.dir_fd, self.name, os.O_RDONLY)
+        """Return a descriptor to read it by; the caller closes it. Raises OSError.
+
+        One that has been packed since the snapshot was taken is read as what it has become.
+        """
+        if self._fd is not None:
+            return os.dup(self._fd)
+        try:
+            return open_file(self._owner.dir_fd, self.name, os.O_RDONLY)
+        except FileNotFoundError:
+            _, packed, _ = segment.forms(self.name)
+            fd = open_file(self._owner.dir_fd, packed, os.O_RDONLY)
+            self.name = packed
+            return fd
+
+    def end(self) -> int:
+        """Return the offset behind its last line. Raises OSError."""
+        if not self.packed:
+            return self.size
+        from eni_ledger.ledger import packed
+
+        fd = self.open()
+        try:
+            return packed.inflated_size(fd)
+        finally:
+            os.close(fd)
 
 
 class Snapshot:
@@ -56,6 +91,7 @@ class Snapshot:
         self.state_dir = state_dir
         self.dir_fd = open_state_dir(state_dir)
         self._active = -1
+        self.segments: list[Segment] = []
         try:
             known = state.read(self.dir_fd)
             self.known_seq: int = known.head["seq"] if known is not None else 0
@@ -74,6 +110,10 @@ class Snapshot:
 
     def close(self) -> None:
         """Close what is held open."""
+        for part in self.segments:
+            index = part.known.pop("index", None)
+            if index is not None:
+                index.close()
         for fd in (self._active, self.dir_fd):
             if fd >= 0:
                 os.close(fd)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from eni_ledger.errors import LedgerDamaged
+from eni_ledger.errors import LedgerDamaged, LockTimeout, StateDirError
 from eni_ledger.ledger import rollover, segment, state
 from eni_ledger.ledger.codec import now_us, parse_ts
 from eni_ledger.ledger.segment import Tail
@@ -22,10 +22,24 @@ if TYPE_CHECKING:
 QUARANTINE = "quarantine"
 
 
+def own(dir_fd: int, fd: int, limit: int) -> None:
+    """Put a copy of the active segment, open at `fd`, in its place, because it has another name somewhere.
+
+    A backup of hard links, perhaps, which shall stay as it is; or a file that is not ours, which nobody is to append to
+    or cut. Raises StateDirError when it has more than `limit` bytes, which no segment has, OSError.
+    """
+    size = os.fstat(fd).st_size
+    if size > limit:
+        details = f"{segment.ACTIVE}: {size} bytes, and it has another name elsewhere"
+        raise StateDirError("a file of the state directory is not ours", details, "move it out of the way")
+    write_file(dir_fd, segment.ACTIVE, os.pread(fd, size, 0), sync=True)
+
+
 def set_aside(dir_fd: int, fd: int, size: int, torn: int) -> str:
     """Copy the last `torn` bytes of the segment at `fd` to the quarantine, then cut them off at `size` bytes.
 
-    Returns the name of the copy, which is on disk before the cut. Raises OSError.
+    Returns the name of the copy, which is on disk before the cut. Raises OSError; LockTimeout when another writer has
+    appended meanwhile, as it can where somebody removed the lock file.
     """
     name = f"torn-{now_us():016}-{size}.bin"
     quarantine_fd = open_subdir(dir_fd, QUARANTINE)
@@ -33,6 +47,8 @@ def set_aside(dir_fd: int, fd: int, size: int, torn: int) -> str:
         write_file(quarantine_fd, name, os.pread(fd, torn, size), sync=True)
     finally:
         os.close(quarantine_fd)
+    if os.fstat(fd).st_size != size + torn:
+        raise LockTimeout("another writer is at work", "somebody removed the lock file")
     os.ftruncate(fd, size)
     os.fsync(fd)
     return name
@@ -50,7 +66,7 @@ def replay(fd: int, name: str, size: int) -> tuple[Live, Tail, str | None]:
         tail.seq, tail.crc, tail.ts_us, lines = event["seq"], crc, parse_ts(event["ts"]), number
     if damage:
         # Every line has a seq, also those behind the last proven one that cannot be read any more.
-        tail.seq += sum(1 for _ in segment.raw_lines(fd, size)) - lines
+        tail.seq += sum(1 for _, _, line, _ in segment.lines_of(fd, name, size) if line) - lines
     return live, tail, damage[0].details if damage else None
 
 
@@ -91,12 +107,13 @@ def begin(dir_fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | 
     """Begin the first segment, or the next one where there is no active one: a crash between two renames leaves none.
 
     When `state.json` knows of later events than the sealed segments, the active one was there and somebody took it
-    away: that is damage, no seq is used twice, and what was live still is. Returns the new Tail, the live lines and
-    the boot id they belong to. Raises OSError, FutureFormat.
+    away: that is damage, no seq is used twice, and what was live still is. When the last sealed segment is damaged,
+    whoever sealed it was killed before it could say so in the next one: that is done here. Returns the new Tail, the
+    live lines and the boot id they belong to. Raises OSError, FutureFormat.
     """
     sealed = segment.list_sealed(dir_fd)
     name = sealed[-1] if sealed else None
-    tail = rollover.sealed_tail(dir_fd, name) if name else Tail()
+    tail, sound = rollover.sealed_tail(dir_fd, name) if name else (Tail(), True)
     known = state.read(dir_fd)
     if known is not None and known.head["seq"] > tail.seq:
         missing = f"{segment.ACTIVE}: events {tail.seq + 1} to {known.head['seq']} are missing"
@@ -105,13 +122,24 @@ def begin(dir_fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | 
         lines, boot_id = known.lines, known.head.get("boot_id")
     elif name is None:
         lines, boot_id = [], about.get("boot_id")
-    elif known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
+    elif sound and known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
         lines, boot_id = known.lines, known.head.get("boot_id")
     else:
-        fd = open_file(dir_fd, name, os.O_RDONLY)
-        try:
-            live, _, _ = replay(fd, name, os.fstat(fd).st_size)
-        finally:
-            os.close(fd)
+        live, damage = _replay_sealed(dir_fd, name)
         lines, boot_id = [encode_association(association) for association in live], live.boot_id
+        if not sound:
+            about = {**about, "damage": damage}
+            if known is not None and known.head["seq"] == tail.seq:
+                lines, boot_id = known.lines, known.head.get("boot_id")
     return rollover.start(dir_fd, tail, lines, {**about, "boot_id": boot_id}, previous=name), lines, boot_id
+
+
+def _replay_sealed(dir_fd: int, name: str) -> tuple[Live, str]:
+    """Return what is live after the sealed segment `name`, and where it is damaged. Raises OSError, FutureFormat."""
+    fd = open_file(dir_fd, name, os.O_RDONLY)
+    try:
+        size = os.fstat(fd).st_size
+        live, _, damage = replay(fd, name, size)
+        return live, damage or f"{name} after {size} bytes"
+    finally:
+        os.close(fd)

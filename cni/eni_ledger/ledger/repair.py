@@ -10,9 +10,10 @@ import orjson
 
 from eni_ledger.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger import segment, spool, state
+from eni_ledger.ledger.examine import Findings, examine_all
 from eni_ledger.ledger.health import FAILURES
+from eni_ledger.ledger.index import of as index_of
 from eni_ledger.ledger.reader import Segment, Snapshot
-from eni_ledger.ledger.state import Live
 from eni_ledger.ledger.statedir import open_file
 
 Progress = Callable[[int, int], None]
@@ -43,77 +44,48 @@ class FsckReport:
 class _Check:
     """The state of one run: where the chain stands and what is live."""
 
-    def __init__(self, snapshot: Snapshot, progress: Progress | None) -> None:
+    def __init__(self, snapshot: Snapshot) -> None:
         self.report = FsckReport()
-        self.live = Live()
+        self.live: list[str] = []
         self.seq = 0
         self.crc: int | None = None
         self.ts = ""
         self.last_line = 0
         self._snapshot = snapshot
-        self._progress = progress
-        self._done = 0
-        self._total = sum(part.size for part in snapshot.segments)
+        self._before_is_sound = True
 
     def damage(self, msg: str, part: Segment, line: int, offset: int) -> None:
         path = os.path.join(self._snapshot.state_dir, part.name)
         self.report.damage.append(LedgerDamaged(msg, path=path, line=line, offset=offset))
 
-    def segment(self, part: Segment) -> None:
-        """Prove one segment and append what was found to the report."""
+    def segment(self, part: Segment, found: Findings) -> None:
+        """Append to the report what was found in a segment, and whether it goes on where the one before it ended."""
         before = len(self.report.damage)
-        found: list[LedgerDamaged] = []
-        row: dict[str, Any] = {"path": part.name, "first_seq": None, "last_seq": None, "lines": 0, "bytes": part.size}
-        self.last_line = 0
-        fd = part.open()
-        try:
-            lines = segment.walk(fd, part.name, part.size, damage=found, loads=orjson.loads)
-            for number, offset, event, crc in lines:
-                self._broken_lines(part, found)
-                self._event(part, number, offset, event, gap=number - self.last_line > 1)
-                self.last_line, self.crc = number, crc
-                row["first_seq"] = event["seq"] if row["first_seq"] is None else row["first_seq"]
-                row["last_seq"] = event["seq"]
-                row["lines"] += 1
-                if self._progress and number % 2048 == 0:
-                    self._progress(self._done + offset, self._total)
-            self._broken_lines(part, found)
-            self._torn(part, fd)
-        finally:
-            os.close(fd)
-        self._name(part, row)
-        row["status"] = "sound" if len(self.report.damage) == before else "damaged"
-        self.report.segments.append(row)
-        self.report.events += row["lines"]
-        self._done += part.size
-        if self._progress:
-            self._progress(self._done, self._total)
-
-    def _broken_lines(self, part: Segment, found: list[LedgerDamaged]) -> None:
-        for broken in found:
-            self.damage("the line is not what was written", part, broken.line, broken.offset)
-        found.clear()
-
-    def _event(self, part: Segment, number: int, offset: int, event: dict[str, Any], *, gap: bool) -> None:
-        """Check what the CRC of one line cannot tell: its place in the whole."""
-        if number == 1:
-            self._head(part, event)
-        elif event["seq"] != self.seq + 1 and not gap:
-            self.damage(f"seq {event['seq']} follows {self.seq}", part, number, offset)
-        if event["ts"] < self.ts:
-            self.damage(f"time {event['ts']} follows {self.ts}", part, number, offset)
-        self.seq, self.ts = event["seq"], event["ts"]
-        self.live.apply(event)
+        if found["head"]:
+            self._head(part, found["head"])
+        for one in found["damage"]:
+            self.damage(one["msg"], part, one["line"], one["offset"])
+        if found["torn"]:
+            self.report.notes.append(
+                f"{part.name} has {found['torn']} torn bytes at offset {part.size}; the next writer sets them aside"
+            )
+        self._name(part, found)
+        self._index(part)
+        if found["lines"]:
+            self.seq, self.crc, self.ts = found["last_seq"], found["crc"], found["ts"]
+        self.live, self.last_line = found["live"], found["last_line"]
+        self._before_is_sound = len(self.report.damage) == before
+        status = "sound" if self._before_is_sound else "damaged"
+        row = {"path": part.name, **{key: found[key] for key in ("first_seq", "last_seq", "lines")}}
+        self.report.segments.append({**row, "bytes": part.size, "status": status})
+        self.report.events += found["lines"]
 
     def _head(self, part: Segment, event: dict[str, Any]) -> None:
-        """Check that a segment begins with a checkpoint which goes on where the one before it ended."""
-        if event["event"] != "checkpoint":
-            self.damage("the segment does not begin with a checkpoint", part, 1, 0)
-            return
-        after_damage = "damage" in event
+        """Check that a segment goes on where the one before it ended."""
+        after_damage = event["damage"] is not None
         if after_damage:
             self.report.notes.append(f"{part.name} begins after damage: {event['damage']}")
-            if event["seq"] != self.seq + 1 and self.report.sound and (self.seq or not event.get("prev_segment")):
+            if event["seq"] != self.seq + 1 and self.report.sound and (self.seq or not event["prev_segment"]):
                 self.damage(f"events {self.seq + 1} to {event['seq'] - 1} are missing", part, 1, 0)
         if self.crc is None or after_damage:
             if self.crc is None and event["seq"] != 1:
@@ -123,27 +95,26 @@ class _Check:
             self.damage(f"events {self.seq + 1} to {event['seq'] - 1} are missing", part, 1, 0)
         elif event["prev_crc"] != f"{self.crc:08x}":
             self.damage("the segment is not chained to the one before it", part, 1, 0)
-        elif {each["association_id"] for each in event.get("live") or ()} != {
-            each["association_id"] for each in self.live
-        }:
+        elif self._before_is_sound and event["live"] != self.live:
             self.damage("the checkpoint does not carry what was live", part, 1, 0)
+        if event["ts"] < self.ts:
+            self.damage(f"time {event['ts']} follows {self.ts}", part, 1, 0)
 
-    def _torn(self, part: Segment, fd: int) -> None:
-        """Note bytes behind the last newline of the active segment: what a crash leaves. Elsewhere they are damage."""
-        torn = os.fstat(fd).st_size - part.size
-        if torn > 0 and not part.sealed:
-            self.report.notes.append(
-                f"{part.name} has {torn} torn bytes at offset {part.size}; the next writer sets them aside"
-            )
-
-    def _name(self, part: Segment, row: dict[str, Any]) -> None:
+    def _name(self, part: Segment, found: Findings) -> None:
         """Check the name of a sealed segment against what is in it, unless damage hides that."""
         named = segment.sealed_range(part.name)
-        inside = (row["first_seq"], row["last_seq"])
+        inside = (found["first_seq"], found["last_seq"])
         if named and named != inside and not any(each.path.endswith(part.name) for each in self.report.damage):
             msg = f"the name says events {named[0]} to {named[1]}, inside are {inside[0]} to {inside[1]}"
             at_end = named[0] == inside[0]
-            self.damage(msg, part, self.last_line + 1 if at_end else 1, part.size if at_end else 0)
+            self.damage(msg, part, found["last_line"] + 1 if at_end else 1, part.end() if at_end else 0)
+
+    def _index(self, part: Segment) -> None:
+        """Note a packed segment without an index that is whole."""
+        if part.packed:
+            index = index_of(part)
+            if index is None or not index.whole():
+                self.report.notes.append(f"{part.name} has no index that can be used; eni-ledger prune makes it")
 
     def surroundings(self) -> None:
         """Note what lies beside the segments: state.json, the spool, the quarantine, failures to record."""
@@ -186,9 +157,8 @@ class _Check:
 
     def _agrees(self, known: state.State) -> bool:
         """Whether `state.json` is of the event that the ledger ends with, and has what is live then."""
-        ids = {orjson.loads(line)["association_id"] for line in known.lines}
-        ours = {association["association_id"] for association in self.live}
-        return known.head.get("crc") == f"{self.crc or 0:08x}" and ids == ours
+        ids = sorted(orjson.loads(line)["association_id"] for line in known.lines)
+        return known.head.get("crc") == f"{self.crc or 0:08x}" and ids == self.live
 
     def _ends_before(self, seq: int) -> bool:
         """Whether the ledger still ends before `seq`, now that writers have had the time since the snapshot."""
@@ -212,13 +182,12 @@ def fsck(state_dir: str, progress: Progress | None = None) -> FsckReport:
     LedgerError when retention removed what was still to be read.
     """
     with Snapshot(state_dir) as snapshot:
-        check = _Check(snapshot, progress)
-        for part in snapshot.segments:
-            try:
-                check.segment(part)
-            except FileNotFoundError as exc:
-                if check.report.segments:
-                    raise LedgerError("retention removed what was being read", part.name, "ask again") from exc
+        check = _Check(snapshot)
+        for part, found in zip(snapshot.segments, examine_all(snapshot.segments, progress), strict=True):
+            if not found.get("gone"):
+                check.segment(part, found)
+            elif check.report.segments:
+                raise LedgerError("retention removed what was being read", part.name, "ask again")
         check.report.live = len(check.live)
         check.surroundings()
     return check.report

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 
 from eni_ledger.errors import LedgerDamaged, StateDirError
 from eni_ledger.fastjson import loads
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def first_seq(fd: int) -> int | None:
-    """Return the seq of a segment's first event, None when its first line is not readable. Raises OSError."""
+    """Return the seq of the active segment's first event, None when its first line is not readable. Raises OSError."""
     try:
-        for _, _, line in segment.raw_lines(fd, os.fstat(fd).st_size):
+        for _, _, line, _ in segment.lines_of(fd, segment.ACTIVE, os.fstat(fd).st_size):
             return int(decode(line)["seq"])
     except (ValueError, KeyError, TypeError):
         pass
@@ -40,7 +39,8 @@ def start(
     the old one is renamed, so that the time without an active segment is two renames; a crash between them is mended
     by the next writer. Returns the new Tail. Raises OSError.
     """
-    ts_us = max(now_us(), tail.ts_us)
+    clock_us = now_us()
+    ts_us = max(clock_us, tail.ts_us)
     checkpoint = {
         **about,
         "ts": format_ts(ts_us),
@@ -51,6 +51,8 @@ def start(
         "prev_segment": previous,
         "live": [loads(line) for line in lines],
     }
+    if ts_us > clock_us:
+        checkpoint["clock_step_us"] = ts_us - clock_us
     line, crc = encode(checkpoint, tail.crc)
     if seal:
         write_file(dir_fd, ".next", line, sync=True)
@@ -86,44 +88,91 @@ def rotate(dir_fd: int, fd: int, tail: Tail, lines: list[bytes], about: dict[str
 def retain(dir_fd: int, settings: Settings) -> list[str]:
     """Remove the sealed segments that are older than `retain_days` or beyond `retain_bytes`; return their names.
 
-    Age is that of the segment's last event, as the file system remembers its last write. What is left is always the
-    newest ones without a hole, also when this is killed half way. Raises OSError.
+    What is left is always the newest ones without a hole, also when this is killed half way. Raises OSError.
     """
-    oldest = time.time() - settings.retain_days * 86400
-    names = segment.list_sealed(dir_fd)
-    total, keep = 0, len(names)
+    names = beyond(dir_fd, segment.list_sealed(dir_fd), settings)
+    for name in names:
+        remove(dir_fd, name)
+    return names
+
+
+def beyond(dir_fd: int, sealed: list[str], settings: Settings) -> list[str]:
+    """Return those of the `sealed` segments, oldest first, that retention does not keep. Raises OSError.
+
+    A segment answers for every moment until the next one begins, which on a quiet host may be long after its own last
+    event. So it is kept as long as any moment of that time is within `retain_days`.
+    """
+    total, keep = 0, len(sealed)
     while keep > 0:
-        found = os.stat(names[keep - 1], dir_fd=dir_fd, follow_symlinks=False)
-        total += found.st_size
-        if total > settings.retain_bytes or found.st_mtime < oldest:
+        total += size_of(dir_fd, sealed[keep - 1])
+        if total > settings.retain_bytes:
             break
         keep -= 1
-    for name in names[:keep]:
-        os.unlink(name, dir_fd=dir_fd)
-    return names[:keep]
+    oldest_us = now_us() - settings.retain_days * 86_400_000_000
+    following = [*sealed[1:], segment.ACTIVE]
+    while keep < len(sealed) and begins_us(dir_fd, following[keep]) < oldest_us:
+        keep += 1
+    return sealed[:keep]
 
 
-def sealed_tail(dir_fd: int, name: str) -> Tail:
-    """Return where the chain ends in the sealed segment `name`; behind damage, as much as its name still tells.
+def size_of(dir_fd: int, name: str) -> int:
+    """Return the bytes that a sealed segment takes with its index. Raises OSError, but not for what is not there."""
+    total = 0
+    for form in segment.forms(name):
+        try:
+            total += os.stat(form, dir_fd=dir_fd, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            continue
+    return total
 
-    Raises OSError, FutureFormat.
+
+def begins_us(dir_fd: int, name: str) -> int:
+    """Return the time of a segment's first event; for one that cannot be read, when its file was last written.
+
+    Microseconds since 1970. Raises OSError.
+    """
+    fd = open_file(dir_fd, name, os.O_RDONLY)
+    try:
+        found = os.fstat(fd)
+        for _, _, line, _ in segment.lines_of(fd, name, found.st_size):
+            return parse_ts(decode(line)["ts"])
+    except (ValueError, KeyError, TypeError):
+        pass
+    finally:
+        os.close(fd)
+    return found.st_mtime_ns // 1000
+
+
+def remove(dir_fd: int, name: str) -> None:
+    """Remove a sealed segment in every form. Raises OSError."""
+    for form in segment.forms(name):
+        try:
+            os.unlink(form, dir_fd=dir_fd)
+        except FileNotFoundError:
+            continue
+
+
+def sealed_tail(dir_fd: int, name: str) -> tuple[Tail, bool]:
+    """Return where the chain ends in the sealed segment `name`, and whether that end is what a writer wrote.
+
+    Behind damage it is as much as its name still tells. Raises OSError, FutureFormat.
     """
     _, last = segment.sealed_range(name) or (0, 0)
     fd = open_file(dir_fd, name, os.O_RDONLY)
     try:
         try:
-            sound, torn = segment.read_tail(fd, name)
+            sound, torn = (None, 0) if name.endswith(segment.PACKED) else segment.read_tail(fd, name)
         except LedgerDamaged:
             sound, torn = None, 0
         if sound is not None and not torn and sound.seq == last:
-            return sound
+            return sound, True
         tail = Tail(seq=last)
-        for _, _, line in segment.raw_lines(fd, os.fstat(fd).st_size):
+        for _, _, line, _ in segment.lines_of(fd, name, os.fstat(fd).st_size):
             try:
                 tail.crc = stated_crc(line)
                 tail.ts_us = parse_ts(decode(line)["ts"])
             except (ValueError, KeyError, TypeError):
                 continue
-        return tail
+        return tail, False
     finally:
         os.close(fd)

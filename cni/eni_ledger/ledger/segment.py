@@ -1,16 +1,17 @@
 """Segments: their names, their lines, the chain through them, and the end of one.
 
 File names are the design: `ledger.jsonl` is written to, `ledger-<first>-<last>.jsonl` (seq numbers, 16 digits) never
-changes again. Standard library only: loaded on every ADD.
+changes again; with `.gz` it is the same, packed. Standard library only: loaded on every ADD.
 """
 
 from __future__ import annotations
 
 import os
+from binascii import crc32
 
 from eni_ledger.errors import FutureFormat, LedgerDamaged
 from eni_ledger.fastjson import loads as _loads
-from eni_ledger.ledger.codec import VERSION, decode, parse_ts, sound, stated_crc
+from eni_ledger.ledger.codec import TRAILER, VERSION, decode, parse_ts, sound, stated_crc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 ACTIVE = "ledger.jsonl"
+PACKED = ".gz"
+"""What the name of a packed segment ends with; see `packed`."""
+
+INDEX = ".index"
+"""What stands in the name of a segment's index in place of `.jsonl`; see `index`."""
+
 MAX_LINE = 64 * 1024 * 1024
 """Bytes. Nothing that a writer makes comes near; a file without newlines is not read into memory for ever."""
 
@@ -35,13 +42,12 @@ def sealed_name(first: int, last: int) -> str:
 
 
 def sealed_range(name: str) -> tuple[int, int] | None:
-    """Return `(first, last)` of a sealed segment's name, None when the name is not one."""
+    """Return `(first, last)` of a sealed segment's name, packed or not, None when the name is not one."""
     first, last = name[7:23], name[24:40]
     if (
-        len(name) == 46
+        name[40:] in (".jsonl", ".jsonl.gz")
         and name[:7] == "ledger-"
         and name[23] == "-"
-        and name[40:] == ".jsonl"
         and first.isascii()
         and first.isdigit()
         and last.isascii()
@@ -51,9 +57,22 @@ def sealed_range(name: str) -> tuple[int, int] | None:
     return None
 
 
+def forms(name: str) -> tuple[str, str, str]:
+    """Return the names of a sealed segment as it was sealed, of the same packed, and of its index."""
+    stem = name[:40]
+    return f"{stem}.jsonl", f"{stem}.jsonl{PACKED}", f"{stem}{INDEX}"
+
+
 def list_sealed(dir_fd: int) -> list[str]:
-    """Return the names of the sealed segments, oldest first. Raises OSError."""
-    return sorted(name for name in os.listdir(dir_fd) if sealed_range(name))
+    """Return the names of the sealed segments, oldest first, each once. Raises OSError.
+
+    One that is being packed is there in both forms for a moment; then it is the one that was sealed.
+    """
+    found: list[str] = []
+    for name in sorted(name for name in os.listdir(dir_fd) if sealed_range(name)):
+        if not found or found[-1][:40] != name[:40]:
+            found.append(name)
+    return found
 
 
 def check_version(event: dict[str, Any], name: str) -> None:
@@ -67,11 +86,19 @@ def check_version(event: dict[str, Any], name: str) -> None:
         )
 
 
-def raw_lines(fd: int, end: int) -> Iterator[tuple[int, int, bytes]]:
-    """Yield `(number, offset, line)` of each complete line (newline included) before byte `end`, from the start.
+def lines_of(fd: int, name: str, end: int, start: int = 0) -> Iterator[tuple[int, int, bytes, int | None]]:
+    """Yield `(number, offset, line, before)` of each line (newline included) of a segment, from the start.
 
-    Raises ValueError for a line of more than MAX_LINE bytes.
+    Only what is before byte `end`, unless it is packed: then from the member at byte `start` on, offsets are those of
+    the inflated segment, and `before` is the CRC of the line before where the file states it. An empty line is a place
+    where something is that cannot be read: a damaged member of a packed segment, a line of more than MAX_LINE bytes, a
+    last one without an end.
     """
+    if name.endswith(PACKED):
+        from eni_ledger.ledger import packed  # a writer seldom has to
+
+        yield from packed.lines(fd, start)
+        return
     number, offset, at, pending = 0, 0, 0, b""
     while at < end:
         chunk = os.pread(fd, min(_CHUNK, end - at), at)
@@ -81,11 +108,14 @@ def raw_lines(fd: int, end: int) -> Iterator[tuple[int, int, bytes]]:
         pieces = (pending + chunk).split(b"\n")
         pending = pieces.pop()
         if len(pending) > MAX_LINE:
-            raise ValueError(f"a line of more than {MAX_LINE} bytes at offset {offset}")
+            break
         for piece in pieces:
             number += 1
-            yield number, offset, piece + b"\n"
+            yield number, offset, piece + b"\n", None
             offset += len(piece) + 1
+    # A file that has become shorter than `end` is a writer taking back what it could not sync.
+    if offset < end <= os.fstat(fd).st_size:
+        yield number + 1, offset, b"", None
 
 
 def walk(
@@ -96,44 +126,36 @@ def walk(
     *,
     damage: list[LedgerDamaged] | None = None,
     loads: Callable[[bytes], Any] = _loads,
+    start: int = 0,
 ) -> Iterator[tuple[int, int, dict[str, Any], int]]:
     """Yield `(number, offset, event, crc)` of each line that the chain proves to be what was written.
 
     `previous_crc` is that of the line before the segment; None takes the word of the checkpoint at its head (for
-    reading one segment alone). At a line that is not what was written LedgerDamaged is raised, with file, line and
-    offset; or, when there is a list `damage`, put there, and the walk goes on: a later line is proven when its CRC
-    fits the one that the line before it states. Raises FutureFormat for a later format, OSError.
+    reading one segment alone), or of the member at byte `start` of a packed one. At a line that is not what was written
+    LedgerDamaged is raised, with file, line and offset; or, when there is a list `damage`, put there, and the walk goes
+    on: a later line is proven when its CRC fits the one that the line before it states. Raises FutureFormat for a later
+    format, OSError.
     """
     crc = previous_crc
-    number, offset, done = 0, 0, 0
-    try:
-        for number, offset, line in raw_lines(fd, end):
-            done = offset + len(line)
-            event = _event_of(line, loads)
-            if crc is None and offset == 0 and event is not None:
-                crc = _stated_previous(event)
-            proven = crc is not None and event is not None and sound(line, crc)
-            if proven and event is not None:
+    for number, offset, line, before in lines_of(fd, name, end, start):
+        event = _event_of(line, loads)
+        if crc is None:
+            crc = _stated_previous(event) if offset == 0 and event is not None else before
+        if event is not None and crc is not None:
+            proof = crc32(line[:-TRAILER], crc)
+            if line[-TRAILER:] == b',"crc":"%08x"}\n' % proof:
+                crc = proof
                 check_version(event, name)
-            else:
-                found = LedgerDamaged("the ledger is damaged", path=name, line=number, offset=offset)
-                if damage is None:
-                    raise found
-                damage.append(found)
-            try:
-                crc = stated_crc(line)
-            except ValueError:
-                crc = None
-            if proven and event is not None and crc is not None:
                 yield number, offset, event, crc
-        # A file that has become shorter than `end` is a writer taking back what it could not sync.
-        if done < end <= os.fstat(fd).st_size:
-            raise ValueError("the last line has no end")
-    except ValueError as exc:  # a line without an end
-        found = LedgerDamaged("the ledger is damaged", path=name, line=number + 1, offset=done)
+                continue
+        found = LedgerDamaged("the ledger is damaged", path=name, line=number, offset=offset)
         if damage is None:
-            raise found from exc
+            raise found
         damage.append(found)
+        try:
+            crc = stated_crc(line)
+        except ValueError:
+            crc = None
 
 
 def _event_of(line: bytes, loads: Callable[[bytes], Any]) -> dict[str, Any] | None:

@@ -1,18 +1,19 @@
 """The spool: one file for each event that could not wait for the lock; the next writer folds them in.
 
 A file is one line in the ledger's own format, its CRC not chained (seeded with 0), named
-`<microseconds, 16 digits>-<pid>-<8 hex>.json` so that the order of names is the order of time. The name goes into the
-ledger with the event (`spool`): a writer that dies between appending and unlinking leaves a file behind, and the name
-tells the next one that it is already in. Standard library only: loaded on every ADD.
+`<microseconds, 16 digits>-<pid>-<8 hex>.json` so that the order of names is the order of time, also where the clock was
+set back. The name goes into the ledger with the event (`spool`): a writer that dies between appending and unlinking
+leaves a file behind, and the name tells the next one that it is already in. Standard library only: loaded on every ADD.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 
-from eni_ledger.errors import StateDirError
-from eni_ledger.ledger import segment
-from eni_ledger.ledger.codec import decode, encode, format_ts, sound
+from eni_ledger.errors import LedgerError, StateDirError
+from eni_ledger.ledger import segment, state
+from eni_ledger.ledger.codec import decode, encode, format_ts, now_us, parse_ts, sound
 from eni_ledger.ledger.statedir import open_file, open_subdir, write_file
 
 TYPE_CHECKING = False
@@ -25,25 +26,64 @@ _MARK = b'"spool":"'
 _LONGEST_NAME = 256
 
 
-def put(dir_fd: int, event: dict[str, Any], occurred_us: int, *, sync: bool) -> None:
-    """Write `event`, which happened at `occurred_us`, into the spool; with `sync` it is durable on return.
+def put(dir_fd: int, event: dict[str, Any], occurred_us: int, *, sync: bool) -> dict[str, Any]:
+    """Write `event`, which happened at `occurred_us`, into the spool and return it with its `ts`.
 
-    Raises OSError.
+    With `sync` it is durable on return. A clock that is behind the ledger, or behind what waits already, was set back:
+    `ts` is held and `clock_step_us` says by how much, as if the event were appended now; else it would come to stand
+    among what happened before the step, a DEL before its ADD. Raises OSError.
     """
-    name = f"{occurred_us:016}-{os.getpid()}-{os.urandom(4).hex()}.json"
-    line, _ = encode({"ts": format_ts(occurred_us), **event}, 0)
     spool_fd = open_subdir(dir_fd, DIRECTORY)
     try:
-        write_file(spool_fd, name, line, sync=sync)
+        latest_us = _latest(spool_fd)
+        floor_us = max(latest_us, _ledger_us(dir_fd))
+        ts_us = occurred_us
+        if now_us() < floor_us:
+            ts_us = floor_us
+            event = {**event, "clock_step_us": ts_us - occurred_us}
+        name = f"{max(ts_us, latest_us + 1):016}-{os.getpid()}-{os.urandom(4).hex()}.json"
+        event = {"ts": format_ts(ts_us), **event}
+        write_file(spool_fd, name, encode(event, 0)[0], sync=sync)
+        if os.fstat(spool_fd).st_nlink == 0:  # removed meanwhile; the file alone may be gone: somebody folded it in
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), DIRECTORY)
+        return event
     finally:
         os.close(spool_fd)
 
 
+def _latest(spool_fd: int) -> int:
+    """Return the microseconds in the name of the last file that waits, -1 without one. Raises OSError."""
+    stamps = (name[:16] for name in os.listdir(spool_fd) if name[16:17] == "-" and name.endswith(".json"))
+    return max((int(stamp) for stamp in stamps if stamp.isascii() and stamp.isdigit()), default=-1)
+
+
+def _ledger_us(dir_fd: int) -> int:
+    """Return the time of the ledger's last event, 0 when that cannot be told now."""
+    try:
+        fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
+        try:
+            tail, _ = segment.read_tail(fd, segment.ACTIVE)
+        finally:
+            os.close(fd)
+        if tail:
+            return tail.ts_us
+    except (OSError, LedgerError):
+        pass  # of a later format, damaged, or another writer is at it
+    known = state.read(dir_fd)
+    try:
+        return parse_ts(known.head["ts"]) if known else 0
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
 def waiting(dir_fd: int) -> list[str]:
-    """Return the names of the spooled events, oldest first. Raises OSError, but not for a spool that is not there."""
+    """Return the names of the spooled events, oldest first. Raises OSError, but not for a spool that is not there.
+
+    What is no directory, or a link to one, holds nothing of ours either, and is no reason not to append.
+    """
     try:
         spool_fd = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     try:
         return sorted(name for name in os.listdir(spool_fd) if name.endswith(".json") and name[0] != ".")
@@ -75,7 +115,10 @@ def take(dir_fd: int, names: list[str], active_fd: int) -> tuple[list[dict[str, 
         for name in names:
             event = _load(spool_fd, name)
             if event is None:
-                _quarantine(dir_fd, spool_fd, name)
+                try:
+                    _quarantine(dir_fd, spool_fd, name)
+                except OSError:
+                    pass  # it stays where it is; what is sound has to be written down all the same
                 continue
             done.append(name)
             event["spooled_ts"] = event.pop("ts")
@@ -109,11 +152,27 @@ def _load(spool_fd: int, name: str) -> dict[str, Any] | None:
     try:
         if len(data) <= _LIMIT and sound(data, 0):
             event = decode(data)
-            if "event" in event and "ts" in event:
+            if _usable(event):
                 return event
-    except ValueError:
+    except (ValueError, KeyError, TypeError):
         pass
     return None
+
+
+def _usable(event: dict[str, Any]) -> bool:
+    """Tell whether a writer put this here: one file that is none must not keep all others from being recorded.
+
+    Raises ValueError, KeyError, TypeError when it did not.
+    """
+    kind = event["event"]
+    parse_ts(event["ts"])
+    if not isinstance(event.get("boot_id"), str | None):
+        return False
+    if kind in ("add", "adopt"):
+        return state.usable({**event, "since": "", "add_seq": 0})
+    if kind == "del":
+        return isinstance(event["container_id"], str) and isinstance(event["ifname"], str)
+    return isinstance(kind, str) and isinstance(event.get("association_id", ""), str)
 
 
 def _quarantine(dir_fd: int, spool_fd: int, name: str) -> None:
@@ -125,10 +184,7 @@ def _quarantine(dir_fd: int, spool_fd: int, name: str) -> None:
 
 
 def _already_folded(dir_fd: int) -> set[str]:
-    """Return the names of spool files that the active segment and the one before it say they have the events of.
-
-    In pieces: a segment may be a hundred times what an ADD needs of memory.
-    """
+    """Return the names of spool files that the active segment and the one before it say they have the events of."""
     found: set[str] = set()
     for name in [*segment.list_sealed(dir_fd)[-1:], segment.ACTIVE]:
         try:
@@ -136,13 +192,9 @@ def _already_folded(dir_fd: int) -> set[str]:
         except FileNotFoundError:
             continue
         try:
-            kept = b""
-            while chunk := os.read(fd, 1 << 20):
-                # The last bytes of each piece go before the next one, for a name that lies across the border.
-                pieces = (kept + chunk).split(_MARK)
-                for piece in pieces[1:]:
+            for _, _, line, _ in segment.lines_of(fd, name, os.fstat(fd).st_size):
+                for piece in line.split(_MARK)[1:]:
                     found.add(piece[:_LONGEST_NAME].partition(b'"')[0].decode("ascii", "replace"))
-                kept = (kept + chunk)[-(len(_MARK) + _LONGEST_NAME) :]
         finally:
             os.close(fd)
     return found

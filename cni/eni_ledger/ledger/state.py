@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 STATE_FILE = "state.json"
+_LIMIT = 64 * 1024 * 1024
+"""Bytes. A thousand associations take one; a file that somebody made larger is not read into memory."""
+
 _SUM_LENGTH = len(',"sum":"00000000","associations":[')
 
 _OF_THE_EVENT = frozenset(
@@ -63,6 +66,20 @@ def exclusive_keys(association: dict[str, Any]) -> list[tuple[Any, ...]]:
     return keys
 
 
+def usable(association: object) -> bool:
+    """Tell whether an association has what `Live` and its readers need, in types that they can compare.
+
+    Whoever can write the ledger as root can write anything into it with a sound CRC; that is shown as it is, and has no
+    bearing on what is live.
+    """
+    try:
+        found: Any = association
+        hash(tuple(exclusive_keys(found)))
+        return isinstance(found["association_id"], str) and isinstance(found["since"], str) and found["add_seq"] >= 0
+    except (AttributeError, KeyError, TypeError):
+        return False
+
+
 class Live:
     """The associations that are live after the events applied so far.
 
@@ -78,7 +95,8 @@ class Live:
         # Several ids under one key: an identify can show two live associations to be in each other's way.
         self._ids_by_key: dict[tuple[Any, ...], dict[str, None]] = {}
         for association in associations:
-            self._start(association)
+            if usable(association):
+                self._start(association)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self._by_id.values())
@@ -125,18 +143,21 @@ class Live:
         kind = event["event"]
         if kind in ("add", "adopt"):
             new = association_of(event)
+            if not usable(new):
+                return []
             ids = {each: None for key in exclusive_keys(new) for each in self._ids_by_key.get(key, ())}
             ended = [(old, "superseded") for old in map(self._end, ids) if old is not None]
             self._start(new)
             return ended
         if kind in ("del", "lost"):
-            old = self._end(event.get("association_id", ""))
+            old = self._end(str(event.get("association_id", "")))
             return [(old, kind)] if old is not None else []
         if kind == "boot":
             return self._boot(event.get("boot_id"))
         if kind == "checkpoint":
             # What is live is stated anew. Only behind a damaged piece can that differ from what was replayed.
-            stated = event.get("live") or []
+            live = event.get("live")
+            stated = list(filter(usable, live)) if isinstance(live, list) else []
             kept = {association["association_id"] for association in stated}
             gone = [(old, "lost") for old in self._by_id.values() if old["association_id"] not in kept]
             self._reset(stated, event.get("boot_id"))
@@ -154,8 +175,8 @@ class Live:
 
     def _identify(self, event: dict[str, Any]) -> None:
         """Add to an association what was not known when it began; what was known is never overwritten."""
-        association = self._by_id.get(event.get("association_id", ""))
-        if association is not None:
+        association = self._by_id.get(str(event.get("association_id", "")))
+        if association is not None and usable({**association_of(event), **association}):
             self._unindex(association)
             for name, value in association_of(event).items():
                 association.setdefault(name, value)
@@ -180,11 +201,27 @@ def splice(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> tu
         needles = [dumps(event["association_id"]).encode()]
     elif kind not in ("boot", "checkpoint"):
         return lines, []
-    touched = [line for line in lines if not needles or any(needle in line for needle in needles)]
-    live = Live((loads(line) for line in touched), boot_id)
+    touched = {line: parsed(line) for line in lines if not needles or any(needle in line for needle in needles)}
+    ids = {line: association["association_id"] for line, association in touched.items() if usable(association)}
+    live = Live(touched.values(), boot_id)
     ended = live.apply(event)
-    rest = [line for line in lines if line not in touched] if touched else lines
-    return rest + [encode_association(association) for association in live], [old["association_id"] for old, _ in ended]
+    spliced = []
+    for line in lines:  # what stays keeps its place: the order is that of the adds, as a replay of the ledger has it
+        if line not in ids:
+            spliced.append(line)
+        elif (kept := live.get(ids[line])) is not None:
+            spliced.append(encode_association(kept))
+    known = set(ids.values())
+    spliced += [encode_association(each) for each in live if each["association_id"] not in known]
+    return spliced, [old["association_id"] for old, _ in ended]
+
+
+def parsed(line: bytes) -> Any:
+    """Return the association of a line, None when it holds none."""
+    try:
+        return loads(line)
+    except ValueError:
+        return None
 
 
 def encode_association(association: dict[str, Any]) -> bytes:
@@ -231,6 +268,8 @@ def read(dir_fd: int) -> State | None:
     except (OSError, StateDirError):
         return None
     try:
+        if os.fstat(fd).st_size > _LIMIT:
+            return None
         chunks = []
         while chunk := os.read(fd, 1 << 20):
             chunks.append(chunk)
@@ -259,4 +298,4 @@ def find_live(state_dir: str, container_id: str, ifname: str) -> dict[str, Any] 
     finally:
         os.close(dir_fd)
     needle = dumps(container_id).encode("utf-8", "replace")
-    return Live((loads(line) for line in lines if needle in line), boot_id).attachment(container_id, ifname)
+    return Live((parsed(line) for line in lines if needle in line), boot_id).attachment(container_id, ifname)

@@ -18,14 +18,19 @@ FILE_MODE = 0o640
 
 
 def _make(path: str) -> None:
-    """Create `path` (0750) and what is missing above it (0755)."""
+    """Create `path` (0750) and what is missing above it (0755); on return it is there after a power cut, too."""
     parent = os.path.dirname(path)
     if parent not in ("", "/"):
         os.makedirs(parent, 0o755, exist_ok=True)
     try:
         os.mkdir(path, DIRECTORY_MODE)
     except FileExistsError:
-        pass  # another writer was faster
+        return  # another writer was faster
+    fd = os.open(parent or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def open_state_dir(path: str, *, create: bool = False) -> int:
@@ -99,14 +104,26 @@ def open_subdir(dir_fd: int, name: str) -> int:
         return os.open(name, flags, dir_fd=dir_fd)
 
 
+def create_file(dir_fd: int, name: str) -> int:
+    """Return a descriptor to write the new file `name` by; what a crash or somebody else left of that name goes first.
+
+    It is not written through: it may be a link, and a hard link's other name a file that is not ours. Raises OSError.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(name, flags, FILE_MODE, dir_fd=dir_fd)
+    except FileExistsError:
+        os.unlink(name, dir_fd=dir_fd)
+        return os.open(name, flags, FILE_MODE, dir_fd=dir_fd)
+
+
 def write_file(dir_fd: int, name: str, data: bytes, *, sync: bool) -> None:
     """Make the file `name` hold `data`, by way of a temporary name and rename; nobody sees half of it.
 
-    With `sync` data and name are on disk when it returns. Raises OSError, StateDirError; then the temporary file is
-    gone again.
+    With `sync` data and name are on disk when it returns. Raises OSError; then the temporary file is gone again.
     """
     temporary = f".{name}.tmp"
-    fd = open_file(dir_fd, temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    fd = create_file(dir_fd, temporary)
     try:
         try:
             write_all(fd, data)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from eni_ledger.errors import FutureFormat, LedgerDamaged, LedgerError, LockTimeout, StateDirError, WriteFailed
-from eni_ledger.fastjson import dumps, loads
+from eni_ledger.fastjson import dumps
 from eni_ledger.ledger import lock, segment, spool, state
 from eni_ledger.ledger.codec import VERSION, encode, format_ts, now_us, parse_ts
 from eni_ledger.ledger.segment import Tail
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     Event = dict[str, Any]
 
+TAKEN_AWAY = "the ledger was taken away while it was written to"
+_TRIES = 2
+
 
 def record(settings: Settings, event: Event) -> Event | None:
     """Append one event and return it as written, with `ts`, `seq` and `association_id`.
@@ -32,27 +35,52 @@ def record(settings: Settings, event: Event) -> Event | None:
     `supersedes` when it ends others. A `del` names its attachment by `container_id` and `ifname`, the rest is copied
     from the live association; when there is none, nothing is written and None returned. When the lock cannot be had
     in time, or the ledger is of a later format, the event goes to the spool: then it has `spooled` true, the reason
-    in `spooled_because` and no `seq`. Raises LedgerError: then nothing was recorded.
+    in `spooled_because` and no `seq`. When the state directory is taken away meanwhile, the event is recorded once
+    more, in the one that is there then. Raises LedgerError: then nothing was recorded.
     """
     occurred_us = now_us()
     if event["event"] in ("add", "adopt"):
         event = {**event, "association_id": f"assoc-{os.urandom(9).hex()[:17]}"}
+    for _ in range(_TRIES):
+        written, stays = _record_here(settings, event, occurred_us)
+        if stays:
+            return written
+    raise WriteFailed(TAKEN_AWAY, settings.state_dir)
+
+
+def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Event | None, bool]:
+    """Return what `record` does, and whether it is where a reader will look for it.
+
+    It is not when the state directory or the ledger in it was removed or moved away meanwhile.
+    """
     dir_fd = open_state_dir(settings.state_dir, create=True)
     try:
         try:
             session = Session(settings, dir_fd, event)
+            try:
+                written = session.add(event)
+                session.commit()
+                return written, session.in_place()
+            finally:
+                session.close()
         except (LockTimeout, FutureFormat) as exc:
-            return _put_into_spool(settings, dir_fd, event, occurred_us, exc)
-        try:
-            written = session.add(event)
-            session.commit()
-            return written
-        finally:
-            session.close()
-    except OSError as exc:
+            return _put_into_spool(settings, dir_fd, event, occurred_us, exc), in_place(settings, dir_fd)
+    except (OSError, StateDirError, WriteFailed) as exc:
+        if not in_place(settings, dir_fd):
+            return None, False
+        if not isinstance(exc, OSError):
+            raise
         raise WriteFailed("the event could not be recorded", where(settings, exc)) from exc
     finally:
         os.close(dir_fd)
+
+
+def in_place(settings: Settings, dir_fd: int) -> bool:
+    """Tell whether the open state directory is still the one at its path."""
+    try:
+        return os.path.samestat(os.stat(settings.state_dir, follow_symlinks=False), os.fstat(dir_fd))
+    except OSError:
+        return False
 
 
 def rehearse(settings: Settings, event: Event) -> None:
@@ -90,19 +118,20 @@ def where(settings: Settings, exc: OSError) -> str:
 def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: int, why: LedgerError) -> Event:
     """Write the event into the spool and return it; raise WriteFailed with both reasons when that fails too."""
     try:
-        spool.put(dir_fd, event, occurred_us, sync=settings.sync)
+        waiting = spool.put(dir_fd, event, occurred_us, sync=settings.sync)
     except OSError as exc:
         raise WriteFailed("neither ledger nor spool could be written", f"{why}; {where(settings, exc)}") from exc
-    return {"ts": format_ts(occurred_us), **event, "spooled": True, "spooled_because": str(why)}
+    return {**waiting, "spooled": True, "spooled_because": str(why)}
 
 
 class Session:
     """The ledger, locked, at its end, and ready to append. What `append` and `add` prepare, `commit` writes.
 
-    `lines` are the live associations as `state.json` has them. Raises LockTimeout, FutureFormat, OSError.
+    `lines` are the live associations as `state.json` has them. `lock_fd` holds the lock already; it is closed with the
+    session. Raises LockTimeout, FutureFormat, OSError.
     """
 
-    def __init__(self, settings: Settings, dir_fd: int, about: Event) -> None:
+    def __init__(self, settings: Settings, dir_fd: int, about: Event, lock_fd: int = -1) -> None:
         self._settings = settings
         self._dir_fd = dir_fd
         self._boot_id = about.get("boot_id")
@@ -111,7 +140,7 @@ class Session:
         self._pending: list[bytes] = []
         self._folded: list[str] = []
         self._changed = False
-        self._lock_fd = lock.acquire(dir_fd, settings.lock_wait_ms)
+        self._lock_fd = lock_fd if lock_fd >= 0 else lock.acquire(dir_fd, settings.lock_wait_ms)
         try:
             self._open()
             self._fold()
@@ -128,11 +157,22 @@ class Session:
             os.close(self._lock_fd)
             self._lock_fd = -1
 
+    def in_place(self) -> bool:
+        """Tell whether the ledger that was written to is the one at its path."""
+        return in_place(self._settings, self._dir_fd) and os.fstat(self._fd).st_nlink > 0
+
     def _open(self) -> None:
         """Find the end of the ledger and the live associations; rotate when the segment is full."""
         flags = os.O_RDWR | os.O_APPEND
         try:
             self._fd = open_file(self._dir_fd, segment.ACTIVE, flags)
+            if os.fstat(self._fd).st_nlink > 1:
+                from eni_ledger.ledger.rebuild import own
+
+                own(self._dir_fd, self._fd, 2 * self._settings.rotate_bytes)
+                os.close(self._fd)
+                self._fd = -1
+                self._fd = open_file(self._dir_fd, segment.ACTIVE, flags)
             tail, torn = segment.read_tail(self._fd, segment.ACTIVE)
         except FileNotFoundError:
             tail, torn = None, 0
@@ -209,24 +249,27 @@ class Session:
                 ended = {"event": "lost", "reason": "rebooted", **state.identity_of(state.association_of(written))}
                 self.append(ended)
 
-    def boot(self, about: Event) -> None:
-        """Prepare a `boot` event when `about` is of another boot than the live associations."""
+    def boot(self, about: Event, occurred_us: int | None = None) -> None:
+        """Prepare a `boot` event when `about` is of another boot than the live associations.
+
+        An event that waited in the spool until `occurred_us` shows that the host had been started anew by then.
+        """
         boot_id = about.get("boot_id")
         if boot_id and boot_id != self.boot_id:
             if self.boot_id is not None:
-                keys = ("boot_id", "instance_id", "agent_version", "via")
-                self.append({"event": "boot", **{key: about[key] for key in keys if key in about}})
+                keys = ("boot_id", "instance_id", "agent_version", "via", "clock_step_us", "spooled_ts")
+                self.append({"event": "boot", **{key: about[key] for key in keys if key in about}}, occurred_us)
             self.boot_id = boot_id
 
     def add(self, event: Event, occurred_us: int | None = None) -> Event | None:
         """Prepare an event as `record` describes: `boot` before it when this is another boot, a `del` completed."""
-        self.boot(event)
+        self.boot(event, occurred_us)
         if event["event"] == "del":
             needle = dumps(event["container_id"]).encode("utf-8", "replace")
-            live = state.Live(loads(line) for line in self.lines if needle in line)
+            live = state.Live(state.parsed(line) for line in self.lines if needle in line)
             association = live.attachment(event["container_id"], event["ifname"])
-            if association is None:
-                return None
+            if association is None or event.get("spooled_ts", "~") < association["since"]:
+                return None  # nothing to end; one that waited in the spool does not end what began after it
             event = {**event, **state.identity_of(association)}
         return self.append(event, occurred_us)
 
@@ -254,10 +297,12 @@ class Session:
     def commit(self) -> None:
         """Write what was prepared; on return it is durable (unless `sync` is off) and `state.json` follows it.
 
-        On failure the segment is as it was before, and WriteFailed or OSError is raised: a failed sync leaves it open
+        On failure the segment is as it was before, and LockTimeout or OSError is raised: a failed sync leaves it open
         what is on disk, so it is never tried again on the same descriptor.
         """
         if self._pending:
+            if not lock.held(self._lock_fd):  # by somebody who thought it stale, or with the whole directory
+                raise LockTimeout("the lock file was removed by somebody", "another writer may be at work")
             data = b"".join(self._pending)
             before = self.tail.size - len(data)
             try:

@@ -3,7 +3,7 @@
 It gets our arguments, our environment and the bytes of our standard input; its standard error is ours; its answer is
 kept until what it did is recorded. Standard input and output are memory files (`memfd_create(2)`): whatever their size,
 nobody has to feed or drain a pipe while there is work to do, and a process that the delegate leaves behind keeps nobody
-waiting. It is told to die with us (`PR_SET_PDEATHSIG`, prctl(2)): the ECS agent kills a plugin that takes too long, and
+waiting. It dies with us (`PR_SET_PDEATHSIG`, prctl(2)): the ECS agent kills a plugin that takes too long, and
 only that one process. Signal mask, dispositions and descriptors are for it what they would have been without us.
 """
 
@@ -11,27 +11,10 @@ from __future__ import annotations
 
 import os
 import sys
-
-# What `signal` wraps in enums, which takes 5 ms.
-from _signal import (  # type: ignore[import-not-found]
-    SIG_BLOCK,
-    SIG_DFL,
-    SIG_IGN,
-    SIG_SETMASK,
-    SIG_UNBLOCK,
-    SIGCHLD,
-    SIGINT,
-    SIGKILL,
-    SIGPIPE,
-    SIGXFSZ,
-    getsignal,
-    pthread_sigmask,
-    signal,
-    sigwait,
-)
 from time import monotonic_ns, sleep
 
 from eni_ledger.errors import DelegateError
+from eni_ledger.plugin import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,10 +22,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 _CHUNK = 1 << 20
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # linux/prctl.h
-_RTLD_NOW = 2
 _FORWARDED = (1, 2, 3, 10, 12, 15)  # SIGHUP SIGINT SIGQUIT SIGUSR1 SIGUSR2 SIGTERM, signal(7)
-_CANNOT_RUN = 127
 _ANCESTORS = 4  # a script may stand between, and one that it calls
 _S_IFMT, _S_IFDIR = 0o170000, 0o040000  # inode(7)
 _HINT = "delegateDir in the configuration file says where the real plugins are"
@@ -106,17 +86,11 @@ def _read(path: str) -> bytes:
 
 def become(path: str, env: Mapping[str, str]) -> None:
     """Replace this process by the delegate. Raises DelegateError when that fails; otherwise never returns."""
-    as_it_was()
+    process.as_it_was()
     try:
         os.execve(path, sys.argv, dict(env))  # noqa: S606 - the delegate, by its full path
     except OSError as exc:
         raise DelegateError("the delegate cannot be executed", f"{path}: {exc.strerror}", _HINT) from exc
-
-
-def as_it_was() -> None:
-    """Undo what the interpreter did at its start and a program that it executes would inherit."""
-    for number in (SIGPIPE, SIGXFSZ):
-        signal(number, SIG_DFL)
 
 
 def prepare_process() -> None:
@@ -125,8 +99,7 @@ def prepare_process() -> None:
     Closed ones are opened on /dev/null, as Go's runtime does in the real plugins: a file of ours in their place would
     be mistaken for them.
     """
-    if getsignal(SIGINT) not in (SIG_IGN, SIG_DFL):
-        signal(SIGINT, SIG_DFL)  # not a KeyboardInterrupt
+    process.without_handlers()
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
@@ -153,50 +126,24 @@ class Running:
     """
 
     def __init__(self, path: str, env: Mapping[str, str], stdin_fd: int) -> None:
-        """Start it. Raises OSError or ImportError when there can be no process; then nothing has changed."""
-        import _ctypes  # `ctypes` takes 5 ms, and `prctl` has no other way from Python
+        """Start it. Raises OSError or ImportError when there can be no process; then nothing has changed.
 
-        self._call = _ctypes.call_function
-        self._prctl = _ctypes.dlsym(_ctypes.dlopen(None, _RTLD_NOW), "prctl")  # type: ignore[arg-type]  # None: this process
-        self._path = path
+        Raises DelegateError when it cannot be executed.
+        """
         self._out = os.memfd_create("stdout")
-        self._errno, errno = os.pipe2(os.O_CLOEXEC)
-        self._stdin = stdin_fd
-        arguments, environment = sys.argv, dict(env)
-        # Who told us to ignore one (nohup) has told the delegate as well.
-        self._awaited = [SIGCHLD, *(number for number in _FORWARDED if getsignal(number) != SIG_IGN)]
-        mask = pthread_sigmask(SIG_BLOCK, self._awaited)
-        children = signal(SIGCHLD, SIG_DFL)  # were it ignored, the kernel would throw the exit status away
-        parent = os.getpid()
         self.started = monotonic_ns()
-        try:
-            self.pid = os.fork()
-        except OSError:
-            signal(SIGCHLD, children)
-            pthread_sigmask(SIG_SETMASK, mask)
-            raise
-        if self.pid == 0:
-            try:
-                self._call(self._prctl, (_PR_SET_PDEATHSIG, int(SIGKILL)))
-                if os.getppid() != parent:  # we died before it could be told
-                    os._exit(_CANNOT_RUN)
-                as_it_was()
-                signal(SIGCHLD, children)
-                os.dup2(stdin_fd, 0)
-                os.dup2(self._out, 1)
-                pthread_sigmask(SIG_SETMASK, mask)
-                os.execve(path, arguments, environment)  # noqa: S606 - the delegate, by its full path
-            except OSError as exc:
-                os.write(errno, b"%d" % (exc.errno or 0))
-            finally:
-                os._exit(_CANNOT_RUN)
-        os.close(errno)
+        # Who told us to ignore one (nohup) has told the delegate as well.
+        self.pid, failed, self._awaited = process.spawn(path, sys.argv, env, stdin_fd, self._out, _FORWARDED)
+        if failed:
+            raise DelegateError("the delegate cannot be executed", f"{path}: {os.strerror(failed)}", _HINT)
 
     def wait(self) -> tuple[int, bytes, float]:
         """Return its wait status (see waitpid(2)), its standard output, and how long it took in milliseconds.
 
-        Signals that reach us meanwhile reach it. Raises DelegateError when it could not be executed.
+        Signals that reach us meanwhile reach it.
         """
+        from _signal import SIGCHLD, sigwait  # type: ignore[import-not-found]  # loaded while it works
+
         done = 0
         while not done:
             number = sigwait(self._awaited)
@@ -204,9 +151,6 @@ class Running:
                 os.kill(self.pid, number)  # not waited for yet, so the number is still its own
             done, status = os.waitpid(self.pid, os.WNOHANG)
         took_ms = (monotonic_ns() - self.started) / 1e6
-        if failed := os.read(self._errno, 16):
-            details = f"{self._path}: {os.strerror(int(failed))}"
-            raise DelegateError("the delegate cannot be executed", details, _HINT)
         size = os.fstat(self._out).st_size
         chunks = []
         at = 0
@@ -219,9 +163,11 @@ class Running:
         """End this process as the delegate ended: with its exit status, or by the signal that ended it."""
         if not os.WIFSIGNALED(status):
             os._exit(os.waitstatus_to_exitcode(status))
+        from _signal import SIG_DFL, SIG_UNBLOCK, SIGKILL, pthread_sigmask, signal
+
         number = os.WTERMSIG(status)
         try:
-            self._call(self._prctl, (_PR_SET_DUMPABLE, 0))  # no core of ours in the place of its
+            process.undumpable()  # no core of ours in the place of its
             if number != SIGKILL:
                 signal(number, SIG_DFL)
             pthread_sigmask(SIG_UNBLOCK, (number,))

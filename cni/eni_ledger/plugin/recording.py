@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     Event = dict[str, Any]
 
+_BEGUN = 3
+"""Seq of the second event of a ledger: the first comes after the checkpoint, 1."""
+
 
 def settings_of(call: Call, beside: str | None = None) -> Settings:
     """Return the settings in force, from a configuration file `beside` us if there is one.
@@ -59,6 +62,8 @@ def announce(call: Call, settings: Settings, written: Event, *, quiet: bool = Fa
             _tell_problem(call, settings, written, problem)
         if written.get("spooled"):
             call.complain(f"the event waits in the spool: {written.get('spooled_because')}")
+        if written.get("seq", _BEGUN) < _BEGUN:
+            _tell_unfit(call, settings, written)
         if settings.journald:
             from eni_ledger.journald import send
 
@@ -66,6 +71,19 @@ def announce(call: Call, settings: Settings, written: Event, *, quiet: bool = Fa
                 call.complain("recorded, but journald did not take the entry")
     except Exception as exc:  # the event is recorded; nothing after that may harm the task
         call.complain(f"recorded, but not announced: {type(exc).__name__}: {exc}")
+
+
+def _tell_unfit(call: Call, settings: Settings, written: Event) -> None:
+    """Say that the state directory is on a file system that promises too little: once, with a ledger's first event."""
+    from eni_ledger.ledger.health import unfit
+
+    why = unfit(settings.state_dir)
+    if why:
+        call.complain(f"recorded, but {why}")
+        if settings.journald:
+            from eni_ledger.journald import send_failure
+
+            send_failure(f"recorded, but {why}", written)
 
 
 def _tell_problem(call: Call, settings: Settings, written: Event, problem: errors.ConfigError) -> None:

@@ -15,6 +15,7 @@ import os
 from _struct import Struct
 
 from eni_ledger.errors import ObserveError
+from eni_ledger.plugin.process import setns as _setns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ REPLY_LIMIT = 1 << 20
 _TIMEOUT_S = 0.2
 
 CLONE_NEWNET = 0x40000000
-_RTLD_NOW = 2
 
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLM_F_REQUEST, _NLM_F_DUMP = 0x1, 0x300
@@ -77,8 +77,8 @@ class Link:
     __slots__ = ("index", "kind", "mac", "master", "name", "parent", "parent_nsid", "vlan_id")
 
     def __init__(self, index: int, attrs: dict[int, bytes]) -> None:
-        info = dict(_attributes(attrs.get(_IFLA_LINKINFO, b"")))
-        data = dict(_attributes(info.get(_IFLA_INFO_DATA, b"")))
+        info = _attributes(attrs.get(_IFLA_LINKINFO, b""))
+        data = _attributes(info.get(_IFLA_INFO_DATA, b""))
         self.index = index
         self.name = os.fsdecode(attrs.get(_IFLA_IFNAME, b"").rstrip(b"\0"))
         self.mac = mac_text(attrs.get(_IFLA_ADDRESS, b""))
@@ -103,15 +103,17 @@ def _number(form: Struct, raw: bytes | None) -> int | None:
     return int(form.unpack_from(raw)[0]) if raw is not None and len(raw) >= form.size else None
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield type and value of each netlink attribute; stop at one that does not fit."""
-    at = 0
-    while at + _NLATTR.size <= len(data):
+def _attributes(data: bytes, at: int = 0) -> dict[int, bytes]:
+    """Return the netlink attributes from byte `at` on by type; what does not fit ends them, of two the later counts."""
+    found = {}
+    end = len(data)
+    while at + _NLATTR.size <= end:
         length, kind = _NLATTR.unpack_from(data, at)
-        if length < _NLATTR.size or at + length > len(data):
-            return
-        yield kind & 0x3FFF, data[at + _NLATTR.size : at + length]  # the two upper bits are flags
+        if length < _NLATTR.size or at + length > end:
+            break
+        found[kind & 0x3FFF] = data[at + _NLATTR.size : at + length]  # the two upper bits are flags
         at += (length + 3) & ~3
+    return found
 
 
 def _messages(sock: _socket.socket, kind: int, flags: int, body: bytes) -> Iterator[tuple[int, bytes]]:
@@ -148,7 +150,7 @@ def links(sock: _socket.socket) -> list[Link]:
     for kind, body in _messages(sock, _RTM_GETLINK, _NLM_F_DUMP, _IFINFOMSG.pack(0, 0, 0, 0, 0)):
         if kind == _RTM_NEWLINK and len(body) >= _IFINFOMSG.size:
             index = _IFINFOMSG.unpack_from(body)[2]
-            found.append(Link(index, dict(_attributes(body[_IFINFOMSG.size :]))))
+            found.append(Link(index, _attributes(body, _IFINFOMSG.size)))
     return found
 
 
@@ -164,7 +166,7 @@ def addresses(sock: _socket.socket, index: int) -> list[str]:
         if kind != _RTM_NEWADDR or len(body) < _IFADDRMSG.size:
             continue
         family, prefix, _, scope, owner = _IFADDRMSG.unpack_from(body)
-        attrs = dict(_attributes(body[_IFADDRMSG.size :]))
+        attrs = _attributes(body, _IFADDRMSG.size)
         address = _ip_text(family, attrs.get(_IFA_LOCAL, attrs.get(_IFA_ADDRESS)))
         if owner == index and scope < _RT_SCOPE_LINK and address:
             found.append(f"{address}/{prefix}")
@@ -178,7 +180,7 @@ def default_gateways(sock: _socket.socket, index: int) -> list[str]:
         if kind != _RTM_NEWROUTE or len(body) < _RTMSG.size:
             continue
         family, destination, _, _, table = _RTMSG.unpack_from(body)[:5]
-        attrs = dict(_attributes(body[_RTMSG.size :]))
+        attrs = _attributes(body, _RTMSG.size)
         gateway = _ip_text(family, attrs.get(_RTA_GATEWAY))
         ours = _number(_U32, attrs.get(_RTA_OIF)) == index and table == _RT_TABLE_MAIN
         if ours and destination == 0 and gateway and gateway not in found:
@@ -191,22 +193,9 @@ def nsid(sock: _socket.socket, netns_fd: int) -> int | None:
     body = b"\0\0\0\0" + _NLATTR.pack(8, _NETNSA_FD) + _U32.pack(netns_fd)
     for kind, answer in _messages(sock, _RTM_GETNSID, 0, body):
         if kind == _RTM_NEWNSID:
-            number = _number(_S32, dict(_attributes(answer[4:])).get(_NETNSA_NSID))
+            number = _number(_S32, _attributes(answer, 4).get(_NETNSA_NSID))
             return number if number is not None and number >= 0 else None
     return None
-
-
-def _setns(fd: int) -> None:
-    """Put this process into the network namespace `fd`; the caller checks where it is. Raises OSError."""
-    setns = getattr(os, "setns", None)  # Python 3.12
-    if setns is not None:
-        setns(fd, CLONE_NEWNET)
-        return
-    import _ctypes  # `ctypes` itself takes 5 ms to load, this half a millisecond
-
-    setns_address = _ctypes.dlsym(_ctypes.dlopen(None, _RTLD_NOW), "setns")  # type: ignore[arg-type] # None is this process
-    if _ctypes.call_function(setns_address, (fd, CLONE_NEWNET)) != 0:
-        raise PermissionError("setns is refused; it takes CAP_SYS_ADMIN")  # errno is not to be had this way
 
 
 def identity(path_or_fd: str | int) -> tuple[int, int]:

@@ -8,11 +8,14 @@ seq is missing or used twice; every damage is named with file and offset.
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from helpers.ledgers import SOURCE
 
 
 @dataclass
@@ -21,7 +24,7 @@ class Run:
 
     `seed` decides everything that is left to chance, as far as the machine lets it; `counts` is what was tried and what
     survived, in the words of the table that is printed; `failures` each say what was not as promised, and in which
-    round.
+    round. `source` is the directory that processes of the trial import eni_ledger from: a test puts a broken one there.
     """
 
     where: Path
@@ -31,17 +34,22 @@ class Run:
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     progress: Callable[[int, int], None] | None = None
+    source: Path = SOURCE
     _began: float = field(default_factory=time.monotonic)
 
     def each(self) -> Iterator[tuple[int, random.Random, Path]]:
         """Yield `(number, chance, directory)` of each round: chance of its own, a directory that is not there yet.
 
-        Ends after `rounds` rounds, or after the first that ends later than `seconds` after the beginning.
+        Ends after `rounds` rounds, or after the first that ends later than `seconds` after the beginning. The directory
+        of a round without a failure is removed.
         """
         for number in range(1, self.rounds + 1):
             if number > 1 and self.seconds is not None and time.monotonic() - self._began >= self.seconds:
                 return
-            yield number, random.Random(f"{self.seed}-{number}"), self.where / f"{number:06}"
+            failed, directory = len(self.failures), self.where / f"{number:06}"
+            yield number, random.Random(f"{self.seed}-{number}"), directory
+            if len(self.failures) == failed:
+                shutil.rmtree(directory, ignore_errors=True)
             self.counts["rounds"] += 1
             if self.progress:
                 self.progress(number, self.rounds)

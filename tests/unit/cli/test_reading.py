@@ -255,6 +255,15 @@ def test_a_log_over_several_segments(ledger: Ledger, run: Run) -> None:
         assert middle.json_lines() == events[3:21][-count:]
 
 
+def test_fsck_tells_of_a_file_system_that_promises_too_little(
+    ledger: Ledger, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.add(1, 101, "10.0.0.1/24")
+    monkeypatch.setattr("eni_ledger.cli.fsck.unfit", lambda path: f"{path} is on nfs4 (srv:/)")
+    assert "is on nfs4 (srv:/)" in run("fsck").out
+    assert run("fsck", "--json").json()["notes"] == [f"{ledger.path} is on nfs4 (srv:/)"]
+
+
 def test_what_was_written_into_a_name_cannot_steer_the_terminal(ledger: Ledger, run: Run) -> None:
     evil = "x\x1b]0;owned\x07\x9b2J\u202e[bold]y[/bold]\nz"
     event = ledger.add(1, 101, "10.0.0.1/24", task_family=evil, network=evil)

@@ -433,6 +433,18 @@ class TestLedger:
         found = host.ask()["disk"]
         assert (found.status, "retainBytes" in found.hint) == (FAIL, True)
 
+    def test_a_file_system_of_another_host(self, host: Host) -> None:
+        device = host.state.stat().st_dev
+        (host.root / "proc/self").mkdir()
+        line = f"9 1 {os.major(device)}:{os.minor(device)} / / rw - nfs4 srv:/export rw\n"
+        (host.root / "proc/self/mountinfo").write_text(line)
+        found = host.ask()["disk"]
+        assert (found.status, "is on nfs4 (srv:/export)" in found.message, "stateDir" in found.hint) == (
+            WARN,
+            True,
+            True,
+        )
+
 
 class TestJournal:
     def test_there(self, host: Host, journal: socket.socket) -> None:

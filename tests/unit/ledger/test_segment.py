@@ -56,7 +56,8 @@ def test_names() -> None:
         "ledger.jsonl",
         "ledger-1-2.jsonl",
         "ledger-0000000000000001-0000000000000057.json",
-        "ledger-0000000000000001-0000000000000057.jsonl.gz",
+        "ledger-0000000000000001-0000000000000057.jsonl.gz.tmp",
+        "ledger-0000000000000001-0000000000000057.index",
         "ledger-0000000000000001-0000000000000057.jsonl~",
         ".ledger-0000000000000001-0000000000000057.jsonl",
         "ledger-000000000000000a-0000000000000057.jsonl",
@@ -94,20 +95,21 @@ def test_lines_across_the_borders_of_chunks(tmp_path: Path, first: int) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"".join(lines) + b"torn")
     offsets = [sum(map(len, lines[:index])) for index in range(len(lines))]
-    want = list(zip(range(1, 6), offsets, lines, strict=True))
+    want = [(number, *rest, None) for number, *rest in zip(range(1, 6), offsets, lines, strict=True)]
+    end = (6, sum(map(len, lines)), b"", None)  # something without an end
     with opened(path) as fd:
-        assert list(segment.raw_lines(fd, path.stat().st_size)) == want
-        assert list(segment.raw_lines(fd, offsets[-1])) == want[:-1]
-        assert list(segment.raw_lines(fd, 1 << 30)) == want  # the file is shorter than it was
-        assert list(segment.raw_lines(fd, 0)) == []
+        assert list(segment.lines_of(fd, "f", path.stat().st_size)) == [*want, end]
+        assert list(segment.lines_of(fd, "f", offsets[-1])) == want[:-1]
+        assert list(segment.lines_of(fd, "f", 1 << 30)) == want  # the file is shorter than it was
+        assert list(segment.lines_of(fd, "f", 0)) == []
 
 
 def test_a_line_without_end_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "f"
     with path.open("wb") as file:
         file.truncate(segment.MAX_LINE + 2 * CHUNK)  # a hole: no disk is used
-    with opened(path) as fd, pytest.raises(ValueError, match="a line of more than"):
-        list(segment.raw_lines(fd, path.stat().st_size))
+    with opened(path) as fd:
+        assert list(segment.lines_of(fd, "f", path.stat().st_size)) == [(1, 0, b"", None)]
     with opened(path) as fd, pytest.raises(LedgerDamaged) as caught:
         list(segment.walk(fd, "f", path.stat().st_size))
     assert (caught.value.line, caught.value.offset) == (1, 0)

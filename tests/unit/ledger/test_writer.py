@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eni_ledger.errors import FutureFormat, LockTimeout, StateDirError, WriteFailed
-from eni_ledger.ledger import batch, health, writer
+from eni_ledger.ledger import batch, health, statedir, writer
 from eni_ledger.ledger.codec import KEYS, format_ts, now_us, parse_ts
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.repair import fsck
@@ -260,17 +261,6 @@ def test_retention_by_size_keeps_the_newest(where: Path) -> None:
     report = fsck(str(where))
     assert report.sound
     assert any("retention" in note for note in report.notes)
-
-
-def test_retention_by_age_leaves_no_hole(where: Path) -> None:
-    for n in range(8):
-        record(where, add_event(n), rotate_bytes=1)
-    old = sealed(where)[3]
-    os.utime(old, (0, 0))  # in the middle: those before it go too
-    record(where, add_event(8), rotate_bytes=1, retain_days=1)
-    assert sealed(where)[0].name > old.name
-    assert prove(where)[0]["seq"] > 1
-    assert fsck(str(where)).sound
 
 
 def test_no_room_for_the_next_segment_is_no_reason_to_lose_an_event(where: Path) -> None:
@@ -819,7 +809,7 @@ ENOSPC = """
 import os
 from eni_ledger.config import Settings
 from eni_ledger.errors import EniLedgerError
-from eni_ledger.ledger import batch, health, writer
+from eni_ledger.ledger import batch, health, statedir, writer
 settings = Settings(sys.argv[1])
 base = {"boot_id": "b", "ifname": "eth0"}
 for n in range(5):
@@ -968,19 +958,29 @@ def test_what_is_no_file_in_place_of_one(where: Path, tmp_path: Path, name: str,
     assert (where / "failures.jsonl").exists()
 
 
-@pytest.mark.parametrize("name", ["spool", "quarantine"])
-def test_what_is_no_directory_in_place_of_one(where: Path, tmp_path: Path, name: str) -> None:
+def test_a_link_in_place_of_the_quarantine_keeps_a_torn_tail_from_being_cut(where: Path, tmp_path: Path) -> None:
     record(where, add_event(1))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (where / name).symlink_to(elsewhere)
-    if name == "quarantine":
-        with (where / ACTIVE).open("ab") as file:
-            file.write(b"torn")
+    (where / "quarantine").symlink_to(elsewhere)
+    with (where / ACTIVE).open("ab") as file:
+        file.write(b"torn")
     before = (where / ACTIVE).read_bytes()
     with pytest.raises(WriteFailed):
         record(where, add_event(2))
     assert (where / ACTIVE).read_bytes() == before
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_link_in_place_of_the_spool_holds_nothing_of_ours_and_takes_nothing(where: Path, tmp_path: Path) -> None:
+    record(where, add_event(1))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (where / "spool").symlink_to(elsewhere)
+    record(where, add_event(2))
+    assert kinds(where) == ["checkpoint", "add", "add"]
+    with stuck_holder(where), pytest.raises(WriteFailed, match="spool"):
+        record(where, add_event(3), lock_wait_ms=0)
     assert list(elsewhere.iterdir()) == []
 
 
@@ -1030,3 +1030,78 @@ def test_a_failure_that_cannot_be_noted_is_no_failure(where: Path, tmp_path: Pat
     health.note_failure(settings(where), add_event(2), ValueError("x"))
     assert not (tmp_path / "nowhere").exists()
     assert where.exists() == (wrong != "missing")
+
+
+# --- taken away meanwhile ---
+
+
+@pytest.mark.parametrize("how", ["moved", "deleted", "emptied"])
+def test_a_ledger_taken_away_while_it_is_written_to(where: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """The event goes into the one that is there then; what is missing of the one before is said."""
+    record(where, add_event(1))
+    commit, taken = writer.Session.commit, where.with_name("taken")
+
+    def commit_and_take(session: writer.Session) -> None:
+        commit(session)
+        if not taken.exists():
+            shutil.copytree(where, taken)
+            if how == "emptied":
+                for path in where.iterdir():
+                    path.unlink()
+            else:
+                where.rename(where.with_name("moved"))
+            if how == "deleted":
+                shutil.rmtree(where.with_name("moved"))
+
+    monkeypatch.setattr(writer.Session, "commit", commit_and_take)
+    written = record(where, add_event(2))
+    monkeypatch.undo()
+    (found,) = [event for event in prove(where) if event["event"] == "add"]
+    assert (found["association_id"], found["seq"]) == (written["association_id"], written["seq"])
+    assert [event["association_id"] for event in prove(taken) if event["event"] == "add"][1:] == [
+        found["association_id"]
+    ]
+
+
+def test_a_ledger_that_is_taken_away_again_and_again(where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = writer.Session.commit
+
+    def commit_and_take(session: writer.Session) -> None:
+        commit(session)
+        shutil.rmtree(where)
+
+    monkeypatch.setattr(writer.Session, "commit", commit_and_take)
+    with pytest.raises(WriteFailed, match="was taken away while it was written to"):
+        record(where, add_event(1))
+    with pytest.raises(WriteFailed, match="was taken away while it was written to"):
+        batch.record_found(settings(where), {"boot_id": BOOT}, lambda _: [{"event": "add_failed"}])
+
+
+def test_a_spool_taken_away_is_no_record(where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(where, add_event(1))
+    written = statedir.write_file
+
+    def write_and_take(*args: Any, **how: Any) -> None:
+        written(*args, **how)
+        shutil.rmtree(where / "spool")
+
+    monkeypatch.setattr("eni_ledger.ledger.spool.write_file", write_and_take)
+    with stuck_holder(where), pytest.raises(WriteFailed, match="neither ledger nor spool"):
+        record(where, add_event(2), lock_wait_ms=0)
+
+
+@pytest.mark.parametrize("what", ["damaged", "cut"])
+def test_killed_while_it_sealed_damage(where: Path, what: str) -> None:
+    """Between the two renames: the next writer says what that one could not any more, and keeps what is live."""
+    for n in (1, 2, 3):
+        record(where, add_event(n))
+    path = where / ACTIVE
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-2] if what == "cut" else [*lines[:-1], lines[-1].replace(b'"v":1', b'"v":0')]))
+    path.rename(where / "ledger-0000000000000001-0000000000000004.jsonl")
+    record(where, add_event(4))
+    checkpoint = json.loads(path.read_bytes().splitlines()[0])
+    assert checkpoint["damage"].startswith("ledger-0000000000000001-0000000000000004.jsonl ")
+    assert checkpoint["seq"] == 5
+    assert len(checkpoint["live"]) == 3
+    assert len(fsck(str(where)).damage) == 1

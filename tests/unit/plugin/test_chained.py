@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from eni_ledger.ledger import health
 from eni_ledger.ledger.health import FAILURES
 from helpers.plugin import VERSIONS, own_netns, result
 
@@ -49,6 +50,21 @@ def test_add_records_what_is_declared_and_what_is_seen(here: Here) -> None:
     assert event["took_ms"] > 0
     for key in ("vlan_id", "protocol", "trunk_mac", "trunk_ifindex", "plugin", "eni_id", "error_code"):
         assert key not in event
+
+
+@pytest.mark.parametrize("on_error", ["warn", "fail"])
+def test_a_ledger_on_nfs_is_told_once(here: Here, monkeypatch: pytest.MonkeyPatch, on_error: str) -> None:
+    monkeypatch.setattr(
+        health, "unfit", lambda path: f"{path} is on nfs4 (srv:/): flock and fdatasync promise less there"
+    )
+    said = []
+    for n in range(3):
+        served = here.serve("ADD", here.conf(prev=PREV, onError=on_error), CNI_CONTAINERID=f"c{n}")
+        assert (served.status, json.loads(served.stdout)) == (0, PREV)
+        said.append(served.stderr)
+    what = f"eni-ledger: recorded, but {here.state_dir} is on nfs4 (srv:/): flock and fdatasync promise less there\n"
+    assert said == [what, "", ""]
+    assert len(here.events("add")) == 3
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -77,8 +77,8 @@ from eni_ledger.plugin import delegate
 from eni_ledger.errors import DelegateError
 path = sys.argv[2]
 sys.argv = ["/plugins/vpc-eni", "a b"]
-running = delegate.Running(path, {"A": "b"}, delegate.keep_stdin(sys.stdin.buffer))
 try:
+    running = delegate.Running(path, {"A": "b"}, delegate.keep_stdin(sys.stdin.buffer))
     status, answer, took_ms = running.wait()
 except DelegateError as exc:
     print(exc)

@@ -104,8 +104,8 @@ ALLOWED = {
     "config", "errors", "fastjson", "host", "journald", "version",
     "ledger", "ledger.codec", "ledger.lock", "ledger.segment", "ledger.spool", "ledger.state", "ledger.statedir",
     "ledger.writer",
-    "plugin", "plugin.chained", "plugin.declared", "plugin.front", "plugin.observe", "plugin.protocol",
-    "plugin.recording", "plugin.rtnetlink",
+    "plugin", "plugin.chained", "plugin.declared", "plugin.front", "plugin.observe", "plugin.process",
+    "plugin.protocol", "plugin.recording", "plugin.rtnetlink",
 }  # fmt: skip
 # What CPython itself loads before the first line, and the C modules that do the work.
 C_MODULES = {
@@ -135,8 +135,8 @@ def test_what_an_add_loads(tmp_path: Path) -> None:
 
 def test_the_environment_that_a_bundle_hands_on(monkeypatch: pytest.MonkeyPatch) -> None:
     env = {"PATH": "/bin", "_PYI_ARCHIVE_FILE": "x", "LD_LIBRARY_PATH": "/bundle", "LD_LIBRARY_PATH_ORIG": "/theirs"}
-    assert front.original_environment(env) == {"PATH": "/bin", "LD_LIBRARY_PATH": "/bundle"}
-    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert front.original_environment(env) == env
+    monkeypatch.setattr(sys, "_MEIPASS", "/bundle", raising=False)  # which that bootloader sets
     assert front.original_environment(env) == {"PATH": "/bin", "LD_LIBRARY_PATH": "/theirs"}
     del env["LD_LIBRARY_PATH_ORIG"]
     assert front.original_environment(env) == {"PATH": "/bin"}

@@ -12,7 +12,7 @@ import pytest
 
 from eni_ledger import config, errors
 from eni_ledger.config import Settings
-from eni_ledger.plugin import delegate, interposed
+from eni_ledger.plugin import delegate, interposed, witness
 from eni_ledger.plugin.protocol import Call
 from helpers.agent import Branch
 from helpers.plugin import own_netns
@@ -35,7 +35,7 @@ def call_of(command: str, **env: str) -> Call:
 
 
 def prepared_of(call: Call, settings: config.Settings, data: bytes) -> Any:
-    return interposed._prepare("vpc-branch-eni", call, settings, delegate.keep_stdin(io.BytesIO(data)))
+    return witness.prepare("vpc-branch-eni", call, settings, delegate.keep_stdin(io.BytesIO(data)))
 
 
 def test_prepared(settings: config.Settings) -> None:
@@ -65,7 +65,7 @@ def test_prepared_without_a_configuration(settings: config.Settings, data: bytes
 
 def test_recorded_with_what_differs(settings: config.Settings) -> None:
     call = call_of("ADD")
-    written = interposed._record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 0, b"{}")
+    written = witness.record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 0, b"{}")
     assert written is not None
     assert (written["event"], written["seq"] > 0) == ("add", True)
     assert set(written["mismatch"]) == {"vlan_id", "branch_mac", "addresses"}  # `lo` is none of it
@@ -73,7 +73,7 @@ def test_recorded_with_what_differs(settings: config.Settings) -> None:
 
 def test_recorded_though_there_is_no_namespace(settings: config.Settings) -> None:
     call = call_of("ADD", CNI_NETNS="/proc/999999999/ns/net")
-    written = interposed._record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 0, b"{}")
+    written = witness.record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 0, b"{}")
     assert written is not None
     assert (written["error_code"], written["vlan_id"]) == (110, 101)
     assert "mismatch" not in written
@@ -96,14 +96,14 @@ def test_recorded_though_there_is_no_namespace(settings: config.Settings) -> Non
 )
 def test_a_failed_add(settings: config.Settings, status: int, answer: bytes, code: int, msg: str) -> None:
     call = call_of("ADD")
-    written = interposed._record(call, settings, prepared_of(call, settings, BRANCH.stdin()), status, answer)
+    written = witness.record(call, settings, prepared_of(call, settings, BRANCH.stdin()), status, answer)
     assert written is not None
     assert (written["event"], written["error_code"], written["error_msg"]) == ("add_failed", code, msg)
 
 
 def test_a_failed_del_is_no_event(settings: config.Settings) -> None:
     call = call_of("DEL")
-    assert interposed._record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 256, b"") is None
+    assert witness.record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 256, b"") is None
     assert not Path(settings.state_dir).exists()
 
 
@@ -129,10 +129,30 @@ def test_the_configuration_beside_the_plugins(
 
 def test_a_rehearsal_that_goes_wrong_is_nobodys_business(tmp_path: Path) -> None:
     """A socket that is closed, an event that no line can hold: it is told when it is in earnest, not before."""
-    prepared = interposed._Prepared({"event": "add", "container_id": object()})
+    prepared = witness.Prepared({"event": "add", "container_id": object()})
     prepared.sock, other = socket.socketpair()
     prepared.sock.close()
     other.close()
-    interposed._rehearse(Settings(str(tmp_path)), prepared)
+    witness.rehearse(Settings(str(tmp_path)), prepared)
     after: object = (prepared.wrong, prepared.sock, list(tmp_path.iterdir()))
     assert after == (None, None, [])
+
+
+@pytest.mark.parametrize("on_error", ["warn", "fail"])
+def test_installation_without_what_is_loaded_late(
+    monkeypatch: pytest.MonkeyPatch, settings: config.Settings, on_error: str
+) -> None:
+    settings.on_error = on_error
+    monkeypatch.delattr("eni_ledger.plugin.witness")
+    monkeypatch.setitem(sys.modules, "eni_ledger.plugin.witness", None)
+    stderr = io.BytesIO()
+    call = call_of("ADD")
+    call = Call(call.env, io.BytesIO(), stderr)
+    prepared = interposed._prepare("vpc-branch-eni", call, settings, None)
+    assert isinstance(prepared, ImportError)
+    if on_error == "fail":
+        with pytest.raises(ImportError):
+            interposed._record(call, settings, prepared, 0, b"{}", 1.0)
+        return
+    assert interposed._record(call, settings, prepared, 0, b"{}", 1.0) is None
+    assert b"ADD not recorded: ModuleNotFoundError: " in stderr.getvalue()

@@ -1,0 +1,68 @@
+"""Reads from a snapshot what the ledger learned afterwards (see `past`), as far as it can matter to a question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from eni_ledger.ledger import chain, index, moment
+from eni_ledger.ledger.lookup import Lookup
+from eni_ledger.ledger.past import Past, end_by_recorded, keys_of
+from eni_ledger.ledger.query import Query
+from eni_ledger.ledger.reader import Snapshot
+from eni_ledger.ledger.state import association_of
+
+Association = dict[str, Any]
+
+
+def collect(snapshot: Snapshot, lookup: Lookup, query: Query | None) -> Past:
+    """Return what was imported, and what was identified late in segments without an index.
+
+    Associations that an `identify` shows to be what is asked for are added to those that `lookup` looks for: their add,
+    which does not, may be in a segment long before it.
+    """
+    past = Past()
+    for number, part in enumerate(snapshot.segments):
+        imports, identified = chain.holds(part, "import"), chain.holds(part, "identify")
+        if imports or (identified and index.of(part) is None):
+            for event in lookup.marked(number, "import"):
+                past.note(event)
+        if query and identified:
+            for event in lookup.identified(number, query.ranges()):
+                if event["event"] == "identify" and query.matches(event):
+                    lookup.ids.add(str(event["association_id"]))
+    return past
+
+
+def complete(snapshot: Snapshot, lookup: Lookup, past: Past, found: list[Association]) -> list[Association]:
+    """Return `found` with what was identified when they were over."""
+    ids = [index.association(one["association_id"]) for one in found]
+    for number, part in enumerate(snapshot.segments):
+        if ids and index.of(part) is not None and chain.holds(part, "late"):
+            for event in lookup.containing(number, ids, "late"):
+                past.note(event)
+    return [past.complete(one) for one in found]
+
+
+def with_ends(snapshot: Snapshot, imported: list[Association]) -> list[Association]:
+    """Return the imported associations; where the ledger's own record of the same place begins, they have ended."""
+    for association in imported:
+        others: list[Association] = []
+        keys = set(keys_of(association))
+        lookup = Lookup(snapshot, [])
+        first, _ = moment.segments_at(snapshot.segments, association["since"])
+        for number in range(first, len(snapshot.segments)):
+            for event in lookup.containing(number, list(index.ranges_of(association)), None):
+                others += [one for one in _recorded(event) if not keys.isdisjoint(keys_of(one))]
+            if any(one["since"] > association["since"] for one in others):
+                break
+        end_by_recorded(association, others)
+    return imported
+
+
+def _recorded(event: dict[str, Any]) -> Iterable[Association]:
+    """Yield the associations of the ledger's own that an event tells the beginning of."""
+    if event["event"] in ("add", "adopt"):
+        yield association_of(event)
+    elif event["event"] == "checkpoint":
+        yield from event.get("live") or ()

@@ -1,0 +1,220 @@
+"""The trials of `build/torture`, a short run of each."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from helpers.prereq import need
+from ledger.torture import __main__ as command
+from ledger.torture import full, injected, kill_within, moved, stuck, traced
+from ledger.torture.discover import attempt, trials
+from ledger.torture.scenarios import SCENARIOS
+from ledger.torture.trial import Run, Trial
+from ledger.torture.versions import changed
+
+TRIALS = trials()
+SEED = 20261117
+
+
+@pytest.mark.parametrize("trial", TRIALS.values(), ids=TRIALS)
+def test_trial(trial: Trial, tmp_path: Path) -> None:
+    outcome = attempt(trial, Run(tmp_path, SEED, trial.short))
+    need(not outcome.cannot, outcome.cannot)
+    assert outcome.run.failures == []
+    assert outcome.run.counts["rounds"] == trial.short
+    assert sum(outcome.counts.values()) > 0, "nothing was tried"
+
+
+# --- would they notice? ---
+
+
+class Enough(KeyboardInterrupt):
+    """What had to be seen was seen: ends a trial as Ctrl-C does."""
+
+
+class UntilItFails(Run):
+    """A run that ends with the first failure."""
+
+    def check(self, fine: bool, what: str) -> bool:
+        super().check(fine, what)
+        if not fine:
+            raise Enough
+        return fine
+
+
+@dataclass
+class Broken:
+    """What is wrong with a writer, the trial that has to notice, in which situation, and what it then says."""
+
+    what: str
+    trial: str
+    situation: str
+    says: str
+    file: str
+    old: str
+    new: str
+
+
+_LISTED = 'sorted(name for name in os.listdir(spool_fd) if name.endswith(".json") and name[0] != ".")'
+BROKEN = (
+    Broken(
+        *(
+            "state.json is believed though the ledger is ahead of it",
+            "kill",
+            "",
+            "live|not recorded|is there",
+        ),
+        "ledger/writer.py",
+        'if known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":',
+        "if known is not None:",
+    ),
+    Broken(
+        *("a torn tail is cut off and not kept", "kill-within", "torn tail", "is not in the quarantine"),
+        *("ledger/rebuild.py", "write_file(quarantine_fd, name, os.pread(fd, torn, size), sync=True)", "pass"),
+    ),
+    Broken(
+        *("what is folded in is folded in again", "kill-within", "fold of three", "is 2 times in the ledger"),
+        *("ledger/spool.py", "seen = _already_folded(dir_fd)", "seen: set[str] = set()"),
+    ),
+    Broken(
+        *("spool files are removed too early", "kill-within", "fold of three", "is 0 times in the ledger"),
+        "ledger/spool.py",
+        "    return events, done\n",
+        "    remove(dir_fd, done)\n    return events, []\n",
+    ),
+    Broken(
+        *(
+            "the damage that a killed writer sealed is not told",
+            "kill-within",
+            "damaged end",
+            "damaged places became 2",
+        ),
+        *("ledger/rebuild.py", 'about = {**about, "damage": damage}', "pass"),
+    ),
+    Broken(
+        *("a sync that failed is tried again", "no-room", "add", "again on descriptor"),
+        "ledger/writer.py",
+        "                    os.fdatasync(self._fd)\n",
+        "                    try:\n                        os.fdatasync(self._fd)\n"
+        "                    except OSError:\n                        os.fdatasync(self._fd)\n",
+    ),
+    Broken(
+        *("success is told whatever came of it", "no-room", "add", "acknowledged .* is there 0 times"),
+        "ledger/writer.py",
+        "os.ftruncate(self._fd, before)\n                raise",
+        "os.ftruncate(self._fd, before)",
+    ),
+    Broken(
+        *("a failure of ours is the task's", "no-room", "add", "answered"),
+        *("plugin/recording.py", 'if settings.on_error == "fail":\n        raise exc', "raise exc"),
+    ),
+    Broken(
+        *("a failure is not told", "no-room", "add", "is there 0 times"),
+        *("plugin/recording.py", "        raise exc\n    call.complain(message)\n", "        raise exc\n"),
+    ),
+    Broken(
+        *("nobody looks whether the ledger is still there", "neighbours", "add", "is there 0 times|neither recorded"),
+        *("ledger/writer.py", "return written, session.in_place()", "return written, True"),
+    ),
+    Broken(
+        *("a lock file that was removed is as good as any", "neighbours", "fold of what is folded", "lock removed"),
+        *("ledger/lock.py", "return os.fstat(fd).st_nlink > 0", "return True"),
+    ),
+    Broken(
+        *("what waited is folded in as it comes", "neighbours", "add", "was folded in after"),
+        *("ledger/spool.py", _LISTED, f"{_LISTED}[::-1]"),
+    ),
+)
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.what.replace(" ", "-"))
+def test_a_broken_writer_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Broken) -> None:
+    """A trial that cannot fail shows nothing."""
+    trial = TRIALS[broken.trial]
+    cannot = trial.needs()
+    need(not cannot, cannot)
+    if broken.situation:
+        for module in (injected, kill_within, full, traced, moved, stuck):
+            monkeypatch.setattr(module, "SCENARIOS", [each for each in SCENARIOS if each.name == broken.situation])
+    source = changed(tmp_path / "broken", [(broken.file, broken.old, broken.new)])
+    # Some faults show only when a kill comes at the right moment: as many rounds as that takes, it ends with the first.
+    run = UntilItFails(tmp_path, SEED, 10 * trial.short, source=source)
+    with suppress(Enough):
+        attempt(trial, run)
+    (failure,) = run.failures
+    assert re.search(broken.says, failure), failure
+
+
+# --- the command ---
+
+
+def _fine(run: Run) -> None:
+    for _ in run.each():
+        pass
+
+
+def _fails(run: Run) -> None:
+    for number, _, directory in run.each():
+        directory.mkdir()
+        run.counts["tried"] += 1
+        run.check(number != 2, "the second is wrong")
+
+
+def _breaks(run: Run) -> None:
+    raise RuntimeError("nobody thought of it")
+
+
+def _command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str, str]:
+    known = {
+        "fine": Trial("fine", "nothing", _fine, 3, 1),
+        "fails": Trial("fails", "a wrong one", _fails, 5, 2),
+        "breaks": Trial("breaks", "an exception", _breaks, 5, 2),
+        "cannot": Trial("cannot", "nothing", _breaks, 5, 2, needs=lambda: "no such thing here"),
+    }
+    monkeypatch.setattr(command, "trials", lambda: known)
+    monkeypatch.setattr(sys, "argv", ["torture", *arguments])
+    status = command.main()
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_a_failure_is_told_with_the_command_that_repeats_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = _command(monkeypatch, capsys, "--seed", "7", "fine", "fails", "cannot")
+    assert status == 1
+    assert "fails: round 2: the second is wrong" in out
+    assert "again: build/torture --seed 7 --rounds 5 fails" in out
+    assert "cannot be run here: no such thing here" in out
+    assert "seed 7" in err
+    kept = Path(out.split("files: ")[1].strip())
+    assert [path.name for path in kept.iterdir()] == ["000002"]
+    shutil.rmtree(kept)
+
+
+def test_an_exception_is_a_failure(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = _command(monkeypatch, capsys, "--json", "--short", "breaks")
+    assert status == 1
+    (found,) = json.loads(out)["trials"]
+    assert (found["result"], found["rounds"]) == ("1 failure", 0)
+    assert "nobody thought of it" in found["failures"][0]
+    shutil.rmtree(found["kept"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(["fine"], 0), (["fine", "cannot"], 3), (["no-such"], 2), (["--list"], 0)]
+)
+def test_exit_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int
+) -> None:
+    assert _command(monkeypatch, capsys, *arguments)[0] == status

@@ -1,0 +1,164 @@
+"""A ledger whose lines are soundly chained and hold anything: what a container's name, a plugin or root put there.
+
+Every command that reads a ledger is found by itself, with each of its options, and run on terminals of several widths:
+no character reaches the terminal that could move its cursor, nothing is without end, nothing is a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+
+from eni_ledger.cli.main import COMMANDS, load
+from eni_ledger.ledger.codec import KEYS
+from eni_ledger.render import screen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from unit.cli.conftest import Ledger, Run
+
+LARGE = 1 << 18
+
+TEXTS = {
+    "cursor": "\x1b[2J\x1b[1;1Hgone",
+    "link": "\x1b]8;;http://example.org\x1b\\here\x1b]8;;\x1b\\",
+    "clipboard": "\x1b]52;c;aGVsbG8=\x07",
+    "C1": "\x9b31mred\x9d0;title\x9c",
+    "bidi": "\u202eevil\u2066\u2069\u200f\u061c",
+    "lines": "one\ntwo\r\x0b\x0c\x85\u2028\u2029three",
+    "NUL": "a\0b\x7f\x08\x08",
+    "surrogate": "\ud800\udfff\udc80",
+    "markup": "[bold red]x[/bold red] <script>alert(1)</script> &amp; {} %s \\",
+    "invisible": "\u200b\ufeff\u00ad\U000e0041",
+    "wide": "全角\U0001f600\u0301",
+    "large": "A" * LARGE,
+}
+DEEP: Any = "x"
+for _ in range(300):
+    DEEP = [DEEP]
+WRONG: dict[str, Any] = {
+    "a list": [],
+    "lists": [[], [None], {"a": []}],
+    "an object": {"\x1b[31m": "\x1b[0m"},
+    "a great number": 1e308,
+    "a long number": 10**300,
+    "a negative number": -1,
+    "true": True,
+    "a text": "x",
+    "deep": DEEP,
+    "a large list": ["10.0.0.1/20"] * 20_000,
+}
+_FIXED = ("ts", "seq", "v", "event", "crc")
+_MORE = ("supersedes", "reason", "identity_source", "late", "imported_event", "occurred_ts", "import_id",
+         "clock_step_us", "spool", "spooled_ts", "damage", "\x1b[31mkey")  # fmt: skip
+EVENTS = ("add", "adopt", "add_failed", "del", "lost", "identify", "boot", "import", "\x1b[31m")
+
+
+def append(path: Path, **keys: Any) -> None:
+    """Append a line as `json` writes it, lone surrogates and all, with the CRC that it has to have."""
+    last = json.loads(path.read_bytes().splitlines()[-1])
+    event = {"ts": last["ts"], "seq": last["seq"] + 1, "v": 1, "event": "add_failed", **keys}
+    body = json.dumps(event, separators=(",", ":"))[:-1].encode()
+    crc = zlib.crc32(body, int(last["crc"], 16))
+    with path.open("ab") as file:
+        file.write(body + b',"crc":"%08x"}\n' % crc)
+
+
+def hostile(ledger: Ledger, value: Any) -> None:
+    """Append one event of each kind in which everything is `value`, and adds in which all but what they need is."""
+    everything = {key: value for key in (*KEYS, *_MORE) if key not in _FIXED}
+    for kind in EVENTS:
+        append(ledger.file, event=kind, **everything)
+    for number, keep in enumerate((("association_id",), ("association_id", "addresses", "vlan_id"))):
+        right = {"association_id": f"assoc-0000000000000000{number}", "vlan_id": 101, "addresses": ["10.0.32.4/20"]}
+        append(ledger.file, **{**everything, **{key: right[key] for key in keep}, "event": "add"})
+
+
+def command_lines(ledger: Ledger, log: Path) -> Iterator[list[str]]:
+    """Yield every command that reads a ledger, plain and with each option alone."""
+    arguments = {"what": ["101"], "association_id": ["0"], "files": [str(log)]}
+    values = {
+        "--at": "now",
+        "--since": "-1h",
+        "--until": "now",
+        "--conf-dir": "/nonexistent",
+        "--agent-db": "/nonexistent",
+    }
+    for name in COMMANDS:
+        command = load(name)
+        assert command is not None
+        options = [param for param in command.params if isinstance(param, click.Option)]
+        if not any("--state-dir" in option.opts for option in options) or name in ("install", "uninstall"):
+            continue  # it does not show anything of a ledger
+        line = [name]
+        for param in command.params:
+            if isinstance(param, click.Argument):
+                line += arguments[str(param.name)]
+        base = [*line, "--source", "agent-db"] if name == "identify" else line
+        yield base
+        for option in options:
+            long = option.opts[-1]
+            if long in ("--state-dir", "--no-color", "--follow", "--source"):
+                continue
+            yield [*base, long] if option.is_flag else [*base, long, values.get(long, "50")]
+    yield ["who", "10.0.32.4", "--at", "now", "--json"]
+    yield ["show", "assoc-00000000000000000", "--json"]
+    yield ["show", "assoc-00000000000000001"]
+
+
+def check(run: Run, ledger: Ledger, log: Path, monkeypatch: pytest.MonkeyPatch, width: int | None) -> int:
+    """Run all of them and return how many."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width or 80))
+    monkeypatch.setattr(screen, "_is_terminal", lambda stream: stream is not None and width is not None)
+    size = sum(path.stat().st_size for path in ledger.path.glob("ledger*"))
+    count = 0
+    for line in command_lines(ledger, log):
+        done = run(*line)
+        for text in (done.out, done.err):
+            bad = {c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") and c not in "\n\r"}
+            assert not bad, (line, width, bad)
+            assert "\r" not in text.replace("\r   ", ""), (line, width)
+            assert "Traceback" not in text, (line, width)
+            assert len(text) < 100 * size + 100_000, (line, width, len(text))
+        assert done.code in (0, 1, 2, 3), (line, width, done.err)
+        if "--json" in line and done.out:
+            for part in [done.out] if line[0] != "log" else done.out.splitlines():
+                json.loads(part)
+        count += 1
+    return count
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Return a log to import, with lines of the same kind."""
+    path = tmp_path / "vpc-branch-eni.log"
+    start = "2026-11-23T14:00:00Z [INFO] Executing ADD with netconfig: &{NetConf:{CNIVersion: Name:"
+    lines = [start + text for text in (*TEXTS.values(), "x")]
+    path.write_text("\n".join(lines), encoding="utf-8", errors="surrogatepass")
+    return path
+
+
+@pytest.mark.parametrize("width", [None, 20, 80, 200])
+@pytest.mark.parametrize("what", TEXTS)
+def test_a_text(
+    run: Run, filled: Ledger, log: Path, monkeypatch: pytest.MonkeyPatch, what: str, width: int | None
+) -> None:
+    hostile(filled, TEXTS[what])
+    assert check(run, filled, log, monkeypatch, width) > 20
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_of_the_wrong_type(
+    run: Run, filled: Ledger, log: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    hostile(filled, WRONG[what])
+    for width in (None, 80):
+        check(run, filled, log, monkeypatch, width)
