@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import os
 import platform
+import random
 import shutil
 import subprocess
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -26,7 +28,6 @@ from ledger.torture.power_guest import RETAIN_BYTES, ROTATE_BYTES
 from ledger.torture.trial import Run, Trial
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable, Sequence
 
 Event = dict[str, Any]
@@ -49,6 +50,32 @@ NO_SYNC_EVERY = 5
 """Every fifth round there is a cut with `sync: false` too, on disks of their own."""
 
 
+class Moment:
+    """When the power goes: at a write or flush of so many, or at the first one after so many were told of.
+
+    An event costs some ten writes and flushes, those of others counted. Often enough the cut has to come at once: while
+    the first writer deals with what the one before left. And it has to come between success and whatever makes the disk
+    keep later what it was to keep already, which is soonest for an event in the spool: nobody syncs after it.
+    """
+
+    def __init__(self, server: Server, chance: random.Random) -> None:
+        self._server = server
+        self._of = chance.choice(("writes", "writes", "told", "spooled"))
+        self._left = chance.randrange(1, {"writes": chance.choice((100, 2500)), "told": 40, "spooled": 3}[self._of])
+
+    def begins(self) -> None:
+        """Hear that the machine is about to write."""
+        if self._of == "writes":
+            self._server.cut_after(self._left)
+
+    def tells(self, event: Event) -> None:
+        """Hear that success was told for `event`."""
+        if self._of == "told" or (self._of == "spooled" and "spooled" in event):
+            self._left -= 1
+            if self._left == 0:
+                self._server.cut_after(1)
+
+
 @dataclass
 class Boot:
     """What a boot gave: the state directory as it was `found`, and the events that it then told success for.
@@ -61,8 +88,8 @@ class Boot:
     began: bool = False
     noise: str = ""
 
-    def hear(self, console: IO[bytes], begins: Callable[[], None]) -> None:
-        """Read the console to its end; call `begins` when the machine is about to write."""
+    def hear(self, console: IO[bytes], begins: Callable[[], None], tells: Callable[[Event], None]) -> None:
+        """Read the console to its end; call `begins` when the machine is about to write, `tells` when it told of one."""
         for line in console:
             kind, _, rest = line.partition(b" ")
             if not line.endswith(b"\n"):
@@ -73,6 +100,7 @@ class Boot:
                 (self.found / name).write_bytes(console.read(int(size)))
             elif kind == b"told":
                 self.told.append(json.loads(rest))
+                tells(self.told[-1])
             elif line == b"begin\n":
                 self.began = True
                 begins()
@@ -110,15 +138,12 @@ class Host:
         """Run the machine until it is cut off, or with no `chance` until it has handed out the ledger."""
         boot = Boot(found)
         found.mkdir(parents=True)
-        disk, socket = VolatileDisk(self.image, self.atom), self.run.where / "disk"
+        disk, socket = VolatileDisk(self.image, self.atom), self.image.with_suffix(".disk")
         socket.unlink(missing_ok=True)
-        # An event costs some ten writes and flushes, those of others counted. Often enough the cut has to come at once:
-        # while the first writer deals with what the one before left.
-        after = chance.randrange(1, chance.choice((100, 2500))) if chance else 0
         # Only the cut ends the writing.
         arguments = ("/run/disk/state", chance.random() if chance else 0, 1_000_000 if chance else 0, self.promise)
         mount = f'mkdir /run/disk && mount -t {self.fs} /dev/vda /run/disk || exit 1; "$@"; umount /run/disk'
-        guest = ["bash", "-c", mount, "-", sys.executable, "-I", "-S", GUEST, ledgers.SOURCE, *arguments]
+        guest = ["bash", "-c", mount, "-", sys.executable, "-I", "-S", GUEST, self.run.source, *arguments]
         lab = ["build/lab", "run", "--quiet", "--timeout", "240", "--nbd", socket, "--", *guest]
         command = [str(each) for each in lab]
         complaints = found.with_name("complaints")
@@ -128,7 +153,8 @@ class Host:
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, cwd=REPOSITORY) as machine,
         ):
             assert machine.stdout is not None
-            boot.hear(machine.stdout, lambda: server.cut_after(after) if chance else None)
+            moment = Moment(server, chance) if chance else None
+            boot.hear(machine.stdout, *((moment.begins, moment.tells) if moment else (lambda: None, lambda _: None)))
         fine = boot.began and not boot.noise and server.was_cut == bool(chance)
         self.check(fine, f"it did not go as planned: {boot.noise}{complaints.read_text(errors='replace')}")
         if chance:
@@ -237,15 +263,13 @@ def is_as_told(told: Event, written: Event) -> bool:
 def cut_off(run: Run, hosts: Sequence[Host], now_and_then: Sequence[Host] = ()) -> None:
     """Cut the power of `hosts` once a round, of the others every `NO_SYNC_EVERY` rounds; examine all in the end."""
     used = {host.name: host for host in hosts}
-    for number, chance, directory in run.each():
-        failures = len(run.failures)
-        for host in (*hosts, *(now_and_then if number % NO_SYNC_EVERY == 0 else ())):
-            used[host.name] = host
-            host.round(directory / host.name, chance)
-        if len(run.failures) == failures:
-            shutil.rmtree(directory)
-    for host in used.values():
-        host.round(run.where / "end" / host.name, None)
+    with ThreadPoolExecutor(2) as pool:
+        for number, chance, directory in run.each():
+            cut = [*hosts, *(now_and_then if number % NO_SYNC_EVERY == 0 else ())]
+            used |= {host.name: host for host in cut}
+            chances = [random.Random(chance.random()) for _ in cut]
+            list(pool.map(lambda host, own, where=directory: host.round(where / host.name, own), cut, chances))
+        list(pool.map(lambda host: host.round(run.where / "end" / host.name, None), used.values()))
 
 
 def run_trial(run: Run) -> None:

@@ -3,7 +3,7 @@
 `python -I -S power_guest.py SOURCE STATE_DIR SEED COUNT PROMISE`: first every file of STATE_DIR goes to standard output
 as it was found (`file NAME SIZE`, a newline and the bytes), then the line `begin`, then COUNT events are recorded by
 two processes. A line `told {...}` follows each one for which success was told; a runtime would have been told then.
-PROMISE is `sync`, `no-sync` (what `sync: false` does), or `broken`: a writer that says it syncs and does not.
+PROMISE is `sync` or `no-sync` (what `sync: false` does).
 
 No more than an ADD loads: Python starts slowly there.
 """
@@ -95,20 +95,16 @@ def slow_sync(chance: random.Random) -> Callable[[Any], None]:
     return late
 
 
-def no_sync(_: Any) -> None:
-    """Say that it is on disk."""
-
-
 def main(state_dir: str, seed: str, count: int, promise: str) -> None:
     """Do what the module says."""
     settings = Settings(state_dir)
     settings.journald = False
     settings.sync = promise != "no-sync"
     settings.rotate_bytes, settings.retain_bytes = ROTATE_BYTES, RETAIN_BYTES
-    if os.fork() == 0:
-        commit_often(state_dir, random.Random(f"{seed}-other"))
-    sync = no_sync if promise == "broken" else slow_sync(random.Random(f"{seed}-sync"))
-    vars(os)["fdatasync"] = sync
+    other = random.Random(f"{seed}-other")
+    if other.random() < 0.5 and os.fork() == 0:
+        commit_often(state_dir, other)
+    vars(os)["fdatasync"] = slow_sync(random.Random(f"{seed}-sync"))
     neighbour = os.fork() == 0
     # The neighbour does not wait long for the lock, so that some of its events go to the spool.
     settings.lock_wait_ms = 10 if neighbour else 60_000
