@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,9 @@ FILE_SYSTEMS = {
 XFS bears a drive that tears at 512 bytes. ext4 needs its blocks whole: with half of a commit block on the disk, Linux
 6.1 refuses to load the journal ("journal transaction ... is corrupt") and to mount.
 """
+
+MISSING = re.compile(r"events are missing: |events \d+ to \d+ are missing|the name says events \d+ to \d+, inside are ")
+"""How fsck says that events are not there any more, and that nothing else is wrong."""
 
 NO_SYNC_EVERY = 5
 """Every fifth round there is a cut with `sync: false` too, on disks of their own."""
@@ -89,7 +93,7 @@ class Boot:
     noise: str = ""
 
     def hear(self, console: IO[bytes], begins: Callable[[], None], tells: Callable[[Event], None]) -> None:
-        """Read the console to its end; call `begins` when the machine is about to write, `tells` when it told of one."""
+        """Read the console to its end; call `begins` when the machine is about to write, `tells` at what it told."""
         for line in console:
             kind, _, rest = line.partition(b" ")
             if not line.endswith(b"\n"):
@@ -117,6 +121,7 @@ class Host:
     def __init__(self, run: Run, fs: str, promise: str = "sync") -> None:
         self.name = fs if promise == "sync" else f"{fs} {promise}"
         self.run, self.fs, self.promise = run, fs, promise
+        self.synced = promise == "sync"
         self.told: list[Event] = []
         self.seen: dict[int, Event] = {}
         self.image = run.where / f"{fs}-{promise}.img"
@@ -174,22 +179,55 @@ class Host:
             self.sound(found, "as found")
         self.unchanged(events)
         self.seen = {event["seq"]: event for event in events}
-        shutil.copytree(found, after)
-        after.chmod(0o750)
-        ledgers.record(after, ledgers.add_event(1), rotate_bytes=ROTATE_BYTES, retain_bytes=RETAIN_BYTES)
+        ledgers.copy(found, after)
+        sizes = {"rotate_bytes": ROTATE_BYTES, "retain_bytes": RETAIN_BYTES}
+        ledgers.record(after, ledgers.add_event(1), sync=self.synced, **sizes)
         self.sound(after, "after the next writer")
-        if self.promise != "no-sync":
+        if self.synced:
             try:
                 ledgers.prove(after)
             except AssertionError as exc:
                 self.check(fine=False, what=f"the specification is not kept: {exc}")
-        self.complete(proven(after))
+        events_after = proven(after)
+        self.folded(found, after, events_after)
+        lost = self.complete(events_after)
+        if self.synced:
+            first = lost[:1]
+            self.check(not lost, f"{len(lost)} of {len(self.told)} that were told are lost, the first: {first}")
+        elif events:
+            self.owned_up(found, events, events_after, lost)
 
     def sound(self, state_dir: Path, when: str) -> None:
-        """Check that fsck reports no damage. Without `sync` it may: what is not there any more is named then."""
+        """Check that fsck reports no damage; without `sync`, none but that events are not there any more."""
         damage = [str(each) for each in fsck(str(state_dir)).damage]
         self.count(f"damage reported {when}", len(damage))
-        self.check(not damage or self.promise == "no-sync", f"fsck {when}: {'; '.join(damage)}")
+        bad = [each for each in damage if self.synced or not MISSING.match(each)]
+        self.check(not bad, f"fsck {when}: {'; '.join(bad)}")
+
+    def folded(self, found: Path, after: Path, events: list[Event]) -> None:
+        """Check that what waited in the spool is in the ledger, or without `sync` set aside, cut short."""
+        aside = {path.name.removeprefix("spool-") for path in after.glob("quarantine/spool-*")}
+        inside = {event.get("spool") for event in events}
+        waiting = {path.name for path in found.glob("spool/*.json")}
+        gone = sorted(waiting - inside - aside)
+        self.check(not gone, f"neither folded in nor aside: {gone}")
+        self.check(not (self.synced and aside), f"cut short in the spool: {sorted(aside)}")
+        self.count("spool files cut short", len(waiting & aside))
+
+    def owned_up(self, found: Path, events: list[Event], events_after: list[Event], lost: list[Event]) -> None:
+        """Check that what is lost without `sync` was at the end, and that one is told what can be known of it."""
+        last = max(event["seq"] for event in events)
+        early = [event for event in lost if event.get("seq", last + 1) <= last]
+        self.check(not early, f"lost from the middle: {early[:1]}")
+        known = last_known(found)
+        damage = [str(each) for each in fsck(str(found)).damage]
+        named = any(f"state.json knows of event {known}, the ledger ends with {last}" in each for each in damage)
+        self.check(named or known <= last, f"state.json knows of event {known}, and fsck says: {damage}")
+        self.count("lost and named as missing", sum(event.get("seq", known + 1) <= known for event in lost))
+        boots = [event for event in events_after if event["event"] == "boot"]
+        self.check(
+            bool(boots) and boots[-1].get("sync") is False, f"the boot does not say that it is unsynced: {boots}"
+        )
 
     def unchanged(self, events: list[Event]) -> None:
         """Check that no seq is there twice, and that what an earlier boot saw is still the same, up to retention."""
@@ -199,8 +237,8 @@ class Host:
         wrong = [seq for seq, event in self.seen.items() if seq >= first and by_seq.get(seq) != event]
         self.check(not wrong, f"events are not what they were: {wrong}")
 
-    def complete(self, events: list[Event]) -> None:
-        """Check that all that was told since the boot before is there as it was told, and once.
+    def complete(self, events: list[Event]) -> list[Event]:
+        """Check that what was told since the boot before is there as it was told, and once; return what is not there.
 
         No round is long enough for retention to reach what was told in it.
         """
@@ -218,8 +256,7 @@ class Host:
             else:
                 self.check(is_as_told(told, same[0]), f"told was {told}, written is {same[0]}")
         self.count("lost", len(lost))
-        if self.promise != "no-sync":
-            self.check(not lost, f"{len(lost)} of {len(self.told)} that were told are lost, the first: {lost[:1]}")
+        return lost
 
     def count(self, what: str, number: int = 1) -> None:
         """Add to the table."""
@@ -246,6 +283,14 @@ def proven(state_dir: Path) -> list[Event]:
             except ValueError:
                 crc = 0
     return events
+
+
+def last_known(state_dir: Path) -> int:
+    """Return the seq of the last event that `state.json` knows of; 0 where the power cut took it, too."""
+    try:
+        return int(ledgers.state_file(state_dir)["seq"])
+    except (OSError, ValueError):
+        return 0
 
 
 def is_as_told(told: Event, written: Event) -> bool:
