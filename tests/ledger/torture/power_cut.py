@@ -47,6 +47,9 @@ XFS bears a drive that tears at 512 bytes. ext4 needs its blocks whole: with hal
 6.1 refuses to load the journal ("journal transaction ... is corrupt") and to mount.
 """
 
+MOMENTS = ("writes", "writes", "told", "spooled")
+"""What is counted until the cut, each as likely as it is often here."""
+
 MISSING = re.compile(r"events are missing: |events \d+ to \d+ are missing|the name says events \d+ to \d+, inside are ")
 """How fsck says that events are not there any more, and that nothing else is wrong."""
 
@@ -64,7 +67,7 @@ class Moment:
 
     def __init__(self, server: Server, chance: random.Random) -> None:
         self._server = server
-        self._of = chance.choice(("writes", "writes", "told", "spooled"))
+        self._of = chance.choice(MOMENTS)
         self._left = chance.randrange(1, {"writes": chance.choice((100, 2500)), "told": 40, "spooled": 3}[self._of])
 
     def begins(self) -> None:
