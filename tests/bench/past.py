@@ -130,7 +130,7 @@ def of_journal(journal: Path) -> Callable[[dict[str, str]], tuple[float, str]]:
 
     def ask(one: dict[str, str]) -> tuple[float, str]:
         until = f"@{(parse_ts(one['since']) + 999_999) // 1_000_000}"
-        match = [f"ADDRESSES={one['address']}", "LEDGER_EVENT=add"]
+        match = [f"IP={one['address']}", "EVENT=add"]
         command = ["journalctl", f"--directory={journal}", f"--until={until}", "-r", "-n", "1", "-o", "json", *match]
         taken, out = timed([*command])
         return taken, str(json.loads(out)["ASSOCIATION_ID"])
