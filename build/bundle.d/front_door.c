@@ -29,6 +29,7 @@
 #include "front_modules.h"
 
 #define CANNOT_RUN 127
+#define COMMANDS "/eni-ledger-cli" /* front.py's CLI */
 
 /* --- eni_ledger.plugin.process: see process.py, which is the same in Python --------------------------------------- */
 
@@ -303,9 +304,32 @@ static int tell_sys(int argc, char **argv)
     return 0;
 }
 
+/* Nothing of the CNI in the environment and our own name: a command, as a rule one that a person waits for. It need not
+ * wait for an interpreter that would only find this out. Whatever else there is, and whatever fails, is front.py's. */
+static void hand_over(int argc, char **argv)
+{
+    const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL, *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
+    if (strcmp(name, "eni-ledger") != 0)
+        return;
+    for (char **each = environ; *each; each++)
+        if (strncmp(*each, "CNI_", 4) == 0)
+            return;
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - sizeof COMMANDS);
+    char *end = length > 0 ? memrchr(path, '/', (size_t)length) : NULL;
+    if (!end)
+        return;
+    strcpy(end, COMMANDS);
+    char *typed = argv[0];
+    argv[0] = path;
+    execv(path, argv);
+    argv[0] = typed;
+}
+
 /* front_door.py ends the process. To come back from it means that it could not begin. */
 int main(int argc, char **argv)
 {
+    hand_over(argc, argv);
     /* As in any Python: a runtime that is gone, a limit on file sizes, show as errors of the write. */
     disposition(SIGPIPE, SIG_IGN);
     disposition(SIGXFSZ, SIG_IGN);

@@ -18,6 +18,7 @@ _NUMBER = re.compile(r"[0-9]{1,20}")
 _VLAN = re.compile(r"vlan(?:[\s_-]*id)?[\s:=#_-]*([0-9]{1,9})", re.ASCII | re.IGNORECASE)
 _NETNS = re.compile(r"net:\[([0-9]{1,20})\]")
 _LIKE_IPV4 = re.compile(r"[0-9]+(?:\.[0-9]*)+(?:/[0-9]*)?")
+_PLAIN = re.compile(r"[a-zA-Z0-9_.:/\-]+")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 HIGHEST_VLAN_ID = 4094
 _SHORTEST_START = 6
@@ -60,6 +61,15 @@ class Query:
         if self.kind == "task":
             return [index.name(index.task_id(value))]
         return [index.exact(self.kind, value)]
+
+    def literal(self) -> bytes | None:
+        """Return what is in every line of a writer's that tells of an association that fits; None when nothing is."""
+        value = str(self._value)
+        if self.kind in ("mac", "path") or (self.kind == "ip" and ":" in value):
+            return None  # they can be written in several ways
+        if self.kind == "number" and value.startswith("0"):
+            return None  # as a VLAN ID it has no zeros before it
+        return value.encode() if _PLAIN.fullmatch(value) else None
 
     def best(self, found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those that fit best: a whole ID is not meant as the start of others."""
