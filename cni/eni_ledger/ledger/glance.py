@@ -21,6 +21,9 @@ _HEAD = re.compile(
 )
 
 
+_TS = slice(7, 34)
+
+
 def association(line: bytes) -> str | None:
     """Return the association that the event of a line is about; empty for none, None when that takes parsing.
 
@@ -59,6 +62,19 @@ def loads_of(kinds: frozenset[bytes]) -> Loads:
     def loads(line: bytes) -> Event:
         head = _HEAD.match(line)
         if head and head[2] not in kinds and b"\\" not in line:
+            return _passed_over(line)
+        found: Event = orjson.loads(line)
+        return found
+
+    return loads
+
+
+def loads_since(since: str) -> Loads:
+    """Return a `loads` that passes over events of before `since`, a time of the ledger."""
+    earliest = since.encode()
+
+    def loads(line: bytes) -> Event:
+        if line[_TS] < earliest and _HEAD.match(line) and b"\\" not in line:
             return _passed_over(line)
         found: Event = orjson.loads(line)
         return found

@@ -19,7 +19,7 @@ from eni_ledger.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger import glance, packed, segment
 from eni_ledger.ledger.chain import Chain
 from eni_ledger.ledger.codec import TRAILER
-from eni_ledger.ledger.glance import Loads, loads_about, loads_of
+from eni_ledger.ledger.glance import Loads, loads_about, loads_of, loads_since
 from eni_ledger.ledger.index import Index, Range, association, distrust, identified
 from eni_ledger.ledger.index import of as index_of
 from eni_ledger.ledger.query import Query
@@ -80,7 +80,7 @@ class Lookup:
         self._done = 0
 
     def events(self, number: int, since: str = "") -> Iterator[Event]:
-        """Yield the events of segment `number` in order, from `since` on at least.
+        """Yield the events of segment `number` in order, from `since` on at least; before that some stand for others.
 
         Raises FutureFormat, OSError; LedgerError when retention removed what was still to be read.
         """
@@ -100,7 +100,7 @@ class Lookup:
             self._links.skip(part, index.before, index.crc)
             yield from found
         else:
-            for event in self._walk(part, _place(index, since), self._links, self._loads()):
+            for event in self._walk(part, _place(index, since), self._links, self._loads(since)):
                 if self._query is None or self._note(event, self._query):
                     yield event
         self._done += part.size
@@ -156,9 +156,11 @@ class Lookup:
             return
         yield from events
 
-    def _loads(self) -> Loads:
+    def _loads(self, since: str) -> Loads:
         """Return what parses the lines that can have to do with what is asked for."""
-        return loads_about(self._text, self.ids) if self._text else orjson.loads
+        if self._text:
+            return loads_about(self._text, self.ids)
+        return loads_since(since) if since and self._query is None else orjson.loads
 
     def _walk(
         self, part: Segment, start: int = 0, links: Chain | None = None, loads: Loads = orjson.loads

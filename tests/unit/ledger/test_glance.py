@@ -116,6 +116,14 @@ def test_kinds() -> None:
     assert loads(line(event="boot", boot_id=BOOT))["event"] == "boot"
 
 
+def test_times() -> None:
+    loads = glance.loads_since("2026-11-23T14:46:29.123457Z")
+    assert loads(line(**full())) == {"ts": "", "seq": 17, "event": ""}
+    assert loads(line(**full(ts="2026-11-23T14:46:29.123457Z")))["event"] == "add"
+    assert loads(line(**full(ts="2026-11-23T14:46:30.000000Z")))["event"] == "add"
+    assert loads(line(event="checkpoint", live=[], prev_crc="00000000"))["event"] == "checkpoint"
+
+
 texts = st.text(max_size=8) | st.sampled_from(["", "assoc-1", '","event":"boot', "\\", "10.0.0.1"])
 
 
