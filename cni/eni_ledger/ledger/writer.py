@@ -240,14 +240,24 @@ class Session:
         if not names:
             return
         events, self._folded = spool.take(self._dir_fd, names, self._fd)
+        nothing = []
         for event in events:
             stale = self._boot_id == self.boot_id != event.get("boot_id") and event.get("boot_id") is not None
             if stale:  # from before a reboot that the ledger has seen already: it was, and it is over
                 event["event_boot_id"] = event.pop("boot_id")
             written = self.add(event, parse_ts(event["spooled_ts"]))
+            if written is None:
+                nothing.append(event["spool"])
             if stale and written is not None and written["event"] in ("add", "adopt"):
                 ended = {"event": "lost", "reason": "rebooted", **state.identity_of(state.association_of(written))}
                 self.append(ended)
+        if nothing:
+            # No line will tell that it was folded in. Left until after the next append, a DEL that ended nothing could
+            # end what that one began at the same time: while the clock is behind, all events have the same.
+            try:
+                spool.remove(self._dir_fd, nothing)
+            except OSError:
+                pass  # tried again with the others
 
     def boot(self, about: Event, occurred_us: int | None = None) -> None:
         """Prepare a `boot` event when `about` is of another boot than the live associations.
