@@ -65,7 +65,8 @@ CREATE EXTERNAL TABLE IF NOT EXISTS eni_ledger (
   `imported_event` string,
   `occurred_ts` string,
   `import_id` string,
-  `unconfirmed` boolean
+  `unconfirmed` boolean,
+  `sync` boolean
 )
 PARTITIONED BY (`date` string)
 ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'

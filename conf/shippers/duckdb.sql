@@ -23,7 +23,7 @@ FROM read_json(
         clock_step_us: 'BIGINT', spool: 'VARCHAR', spooled_ts: 'TIMESTAMP', prev_crc: 'VARCHAR',
         prev_segment: 'VARCHAR', damage: 'VARCHAR', live: 'JSON', crc: 'VARCHAR', interface_type: 'VARCHAR',
         block_instance_metadata: 'BOOLEAN', identity_source: 'VARCHAR', late: 'BOOLEAN', imported_event: 'VARCHAR',
-        occurred_ts: 'TIMESTAMP', import_id: 'VARCHAR', unconfirmed: 'BOOLEAN'
+        occurred_ts: 'TIMESTAMP', import_id: 'VARCHAR', unconfirmed: 'BOOLEAN', sync: 'BOOLEAN'
     }
 );
 

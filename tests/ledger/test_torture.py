@@ -14,7 +14,7 @@ import pytest
 
 from helpers.prereq import need
 from ledger.torture import __main__ as command
-from ledger.torture import full, injected, kill_within, moved, stuck, traced
+from ledger.torture import full, injected, kill_within, moved, power_cut, stuck, traced
 from ledger.torture.discover import attempt, trials
 from ledger.torture.scenarios import SCENARIOS
 from ledger.torture.trial import Run, Trial
@@ -132,6 +132,14 @@ BROKEN = (
         *("what waited is folded in as it comes", "neighbours", "add", "was folded in after"),
         *("ledger/spool.py", _LISTED, f"{_LISTED}[::-1]"),
     ),
+    Broken(
+        *("an event is not synced", "power-cut", "ext4 told", "told are lost|are missing"),
+        *("ledger/writer.py", "                    os.fdatasync(self._fd)\n", "                    pass\n"),
+    ),
+    Broken(
+        *("a name in a directory is not synced", "power-cut", "xfs spooled", "told are lost"),
+        *("ledger/statedir.py", "    if sync:\n        os.fsync(dir_fd)\n", ""),
+    ),
 )
 
 
@@ -144,6 +152,10 @@ def test_a_broken_writer_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     if broken.situation:
         for module in (injected, kill_within, full, traced, moved, stuck):
             monkeypatch.setattr(module, "SCENARIOS", [each for each in SCENARIOS if each.name == broken.situation])
+        if broken.trial == "power-cut":
+            fs, moment = broken.situation.split()
+            monkeypatch.setattr(power_cut, "FILE_SYSTEMS", {fs: power_cut.FILE_SYSTEMS[fs]})
+            monkeypatch.setattr(power_cut, "MOMENTS", (moment,))
     source = changed(tmp_path / "broken", [(broken.file, broken.old, broken.new)])
     # Some faults show only when a kill comes at the right moment: as many rounds as that takes, it ends with the first.
     run = UntilItFails(tmp_path, SEED, 10 * trial.short, source=source)

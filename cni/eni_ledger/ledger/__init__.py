@@ -41,6 +41,8 @@ and null mean the same. Readers keep keys that they do not know.
 `supersedes`        of an add: the associations that it ended
 `reason`            of a lost: ``gc``, ``rebooted``, ``verify``
 `identity_source`   of an identify: who said so (``agent-db``, ``docker``, ``imds``, ``ec2``)
+`sync`              of a boot: false where `sync` is off; what a power cut took before it is not there, and nothing
+                    else may tell
 `late`              of an identify: true when the association had ended before
 `imported_event`    of an import: what happened, ``add``, ``add_failed`` or ``del``
 `occurred_ts`       of an import: when it happened; `ts` is when it was imported
@@ -114,7 +116,9 @@ What is promised
 
 An event that was acknowledged is in the ledger once, as it was acknowledged, whatever is killed and whenever the power
 goes. That rests on a local file system that keeps what was fdatasync'ed and renames atomically (ext4 and XFS were
-tried), and on `sync`. Without `sync` a power cut may take the last seconds; what is left is still a sound chain.
+tried), and on `sync`. Without `sync` a power cut may take the last seconds, of the ledger and of what waits in the
+spool. What is left is as it was written. What `state.json` knows more of is named as missing; XFS loses that file as
+well, and then only the next boot event (`sync` false) says that there may have been more.
 
 Damage by the medium, or by somebody's hand, is found by `fsck` and by every reader of that place, and named. It is
 found, not prevented: who may write the files as root can also compute the chain anew. NFS and the like promise less

@@ -168,6 +168,9 @@ class Event(_Identity, _Head):
         " namespace was not there any more."
     )
     supersedes: list[AssociationId] | None = _opt("Associations that this add or adopt ended.")
+    sync: bool | None = _opt(
+        "Boot: false where `sync` is off. If the power went before it, the last events before it may be missing."
+    )
     clock_step_us: Number | None = _opt(
         "How far the clock had stepped back, microseconds; ts was held at the event's before."
     )

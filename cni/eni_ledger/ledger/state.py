@@ -26,7 +26,8 @@ _SUM_LENGTH = len(',"sum":"00000000","associations":[')
 
 _OF_THE_EVENT = frozenset(
     ("ts", "seq", "v", "event", "crc", "took_ms", "error_code", "error_msg", "clock_step_us", "spool", "spooled_ts",
-     "supersedes", "reason", "identity_source", "late", "imported_event", "occurred_ts", "import_id")
+     "supersedes", "reason", "identity_source", "late", "imported_event", "occurred_ts", "import_id",
+     "sync")
 )  # fmt: skip
 """Keys that belong to one event and not to the association that it starts."""
 

@@ -268,7 +268,10 @@ class Session:
         if boot_id and boot_id != self.boot_id:
             if self.boot_id is not None:
                 keys = ("boot_id", "instance_id", "agent_version", "via", "clock_step_us", "spooled_ts")
-                self.append({"event": "boot", **{key: about[key] for key in keys if key in about}}, occurred_us)
+                unsynced = {} if self._settings.sync else {"sync": False}
+                self.append(
+                    {"event": "boot", **{key: about[key] for key in keys if key in about}, **unsynced}, occurred_us
+                )
             self.boot_id = boot_id
 
     def add(self, event: Event, occurred_us: int | None = None) -> Event | None:

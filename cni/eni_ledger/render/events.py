@@ -125,7 +125,8 @@ def _about(event: dict[str, Any]) -> str:
         code = f"error {safe(event['error_code'])}: " if event.get("error_code") is not None else ""
         return code + safe(event.get("error_msg"))
     if kind == "boot":
-        return f"boot {safe(event.get('boot_id'))}"
+        unsynced = ", not synced: a power cut may have taken events before it" if event.get("sync") is False else ""
+        return f"boot {safe(event.get('boot_id'))}{unsynced}"
     if kind == "checkpoint":
         live = event.get("live")
         return f"{len(live)} live" if isinstance(live, list) else ""

@@ -58,7 +58,7 @@ WRONG: dict[str, Any] = {
 }
 _FIXED = ("ts", "seq", "v", "event", "crc")
 _MORE = ("supersedes", "reason", "identity_source", "late", "imported_event", "occurred_ts", "import_id",
-         "clock_step_us", "spool", "spooled_ts", "damage", "\x1b[31mkey")  # fmt: skip
+         "clock_step_us", "spool", "spooled_ts", "damage", "sync", "\x1b[31mkey")  # fmt: skip
 EVENTS = ("add", "adopt", "add_failed", "del", "lost", "identify", "boot", "import", "\x1b[31m")
 
 

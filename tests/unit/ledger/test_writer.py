@@ -170,6 +170,18 @@ def test_another_boot_comes_before_its_first_event(where: Path) -> None:
     assert "supersedes" not in written  # the boot ended them, not the add
 
 
+@pytest.mark.parametrize(("sync", "says"), [(True, None), (False, False)])
+def test_a_boot_says_that_a_power_cut_may_have_taken_what_was_before_it(
+    where: Path, sync: bool, says: bool | None
+) -> None:
+    record(where, add_event(1), sync=sync)
+    record(where, add_event(2, boot_id=OTHER_BOOT), sync=sync)
+    boot, add = prove(where)[-2:]
+    assert (boot["event"], boot.get("sync"), add["event"]) == ("boot", says, "add")
+    assert "sync" not in add
+    assert all("sync" not in association for association in state_file(where)["associations"])
+
+
 def test_a_del_after_a_reboot_finds_nothing_but_notes_the_boot(where: Path) -> None:
     record(where, add_event(1))
     assert writer.record(settings(where), del_event(1, boot_id=OTHER_BOOT)) is None

@@ -68,6 +68,8 @@ def test_colour_is_on_the_kind_alone() -> None:
     ("event", "want"),
     [
         ({"event": "boot", "boot_id": "b-1"}, "boot b-1"),
+        ({"event": "boot", "boot_id": "b-1", "sync": False},
+         "boot b-1, not synced: a power cut may have taken events before it"),
         ({"event": "checkpoint", "live": [{}, {}]}, "2 live"),
         ({"event": "identify", "task_arn": "arn:x:task/prod/t1", "task_family": "web"}, "task t1 web"),
         ({"event": "add_failed", "error_code": 7, "error_msg": "bad\nconfig"}, "error 7: bad\\nconfig"),
