@@ -7,8 +7,8 @@
  * What the second phase adds (path configuration, importers for files, codecs, text streams), no call needs;
  * front_door.py makes up for the little that it does.
  *
- * front_modules.h is closure.py's: FROZEN_MODULES, the modules as marshalled code, and BUILT_IN, the C modules of
- * the interpreter that they import.
+ * early.h starts the delegate of an interposed call before all this. front_modules.h is closure.py's: FROZEN_MODULES, the
+ * modules as marshalled code, and BUILT_IN, the C modules of the interpreter that they import.
  */
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
