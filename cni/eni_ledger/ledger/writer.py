@@ -78,9 +78,10 @@ def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Ev
 def in_place(settings: Settings, dir_fd: int) -> bool:
     """Tell whether the open state directory is still the one at its path."""
     try:
-        return os.path.samestat(os.stat(settings.state_dir, follow_symlinks=False), os.fstat(dir_fd))
+        there, ours = os.stat(settings.state_dir, follow_symlinks=False), os.fstat(dir_fd)
     except OSError:
         return False
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)  # os.path.samestat takes posixpath to be loaded
 
 
 def rehearse(settings: Settings, event: Event) -> None:
