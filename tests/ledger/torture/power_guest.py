@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-ROTATE_BYTES, RETAIN_BYTES = 12 * 1024, 400 * 1024
+ROTATE_BYTES, RETAIN_BYTES = 12 * 1024, 1000 * 1024
 TRUNK = "0a:00:00:00:00:01"
 
 
