@@ -7,14 +7,15 @@
  * What the second phase adds (path configuration, importers for files, codecs, text streams), no call needs;
  * front_door.py makes up for the little that it does.
  *
- * front_modules.h is closure.py's: FROZEN_MODULES, the modules as marshalled code, and BUILT_IN, the C modules of
- * the interpreter that they import.
+ * early.h starts the delegate of an interposed call before all this. front_modules.h is closure.py's: FROZEN_MODULES, the
+ * modules as marshalled code, and BUILT_IN, the C modules of the interpreter that they import.
  */
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,12 +24,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "front_modules.h"
 
 #define CANNOT_RUN 127
+#define COMMANDS "/eni-ledger-cli" /* front.py's CLI */
 
 /* --- eni_ledger.plugin.process: see process.py, which is the same in Python --------------------------------------- */
 
@@ -130,6 +134,8 @@ static pid_t start(const char *path, char **arguments, char **environment, int i
     return pid;
 }
 
+#include "early.h"
+
 static PyObject *process_spawn(PyObject *self, PyObject *call)
 {
     PyObject *path, *arguments, *environment, *forwarded;
@@ -190,6 +196,7 @@ static PyObject *process_setns(PyObject *self, PyObject *fd)
 }
 
 static PyMethodDef process_functions[] = {
+    {"early", process_early, METH_NOARGS, NULL},
     {"spawn", process_spawn, METH_VARARGS, NULL},
     {"as_it_was", process_as_it_was, METH_NOARGS, NULL},
     {"without_handlers", process_without_handlers, METH_NOARGS, NULL},
@@ -303,17 +310,41 @@ static int tell_sys(int argc, char **argv)
     return 0;
 }
 
+/* Nothing of the CNI in the environment and our own name: a command, as a rule one that a person waits for. It need not
+ * wait for an interpreter that would only find this out. Whatever else there is, and whatever fails, is front.py's. */
+static void hand_over(int argc, char **argv)
+{
+    if (argc < 1 || strcmp(name_of(argv[0]), "eni-ledger") != 0)
+        return;
+    for (char **each = environ; *each; each++)
+        if (strncmp(*each, "CNI_", 4) == 0)
+            return;
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - sizeof COMMANDS);
+    char *end = length > 0 ? memrchr(path, '/', (size_t)length) : NULL;
+    if (!end)
+        return;
+    strcpy(end, COMMANDS);
+    char *typed = argv[0];
+    argv[0] = path;
+    execv(path, argv);
+    argv[0] = typed;
+}
+
 /* front_door.py ends the process. To come back from it means that it could not begin. */
 int main(int argc, char **argv)
 {
+    hand_over(argc, argv);
     /* As in any Python: a runtime that is gone, a limit on file sizes, show as errors of the write. */
     disposition(SIGPIPE, SIG_IGN);
     disposition(SIGXFSZ, SIG_IGN);
+    start_early(argc, argv);
     populate_data();
     PyStatus status = configure();
     if (PyStatus_Exception(status)) {
         say("the interpreter does not start", status.err_msg ? status.err_msg : "no reason given");
-        return 1;
+        stand_in();
+        _exit(1);
     }
     if (_PySignal_Init(0) < 0 || tell_sys(argc, argv) < 0 || PyImport_ImportFrozenModule("front_door") <= 0) {
         PyObject *kind, *value, *trace;
@@ -322,5 +353,6 @@ int main(int argc, char **argv)
         const char *why = text ? PyUnicode_AsUTF8(text) : NULL;
         say("the installation is damaged", why ? why : "no reason given");
     }
+    stand_in();
     _exit(1);
 }

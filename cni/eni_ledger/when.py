@@ -45,20 +45,19 @@ _ZONE = r"\s*(?P<zone>z|utc|gmt|[+-]\d{2}:?\d{2})?"
 _DAY_NAME = r"mon(?:day)?|tue(?:s|sday)?|wed(?:nesday)?|thu(?:r|rs|rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
 _NAMED = rf"(?:(?P<named>{_DAY_NAME}),?\s+)?"
 _DATE = rf"{_NAMED}(?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}})"
-_ABSOLUTE = re.compile(rf"{_DATE}(?:[t\s]\s*{_CLOCK})?{_ZONE}", re.ASCII)
-_SYSLOG = re.compile(
-    rf"{_NAMED}(?P<month>{'|'.join(MONTHS)})[a-z]{{0,6}}\s+(?P<day>\d{{1,2}})(?:\s+{_CLOCK})?{_ZONE}", re.ASCII
-)
+# Compiled when they are used: all of them take milliseconds, which every command would have to wait for.
+_ABSOLUTE = rf"(?a){_DATE}(?:[t\s]\s*{_CLOCK})?{_ZONE}"
+_SYSLOG = rf"(?a){_NAMED}(?P<month>{'|'.join(MONTHS)})[a-z]{{0,6}}\s+(?P<day>\d{{1,2}})(?:\s+{_CLOCK})?{_ZONE}"
 _SOME_DAY = rf"(?:(?P<word>today|yesterday)|(?P<last>last\s+)?(?P<weekday>{_DAY_NAME}))"
-_RELATIVE_DAY = re.compile(rf"{_SOME_DAY}(?:\s+(?:at\s+)?{_CLOCK})?{_ZONE}", re.ASCII)
-_CLOCK_FIRST = re.compile(rf"{_CLOCK}{_ZONE}\s+(?:on\s+)?{_SOME_DAY}", re.ASCII)
-_TIME_ONLY = re.compile(rf"{_CLOCK}{_ZONE}", re.ASCII)
-_EPOCH = re.compile(r"@?(\d{13}|\d{10})|@(\d{1,10})", re.ASCII)
+_RELATIVE_DAY = rf"(?a){_SOME_DAY}(?:\s+(?:at\s+)?{_CLOCK})?{_ZONE}"
+_CLOCK_FIRST = rf"(?a){_CLOCK}{_ZONE}\s+(?:on\s+)?{_SOME_DAY}"
+_TIME_ONLY = rf"(?a){_CLOCK}{_ZONE}"
+_EPOCH = r"(?a)@?(\d{13}|\d{10})|@(\d{1,10})"
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 # The first letter of the unit is the key of _UNITS.
 _AMOUNT = r"(\d{1,9}\s*|an?\s+)(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)"
-_AGO = re.compile(rf"(?:-\s*)?(?P<amounts>(?:{_AMOUNT}\s*)+)(?P<ago>ago)?", re.ASCII)
+_AGO = rf"(?a)(?:-\s*)?(?P<amounts>(?:{_AMOUNT}\s*)+)(?P<ago>ago)?"
 
 _ALMOST_A_SECOND = timedelta(microseconds=999_999)
 
@@ -107,24 +106,24 @@ def _parse(words: str, now: datetime) -> tuple[datetime, bool] | None:
     """
     if words == "now":
         return now, False
-    if found := _EPOCH.fullmatch(words):
+    if found := re.fullmatch(_EPOCH, words):
         digits = found[1] or found[2]
         whole, milli = int(digits[:10]), int(digits[10:] or 0)
         return datetime.fromtimestamp(whole, UTC) + timedelta(milliseconds=milli), len(digits) <= 10
-    if found := _AGO.fullmatch(words):
+    if found := re.fullmatch(_AGO, words):
         pairs = re.findall(_AMOUNT, found["amounts"])
         seconds = sum((1 if count.startswith("a") else int(count)) * _UNITS[unit[0]] for count, unit in pairs)
         return now - timedelta(seconds=seconds), False
     moment = None
-    if found := _ABSOLUTE.fullmatch(words):
+    if found := re.fullmatch(_ABSOLUTE, words):
         moment = _on(found, date(int(found["year"]), int(found["month"]), int(found["day"])))
-    elif found := _SYSLOG.fullmatch(words):
+    elif found := re.fullmatch(_SYSLOG, words):
         moment = _this_or_last_year(found, now)
-    elif found := _TIME_ONLY.fullmatch(words):
+    elif found := re.fullmatch(_TIME_ONLY, words):
         today = _today(now, found)
         moment = _moment(today, found)
         moment = moment if moment <= now else _moment(today - timedelta(days=1), found)
-    elif found := _RELATIVE_DAY.fullmatch(words) or _CLOCK_FIRST.fullmatch(words):
+    elif found := re.fullmatch(_RELATIVE_DAY, words) or re.fullmatch(_CLOCK_FIRST, words):
         moment = _relative_day(found, now)
     return (moment, bool(found["second"] and not found["fraction"])) if moment and found else None
 

@@ -64,6 +64,7 @@ build {
       "rm /tmp/eni-ledger.rpm",
       "eni-ledger install ecs",
       "systemctl enable eni-ledger-ecs.service",
+      "systemctl enable eni-ledger-identify.timer eni-ledger-fsck.timer eni-ledger-prune.timer",
     ]
   }
 }

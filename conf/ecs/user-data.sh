@@ -37,6 +37,12 @@ unpack() { # FILE
   esac
 }
 
+timers() { # They complete the ledger, prove it and keep it small. Without them everything is recorded all the same.
+  { systemctl daemon-reload &&
+    systemctl enable --now --no-block eni-ledger-identify.timer eni-ledger-fsck.timer eni-ledger-prune.timer; } ||
+    echo 'the timers of eni-ledger could not be enabled' >&2
+}
+
 eni_ledger() {
   local source work file
   source=${ENI_LEDGER_SOURCE//ARCH/$(uname -m)}
@@ -46,7 +52,8 @@ eni_ledger() {
     { [ -z "$ENI_LEDGER_SHA256" ] || echo "$ENI_LEDGER_SHA256  $file" | sha256sum --check --quiet; } &&
     unpack "$file" &&
     # The agent waits for cloud-init; one that runs already (user data run again) is restarted.
-    /opt/eni-ledger/eni-ledger install ecs --restart
+    /opt/eni-ledger/eni-ledger install ecs --restart &&
+    timers
   local status=$?
   rm -rf "$work"
   return "$status"

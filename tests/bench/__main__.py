@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from time import perf_counter_ns
 
-from bench.figures import BASE, DELEGATES_MS, Figures, table
-from bench.history import CACHE, prepare
-from bench.run import Failed, Plugin, bare, host_local, interposed, recorder, spooled
+from bench.figures import BASE, DELEGATES_MS, NOT_ROTATING, ROTATING, Figures, table
+from bench.history import CACHE, prepare, prepare_full
+from bench.run import Failed, Plugin, bare, host_local, interposed, new_container, recorder, spooled
 from bench.scene import Journald, make_namespaces, own_run
 
 FRONT = Path(__file__).parents[2] / "dist/eni-ledger/eni-ledger"
@@ -59,6 +59,23 @@ def measure_list(directories: dict[str, Path], rounds: int, figures: Figures) ->
             figures.list_ms.setdefault(name, []).append((perf_counter_ns() - started) / 1e6)
 
 
+def measure_rotation(directory: Path, netns: str, rounds: int, journald: bool, figures: Figures) -> None:
+    """Take the time of an ADD that begins a new segment, and of the next. Raises Failed when it did not begin any."""
+    say("rotation")
+    full = directory.with_suffix(".full")
+    prepare_full(full, 120)
+    plugin = recorder(FRONT, directory, netns, ROTATING, journald=journald)
+    for _ in range(rounds):
+        shutil.copytree(full, directory)
+        directory.chmod(0o750)
+        os.sync()  # what the copy costs is nobody's
+        for name in (ROTATING, NOT_ROTATING):
+            figures.rotating_ms.setdefault(name, []).append(plugin.timed("ADD", new_container())[0])
+            if len(list(directory.glob("ledger-*.jsonl"))) != 1:
+                raise Failed(f"{name}: that is not what it did")
+        shutil.rmtree(directory)
+
+
 def run(options: argparse.Namespace, scratch: Path) -> Figures:
     """Prepare everything, measure everything. Raises Failed, OSError, CalledProcessError."""
     figures = Figures(width=AT_ONCE)
@@ -95,6 +112,9 @@ def run(options: argparse.Namespace, scratch: Path) -> Figures:
         crowd = [base, recorder(FRONT, rush, namespaces[0], "chained ADD", journald=not journald.why_not)]
         measure_at_once(crowd, namespaces, max(3, options.rounds // 20), figures)
         figures.spooled = spooled(rush)
+        measure_rotation(
+            scratch / "rotation", namespaces[0], max(5, options.rounds // 5), not journald.why_not, figures
+        )
         say("memory and list")
         figures.peak_mib = {
             plugin.name: plugin.peak_mib() for plugin in (plugins[1], plugins[len(histories) * len(LIVE)])

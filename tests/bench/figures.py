@@ -14,6 +14,7 @@ ADDED_MS = 12.0
 BEYOND_BARE_MS = 2.0
 PEAK_MIB = 24.0
 LIST_MS = 200.0
+ROTATING_MS = 50.0
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Figures:
     """Milliseconds of each round by what was measured.
 
     `times` by the clock, `processor` user and system time; `at_once` the walls of `width` ADDs, `spooled` how many of
-    them went through the spool.
+    them went through the spool; `rotating_ms` an ADD that begins a new segment, and the one after it.
     """
 
     times: dict[str, list[float]] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class Figures:
     spooled: int = 0
     peak_mib: dict[str, float] = field(default_factory=dict)
     list_ms: dict[str, list[float]] = field(default_factory=dict)
+    rotating_ms: dict[str, list[float]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
     def ratio(self, name: str, to: str) -> float:
@@ -44,6 +46,10 @@ class Figures:
             times for name, times in self.times.items() if name.startswith(f"delegate of {delegate_ms} ms, interposed")
         ]
         return [median(times) - median(alone) for times in both if alone]
+
+    def rotation(self) -> float | None:
+        """The milliseconds that an ADD takes longer when it has to rotate, None if not measured."""
+        return median(self.rotating_ms[ROTATING]) - median(self.rotating_ms[NOT_ROTATING]) if self.rotating_ms else None
 
     def as_json(self) -> dict[str, object]:
         """Everything, for programs."""
@@ -72,6 +78,7 @@ class Target:
         return f"{word:<13} {self.what}: {reached}target {self.limit:g}{self.unit}"
 
 
+ROTATING, NOT_ROTATING = "ADD that seals 16 MiB, 120 live", "the ADD after it"
 DELEGATES_MS = (5, 20, 60)
 BASE = "host-local ADD"
 FIRST = "ADD, 0 events, 0 live"
@@ -95,6 +102,7 @@ def targets(figures: Figures) -> list[Target]:
         Target("chained ADD after a million events against none", TIMES_ITSELF, max(grown, default=None), "x"),
         Target("added to a delegate, the most", ADDED_MS, max(added, default=None), " ms"),
         Target("of that beyond the front's bare start, delegates of 20 and 60 ms", BEYOND_BARE_MS, beyond, " ms"),
+        Target("one ADD that has to rotate, more than another one", ROTATING_MS, figures.rotation(), " ms"),
         Target("peak memory of an ADD", PEAK_MIB, max(figures.peak_mib.values(), default=None), " MiB"),
         Target("list, the slower one", LIST_MS, max(map(median, figures.list_ms.values()), default=None), " ms"),
     ]
@@ -117,5 +125,6 @@ def table(figures: Figures) -> str:
         lines.append(f"{'  of these through the spool':52} {figures.spooled:9}   of {total}")
     lines += [f"{f'peak memory, {name}':52} {mib:9.1f} MiB" for name, mib in figures.peak_mib.items()]
     lines += [f"{f'list, {name}':52} {median(values):9.2f}" for name, values in figures.list_ms.items()]
+    lines += [f"{name:52} {median(values):9.2f}" for name, values in figures.rotating_ms.items()]
     lines.append("Milliseconds from spawn to exit; cpu is user and system time. Ratios are of medians, to host-local.")
     return "\n".join([*lines, *figures.remarks, "", *(target.line() for target in targets(figures))])

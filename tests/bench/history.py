@@ -69,6 +69,11 @@ class _Past:
         """How many there are; checkpoints count."""
         return self._tail.seq
 
+    @property
+    def bytes(self) -> int:
+        """The size of the segment that is written to."""
+        return self._tail.size
+
     def append(self, event: dict[str, Any]) -> None:
         """Add one event a second after the last; begin a new segment when this one is full."""
         ts_us = self._tail.ts_us + _STEP_US
@@ -128,6 +133,22 @@ def _cached(events: int) -> Path:
     return directory
 
 
+def prepare_full(directory: Path, live: int) -> None:
+    """Make a state directory whose one segment is as large as it gets, so that the next event begins another one.
+
+    `directory` must not exist; `live` associations are live. Raises OSError, EniLedgerError.
+    """
+    past = _Past(directory, now_us() - 10 * 86_400 * _STEP_US)
+    for n in count():
+        if past.bytes >= Settings().rotate_bytes:
+            break
+        shared = _association(n)
+        past.append({**shared, "event": "add", "took_ms": 1.5})
+        past.append({**shared, "event": "del", "took_ms": 0.9})
+    past.close()
+    _make_live(directory, live, rotate_bytes=1 << 40)
+
+
 def prepare(directory: Path, events: int, live: int) -> None:
     """Make a state directory with a history of `events` events and `live` associations that are live.
 
@@ -140,7 +161,12 @@ def prepare(directory: Path, events: int, live: int) -> None:
                 shutil.copyfile(path, directory / path.name)
             else:
                 (directory / path.name).hardlink_to(path)
+    _make_live(directory, live)
+
+
+def _make_live(directory: Path, live: int, rotate_bytes: int = Settings().rotate_bytes) -> None:
     settings = Settings(str(directory))
     settings.sync = False
+    settings.rotate_bytes = rotate_bytes
     for n in range(live):
         record(settings, {**_association(2_000_000 + n), "association_id": None, "event": "add"})

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from eni_ledger import ledger
 from helpers.prereq import need
 from ledger.torture import __main__ as command
 from ledger.torture import full, injected, kill_within, moved, power_cut, stuck, traced
@@ -31,6 +32,11 @@ def test_trial(trial: Trial, tmp_path: Path) -> None:
     assert outcome.run.failures == []
     assert outcome.run.counts["rounds"] == trial.short
     assert sum(outcome.counts.values()) > 0, "nothing was tried"
+
+
+def test_the_specification_names_every_trial() -> None:
+    assert ledger.__doc__
+    assert [name for name in TRIALS if f"\n``{name}`` " not in ledger.__doc__] == []
 
 
 # --- would they notice? ---

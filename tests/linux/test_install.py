@@ -55,6 +55,8 @@ echo ready
 exec sleep 600
 """
 
+TIMERS = {path.name for path in (REPOSITORY / "conf/systemd").glob("*.timer")}
+
 # systemctl as far as the agent is concerned: `agent` runs with what ecs.config says.
 SYSTEMCTL = """#!/bin/sh
 dir=${0%/*}
@@ -66,6 +68,8 @@ case "$*" in
     path=$(sed -n 's/^ECS_CNI_PLUGINS_PATH=//p' /etc/ecs/ecs.config)
     env -i ECS_DATADIR=/data ${path:+ECS_CNI_PLUGINS_PATH=$path} setsid "$dir/agent" 300 >/dev/null 2>&1 &
     echo $! > "$dir/pid" ;;
+  daemon-reload) ;;
+  "enable --now --no-block "*) shift 3; printf '%s\\n' "$@" > "$dir/enabled" ;;
   *) exit 4 ;;
 esac
 """
@@ -278,6 +282,9 @@ class TestUnattended:
             assert changed == 1
         return host.run("bash", "-c", text)
 
+    def enabled(self, host: Host) -> set[str]:
+        return set((host.bin / "enabled").read_text().split())
+
     def config(self, host: Host) -> str:
         return (host.etc / "ecs/ecs.config").read_text()
 
@@ -290,6 +297,8 @@ class TestUnattended:
             done = self.user_data(host, ENI_LEDGER_SOURCE=source, ENI_LEDGER_SHA256=digest)
             assert done.returncode == 0, done.stderr
             assert self.config(host) == f"ECS_CLUSTER=default\nECS_CNI_PLUGINS_PATH={OURS}\n"
+            assert self.enabled(host) == TIMERS
+            assert "timers" not in done.stderr
 
     @pytest.mark.parametrize(
         "values",
@@ -325,6 +334,7 @@ class TestUnattended:
         done = command()
         assert done.returncode == 0, done.stderr
         assert (host.restarts(), "the agent was restarted" in done.stdout) == (1, True)
+        assert self.enabled(host) == TIMERS
         assert command(Sha256="0" * 64).returncode == 1
         assert command(Action="uninstall", Restart="no").returncode == 3
         assert command(Action="uninstall").returncode == 0

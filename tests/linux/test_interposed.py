@@ -77,9 +77,11 @@ class Both:
 
     def __init__(self, agent: Agent, delegates: Path, netns: str) -> None:
         self.agent, self.delegates, self.netns = agent, delegates, netns
+        self.more: dict[str, str] = {}
 
     def env(self, command: str, **more: str) -> dict[str, str]:
-        return self.agent.environment(command, CONTAINER, self.netns if command == "ADD" else "none", **more)
+        netns = self.netns if command == "ADD" else "none"
+        return self.agent.environment(command, CONTAINER, netns, **self.more, **more)
 
     def call(
         self,
@@ -116,6 +118,13 @@ def both(agent: Agent, delegates: Path, netns: str) -> Both:
     return Both(agent, delegates, netns)
 
 
+@pytest.fixture(params=["as ever", "by Python"])
+def either_way(request: pytest.FixtureRequest, both: Both) -> None:
+    """Have the bundle start the delegate before its interpreter, as it does; and not, as where it cannot."""
+    if request.param == "by Python":
+        both.more["ENI_LEDGER_CONFIG"] = str(both.agent.home / "config.json")
+
+
 # --- what the runtime gets ----------------------------------------------------------------------------------------
 
 
@@ -131,6 +140,7 @@ def test_success(both: Both, delegate: Callable[..., Path], command: str) -> Non
         assert event["gateways"] == ["10.0.32.1"]
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("command", ["ADD", "DEL"])
 @pytest.mark.parametrize("status", [1, 2, 3, 100, 127, 128, 137, 255])
 def test_exit_status(both: Both, delegate: Callable[..., Path], command: str, status: int) -> None:
@@ -189,6 +199,7 @@ def test_megabytes_of_output(both: Both, delegate: Callable[..., Path], stream: 
     assert len(done.stderr if stream else done.stdout) == 5_000_003
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("size", [0, 1, 3_000_000])
 def test_input_reaches_the_delegate(both: Both, delegate: Callable[..., Path], size: int) -> None:
     delegate("cat")
@@ -246,6 +257,7 @@ ENVIRONMENTS: tuple[dict[str, str], ...] = (
 )
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("command", ["ADD", "VERSION"])
 @pytest.mark.parametrize("more", ENVIRONMENTS, ids=lambda more: next(iter(more), "plain"))
 def test_the_delegates_process(
@@ -264,6 +276,7 @@ def _plain(text: bytes) -> bytes:
     return re.sub(rb"/proc/\d+/", b"", text)
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("command", ["ADD", "VERSION"])
 def test_signal_mask_dispositions_and_descriptors(both: Both, delegate: Callable[..., Path], command: str) -> None:
     delegate(*SELF)
@@ -282,6 +295,7 @@ def test_signal_mask_dispositions_and_descriptors(both: Both, delegate: Callable
     os.close(kept)
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("ignored", [False, True])
 def test_whether_the_delegate_ignores_its_children(both: Both, delegates: Path, ignored: bool) -> None:
     """Seen without a shell, which sets SIGCHLD for itself."""
@@ -457,6 +471,7 @@ def gone(pid: int) -> bool:
         return True
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("command", ["ADD", "DEL"])
 def test_sigkill_takes_the_delegate_along(
     both: Both, delegate: Callable[..., Path], tmp_path: Path, command: str
@@ -470,6 +485,7 @@ def test_sigkill_takes_the_delegate_along(
     assert both.agent.events() == []
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("number", FORWARDED, ids=lambda number: number.name)
 def test_signals_reach_the_delegate(
     both: Both, delegate: Callable[..., Path], tmp_path: Path, number: signal.Signals
@@ -634,6 +650,7 @@ def test_a_lock_that_is_held(both: Both, delegate: Callable[..., Path]) -> None:
     assert [event["event"] for event in both.agent.events("add", "del")] == ["add", "add", "del"]
 
 
+@pytest.mark.usefixtures("either_way")
 def test_no_more_processes(both: Both, delegate: Callable[..., Path]) -> None:
     """Where we cannot stand beside the delegate we step aside: unrecorded, but run."""
     need(shutil.which("setpriv"), "setpriv, for a user without privileges")

@@ -68,7 +68,7 @@ def _spans(text: str) -> list[tuple[int, int]]:
         key, at = decoder.raw_decode(text, at)
         at = _skip(text, _skip(text, at) + 1)  # the colon
         _, end = decoder.raw_decode(text, at)
-        if key == "plugins":
+        if key == "plugins" and text[at] == "[":  # an earlier one may be anything
             spans = []
             at = _skip(text, at + 1)
             while text[at] != "]":

@@ -122,11 +122,27 @@ well, and then only the next boot event (`sync` false) says that there may have 
 
 Damage by the medium, or by somebody's hand, is found by `fsck` and by every reader of that place, and named. It is
 found, not prevented: who may write the files as root can also compute the chain anew. NFS and the like promise less
-about locks and syncs; `doctor` and `fsck` say so. `build/torture` is the list of what was tried, and tries it again.
+about locks and syncs; `doctor` and `fsck` say so.
+
+What shows it, all but the last a trial of `build/torture`:
+
+=================== =================================================================================================
+``kill``            eight writers and a reader, killed at any moment
+``kill-within``     a writer killed at each of its system calls: appending, sealing, folding, packing, repairing
+``power-cut``       a machine whose disk loses what was not flushed, on ext4 and XFS, with `sync` and without
+``no-room``         each of a writer's calls fails: no room, EIO, no descriptors, read-only
+``neighbours``      a lock holder that stands still, a directory taken away, older, newer and later versions beside it
+``time``            a clock that is set back and forth, a boot with every PID, inode and VLAN ID used again
+``growth``          packing and retention: every answer is what it was
+``fuzz``            adds, dels, boots, clock, crashes in any order against a plain model
+``fuzz-bytes``      lines, spool files, `state.json`, packed segments that are not what was written
+``hostile``         names of the directory that are links, FIFOs, devices
+every byte          `tests/ledger/test_every_byte.py`: cut at it, a bit of it flipped
+=================== =================================================================================================
 
 Where the code is: `codec` a line; `segment` names, lines, chain, tail; `state` what is live; `lock`; `spool`;
 `writer` appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `packed`, `index`, `prune` old
-segments; `reader`, `chain`, `query`, `lookup`, `moment`, `past`, `learned`, `history` questions; `batch` several events
-at once; `health` whether it can be written; `examine`, `repair` fsck; `mend` fsck --repair; `models` the typed view;
-`statedir` the directory itself.
+segments; `reader`, `chain`, `query`, `lookup`, `glance`, `moment`, `past`, `learned`, `known`, `steps`, `history`
+questions; `batch` several events at once; `health` whether it can be written; `examine`, `repair` fsck; `mend`
+fsck --repair; `models` the typed view; `statedir` the directory itself.
 """

@@ -117,7 +117,7 @@ def _contains(part: Segment, text: bytes) -> bool:
     return False
 
 
-_CHUNK = 4 * 1024 * 1024
+_CHUNK = 256 * 1024  # more would be fresh memory for each read, which costs more than the reading
 _TEXTS = {
     "boot": b'"event":"boot"',
     "import": b'"event":"import"',

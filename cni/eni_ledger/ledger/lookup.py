@@ -9,15 +9,17 @@ Every line is proven, whether a segment is gone through or looked up: a member s
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from binascii import crc32
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
 
 from eni_ledger.errors import LedgerDamaged, LedgerError
-from eni_ledger.ledger import packed, segment
+from eni_ledger.ledger import glance, packed, segment
 from eni_ledger.ledger.chain import Chain
-from eni_ledger.ledger.codec import sound, stated_crc
+from eni_ledger.ledger.codec import TRAILER
+from eni_ledger.ledger.glance import Loads, loads_about, loads_of, loads_since
 from eni_ledger.ledger.index import Index, Range, association, distrust, identified
 from eni_ledger.ledger.index import of as index_of
 from eni_ledger.ledger.query import Query
@@ -25,10 +27,19 @@ from eni_ledger.ledger.reader import Segment, Snapshot
 
 Event = dict[str, Any]
 Progress = Callable[[int, int], None]
+Line = tuple[bytes, str | None]  # and what `glance.association` says of it
 
 _ALWAYS = ("boot", "damage")
 """Marks of events that can end an association without naming it."""
 
+
+_KINDS = {
+    # Both: what was identified late is asked for together with what was imported.
+    "import": frozenset((b"import", b"identify")),
+    "identify": frozenset((b"identify",)),
+    "late": frozenset((b"identify",)),
+}
+"""Kinds of events that can have a mark, as far as others than boots and checkpoints matter to who asks for it."""
 
 _TELLING = ("add", "adopt", "identify")
 """Events that say what an association has; the others only repeat it."""
@@ -56,6 +67,7 @@ class Lookup:
         self._snapshot = snapshot
         self._damage = damage
         self._query = query
+        self._text = query.literal() if query else None
         self._progress = progress
         self._links = Chain(snapshot, damage)
         self._last = -1
@@ -68,7 +80,7 @@ class Lookup:
         self._done = 0
 
     def events(self, number: int, since: str = "") -> Iterator[Event]:
-        """Yield the events of segment `number` in order, from `since` on at least.
+        """Yield the events of segment `number` in order, from `since` on at least; before that some stand for others.
 
         Raises FutureFormat, OSError; LedgerError when retention removed what was still to be read.
         """
@@ -88,7 +100,7 @@ class Lookup:
             self._links.skip(part, index.before, index.crc)
             yield from found
         else:
-            for event in self._walk(part, _place(index, since), self._links):
+            for event in self._walk(part, _place(index, since), self._links, self._loads(since)):
                 if self._query is None or self._note(event, self._query):
                     yield event
         self._done += part.size
@@ -98,14 +110,16 @@ class Lookup:
     def containing(self, number: int, ranges: list[Range], mark: str | None) -> Iterator[Event]:
         """Yield the events of the members of segment `number` with a key in `ranges`; all of one without an index.
 
-        With `mark` only of those members that have it. The checkpoint of the first segment is among them.
+        With `mark` only those of a kind that can have it, of the members that do. The checkpoint of the first segment
+        is among them.
         """
         part = self._snapshot.segments[number]
         index = index_of(part)
+        loads = _marked(mark)
         if index is None:
-            yield from self._walk(part)
+            yield from self._walk(part, loads=loads)
             return
-        loaded: dict[int, list[Event]] = {}
+        loaded: dict[int, list[Line]] = {}
         try:
             wanted = index.find(ranges)
             if mark:
@@ -113,12 +127,12 @@ class Lookup:
             elif number == 0:
                 wanted.add(0)
             self._load(part, index, wanted, loaded)
+            events = [event for member in sorted(loaded) for event in _events(part, _plain(loaded[member]), loads)]
         except ValueError:
             distrust(part)
-            yield from self._walk(part)
+            yield from self._walk(part, loads=loads)
             return
-        for member in sorted(loaded):
-            yield from loaded[member]
+        yield from events
 
     def identified(self, number: int, ranges: list[Range]) -> Iterator[Event]:
         """Yield the events of the members of segment `number` with an `identify` that `ranges` would find."""
@@ -128,20 +142,29 @@ class Lookup:
         """Yield the events of the members of segment `number`, or of all of it, in which one of `index.MARKS` is."""
         part = self._snapshot.segments[number]
         index = index_of(part)
+        loads = _marked(mark)
         if index is None:
-            yield from self._walk(part)
+            yield from self._walk(part, loads=loads)
             return
-        loaded: dict[int, list[Event]] = {}
+        loaded: dict[int, list[Line]] = {}
         try:
             self._load(part, index, set(index.marked(mark)), loaded)
+            events = [event for member in sorted(loaded) for event in _events(part, _plain(loaded[member]), loads)]
         except ValueError:
             distrust(part)
-            yield from self._walk(part)
+            yield from self._walk(part, loads=loads)
             return
-        for member in sorted(loaded):
-            yield from loaded[member]
+        yield from events
 
-    def _walk(self, part: Segment, start: int = 0, links: Chain | None = None) -> Iterator[Event]:
+    def _loads(self, since: str) -> Loads:
+        """Return what parses the lines that can have to do with what is asked for."""
+        if self._text:
+            return loads_about(self._text, self.ids)
+        return loads_since(since) if since and self._query is None else orjson.loads
+
+    def _walk(
+        self, part: Segment, start: int = 0, links: Chain | None = None, loads: Loads = orjson.loads
+    ) -> Iterator[Event]:
         """Go through a segment, of a packed one from the member at byte `start` on; a whole one is put to `links`."""
         links = links if not start else None
         try:
@@ -153,7 +176,7 @@ class Lookup:
         try:
             if links:
                 links.begin(part)
-            lines = segment.walk(fd, part.name, part.size, damage=self._damage, loads=orjson.loads, start=start)
+            lines = segment.walk(fd, part.name, part.size, damage=self._damage, loads=loads, start=start)
             for number, offset, event, crc in lines:
                 if links:
                     links.next(number, event, crc)
@@ -169,7 +192,7 @@ class Lookup:
         """Return the events of the members of a packed segment that matter. Raises ValueError, as `Index` does."""
         query = self._query
         assert query is not None  # noqa: S101 - for mypy: `events` asks
-        loaded: dict[int, list[Event]] = {}
+        loaded: dict[int, list[Line]] = {}
         wanted = index.find(query.ranges())
         if self._at is not None and "spooled" not in index.has:  # in the spool it may have waited since before
             wanted = {member for member in wanted if index.members()[member][2] <= self._at}
@@ -179,14 +202,21 @@ class Lookup:
             wanted.add(0)
         asked: set[str] = set()
         while True:
-            for event in self._load(part, index, wanted, loaded):
+            for event in self._relevant(part, self._load(part, index, wanted, loaded)):
                 self._note(event, query)
             new = self.ids - asked
             if not new:
                 break
             asked |= new
             wanted = index.find(map(association, new))
-        return [event for member in sorted(loaded) for event in loaded[member] if self._note(event, query)]
+        lines = (line for member in sorted(loaded) for line in loaded[member])
+        return [event for event in self._relevant(part, lines) if self._note(event, query)]
+
+    def _relevant(self, part: Segment, lines: Iterable[Line]) -> Iterator[Event]:
+        """Yield the events of proven lines, without most of those that have nothing to do with what is asked for."""
+        text, ids = self._text, self.ids
+        wanted = (line for line, about in lines if text is None or about is None or about in ids or text in line)
+        return _events(part, wanted, orjson.loads)
 
     def _note(self, event: Event, query: Query) -> bool:
         """Tell whether an event matters; remember the associations in it that may be what is asked for."""
@@ -206,8 +236,8 @@ class Lookup:
             return True
         return not self.ids.isdisjoint(event.get("supersedes") or ())
 
-    def _load(self, part: Segment, index: Index, wanted: set[int], loaded: dict[int, list[Event]]) -> list[Event]:
-        """Read the members `wanted` that are not `loaded` yet, and return their events."""
+    def _load(self, part: Segment, index: Index, wanted: set[int], loaded: dict[int, list[Line]]) -> list[Line]:
+        """Read the members `wanted` that are not `loaded` yet, and return their lines."""
         missing = sorted(wanted - loaded.keys())
         if not missing:
             return []
@@ -222,8 +252,8 @@ class Lookup:
             os.close(fd)
         return new
 
-    def _member(self, fd: int, part: Segment, at: int, length: int) -> list[Event]:
-        """Return the proven events of a member; what is not sound is damage."""
+    def _member(self, fd: int, part: Segment, at: int, length: int) -> list[Line]:
+        """Return the proven lines of a member; what is not sound is damage."""
         try:
             member, data = packed.read_member(fd, at, length)
         except ValueError as exc:
@@ -231,16 +261,32 @@ class Lookup:
             damaged.__cause__ = exc
             self._damage.append(damaged)
             return []
-        events, crc, number, offset = [], member.before, member.line, member.offset
+        lines, crc, number, offset = [], member.before, member.line, member.offset
         for line in packed.split(data):
-            if not sound(line, crc):
+            crc = crc32(line[:-TRAILER], crc)
+            if line[-TRAILER:] != b',"crc":"%08x"}\n' % crc:
                 self._damage.append(LedgerDamaged("the ledger is damaged", path=part.name, line=number, offset=offset))
                 break  # a member has been proven before it was packed: this one was made by somebody else
-            event = orjson.loads(line)
-            segment.check_version(event, part.name)
-            events.append(event)
-            crc, number, offset = stated_crc(line), number + 1, offset + len(line)
-        return events
+            lines.append((line, glance.association(line)))
+            number, offset = number + 1, offset + len(line)
+        return lines
+
+
+def _events(part: Segment, lines: Iterable[bytes], loads: Loads) -> Iterator[Event]:
+    """Yield the events of proven lines. Raises FutureFormat, and ValueError for a line that holds no JSON."""
+    for line in lines:
+        event = loads(line)
+        segment.check_version(event, part.name)
+        yield event
+
+
+def _plain(lines: list[Line]) -> Iterator[bytes]:
+    return (line for line, _ in lines)
+
+
+def _marked(mark: str | None) -> Loads:
+    """Return what parses the lines that can have one of `index.MARKS`, all without one."""
+    return loads_of(_KINDS[mark]) if mark in _KINDS else orjson.loads
 
 
 def _place(index: Index | None, since: str) -> int:

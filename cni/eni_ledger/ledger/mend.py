@@ -9,6 +9,8 @@ stays: what those lines said, nobody knows.
 from __future__ import annotations
 
 import os
+import time
+from contextlib import suppress
 from typing import Any
 
 from eni_ledger.config import Settings
@@ -58,11 +60,36 @@ def repair(settings: Settings, about: dict[str, Any]) -> list[str]:
 
 
 def _sweep(dir_fd: int) -> list[str]:
-    """Remove files that were left half written under a temporary name; call with the lock held."""
+    """Remove files that were left half written under a temporary name; call with the lock held.
+
+    In the spool, which is written to without the lock, only those that nobody can be writing any more.
+    """
     left = [name for name in os.listdir(dir_fd) if name[0] == "." and (name.endswith(".tmp") or name == ".next")]
     for name in left:
         os.unlink(name, dir_fd=dir_fd)
+    for directory in (spool.DIRECTORY, QUARANTINE):
+        try:
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+        except OSError:
+            continue  # there is none, or it is none: who has to use it says so
+        try:
+            for name in os.listdir(fd):
+                if name[0] != "." or not name.endswith(".tmp"):
+                    continue
+                with suppress(FileNotFoundError):  # just finished
+                    if _is_old(fd, name):
+                        os.unlink(name, dir_fd=fd)
+                        left.append(f"{directory}/{name}")
+        finally:
+            os.close(fd)
     return [f"removed {name}, which was left half written" for name in sorted(left)]
+
+
+def _is_old(dir_fd: int, name: str) -> bool:
+    return time.time() - os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mtime > _AN_HOUR
+
+
+_AN_HOUR = 3600
 
 
 def _seal(dir_fd: int, about: dict[str, Any]) -> None:

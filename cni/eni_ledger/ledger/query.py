@@ -10,15 +10,16 @@ from typing import Any
 from eni_ledger.errors import UsageError
 from eni_ledger.ledger import index
 
-_MAC = re.compile(r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}")
-_ENI = re.compile(r"eni-[0-9a-f]{8,17}")
-_ASSOCIATION = re.compile(r"assoc-[0-9a-f]{1,17}")
+_MAC = r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}"
+_ENI = r"eni-[0-9a-f]{8,17}"
+_ASSOCIATION = r"assoc-[0-9a-f]{1,17}"
 _BARE_ASSOCIATION = re.compile(r"[0-9a-f]{8,17}")
-_NUMBER = re.compile(r"[0-9]{1,20}")
-_VLAN = re.compile(r"vlan(?:[\s_-]*id)?[\s:=#_-]*([0-9]{1,9})", re.ASCII | re.IGNORECASE)
-_NETNS = re.compile(r"net:\[([0-9]{1,20})\]")
-_LIKE_IPV4 = re.compile(r"[0-9]+(?:\.[0-9]*)+(?:/[0-9]*)?")
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
+_NUMBER = r"[0-9]{1,20}"
+_VLAN = r"(?ai)vlan(?:[\s_-]*id)?[\s:=#_-]*([0-9]{1,9})"
+_NETNS = r"net:\[([0-9]{1,20})\]"
+_LIKE_IPV4 = r"[0-9]+(?:\.[0-9]*)+(?:/[0-9]*)?"
+_PLAIN = r"[a-zA-Z0-9_.:/\-]+"
+_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*"
 HIGHEST_VLAN_ID = 4094
 _SHORTEST_START = 6
 
@@ -60,6 +61,15 @@ class Query:
         if self.kind == "task":
             return [index.name(index.task_id(value))]
         return [index.exact(self.kind, value)]
+
+    def literal(self) -> bytes | None:
+        """Return what is in every line of a writer's that tells of an association that fits; None when nothing is."""
+        value = str(self._value)
+        if self.kind in ("mac", "path") or (self.kind == "ip" and ":" in value):
+            return None  # they can be written in several ways
+        if self.kind == "number" and value.startswith("0"):
+            return None  # as a VLAN ID it has no zeros before it
+        return value.encode() if re.fullmatch(_PLAIN, value) else None
 
     def best(self, found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those that fit best: a whole ID is not meant as the start of others."""
@@ -104,31 +114,31 @@ class Query:
 
 def _classify(text: str) -> tuple[str, Any]:
     """Return what `text` is taken for and its normal form. Raises UsageError."""
-    if _MAC.fullmatch(text):
+    if re.fullmatch(_MAC, text):
         return "mac", text.lower().replace("-", ":")
     if text.startswith("eni-"):
-        if _ENI.fullmatch(text):
+        if re.fullmatch(_ENI, text):
             return "eni", text
         raise UsageError("not an ENI ID", f"{text!r:.80}", "an ENI ID is eni- and 8 or 17 hex digits")
-    if _ASSOCIATION.fullmatch(text):
+    if re.fullmatch(_ASSOCIATION, text):
         return "association", text
     if text.startswith("arn:"):
         return "task", text
     if text.startswith("/"):
         return "path", index.netns_path(text)
-    if _NUMBER.fullmatch(text):
+    if re.fullmatch(_NUMBER, text):
         return "number", text
-    if found := _NETNS.fullmatch(text):
+    if found := re.fullmatch(_NETNS, text):
         return "netns", int(found[1])
-    if found := _VLAN.fullmatch(text):
+    if found := re.fullmatch(_VLAN, text):
         return "vlan", _vlan_id(int(found[1]), text)
     try:
         return "ip", ipaddress.ip_interface(text).ip
     except ValueError:
         pass
-    if _LIKE_IPV4.fullmatch(text):
+    if re.fullmatch(_LIKE_IPV4, text):
         raise UsageError("not an IP address", f"{text!r:.80}", "an IPv4 address is four numbers up to 255: 10.0.32.4")
-    if _NAME.fullmatch(text):
+    if re.fullmatch(_NAME, text):
         return "name", text
     raise UsageError("that cannot be looked for", f"{text!r:.80}", f"give {EXAMPLES}")
 

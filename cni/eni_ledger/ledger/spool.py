@@ -131,11 +131,14 @@ def take(dir_fd: int, names: list[str], active_fd: int) -> tuple[list[dict[str, 
 
 
 def remove(dir_fd: int, names: list[str]) -> None:
-    """Unlink spool files whose events are in the ledger. Raises OSError."""
+    """Unlink those of the spool files that are still there: nothing of them has to be written. Raises OSError."""
     spool_fd = open_subdir(dir_fd, DIRECTORY)
     try:
         for name in names:
-            os.unlink(name, dir_fd=spool_fd)
+            try:
+                os.unlink(name, dir_fd=spool_fd)
+            except FileNotFoundError:
+                pass
     finally:
         os.close(spool_fd)
 

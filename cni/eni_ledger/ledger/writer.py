@@ -78,9 +78,10 @@ def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Ev
 def in_place(settings: Settings, dir_fd: int) -> bool:
     """Tell whether the open state directory is still the one at its path."""
     try:
-        return os.path.samestat(os.stat(settings.state_dir, follow_symlinks=False), os.fstat(dir_fd))
+        there, ours = os.stat(settings.state_dir, follow_symlinks=False), os.fstat(dir_fd)
     except OSError:
         return False
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)  # os.path.samestat takes posixpath to be loaded
 
 
 def rehearse(settings: Settings, event: Event) -> None:
@@ -240,14 +241,24 @@ class Session:
         if not names:
             return
         events, self._folded = spool.take(self._dir_fd, names, self._fd)
+        nothing = []
         for event in events:
             stale = self._boot_id == self.boot_id != event.get("boot_id") and event.get("boot_id") is not None
             if stale:  # from before a reboot that the ledger has seen already: it was, and it is over
                 event["event_boot_id"] = event.pop("boot_id")
             written = self.add(event, parse_ts(event["spooled_ts"]))
+            if written is None:
+                nothing.append(event["spool"])
             if stale and written is not None and written["event"] in ("add", "adopt"):
                 ended = {"event": "lost", "reason": "rebooted", **state.identity_of(state.association_of(written))}
                 self.append(ended)
+        if nothing:
+            # No line will tell that it was folded in. Left until after the next append, a DEL that ended nothing could
+            # end what that one began at the same time: while the clock is behind, all events have the same.
+            try:
+                spool.remove(self._dir_fd, nothing)
+            except OSError:
+                pass  # tried again with the others
 
     def boot(self, about: Event, occurred_us: int | None = None) -> None:
         """Prepare a `boot` event when `about` is of another boot than the live associations.

@@ -19,7 +19,7 @@ from eni_ledger.plugin import process
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import BinaryIO
+    from typing import BinaryIO, NoReturn
 
 _CHUNK = 1 << 20
 _FORWARDED = (1, 2, 3, 10, 12, 15)  # SIGHUP SIGINT SIGQUIT SIGUSR1 SIGUSR2 SIGTERM, signal(7)
@@ -84,7 +84,7 @@ def _read(path: str) -> bytes:
         os.close(fd)
 
 
-def become(path: str, env: Mapping[str, str]) -> None:
+def become(path: str, env: Mapping[str, str]) -> NoReturn:
     """Replace this process by the delegate. Raises DelegateError when that fails; otherwise never returns."""
     process.as_it_was()
     try:
@@ -119,8 +119,9 @@ def keep_stdin(stdin: BinaryIO | None) -> int:
 
 
 class Running:
-    """The delegate at work. `started` is the monotonic clock, nanoseconds, just before it was.
+    """The delegate at work.
 
+    `started` is the monotonic clock, nanoseconds, just before it was; `stdin_fd` the memory file of its standard input.
     From here on the signals that we forward are blocked in this process, and stay so: what the delegate did is to be
     recorded and handed on, whoever asks us to end.
     """
@@ -130,12 +131,23 @@ class Running:
 
         Raises DelegateError when it cannot be executed.
         """
+        self.stdin_fd = stdin_fd
         self._out = os.memfd_create("stdout")
         self.started = monotonic_ns()
         # Who told us to ignore one (nohup) has told the delegate as well.
         self.pid, failed, self._awaited = process.spawn(path, sys.argv, env, stdin_fd, self._out, _FORWARDED)
         if failed:
             raise DelegateError("the delegate cannot be executed", f"{path}: {os.strerror(failed)}", _HINT)
+
+    @classmethod
+    def early(cls) -> Running | None:
+        """Return the delegate that the bundle has started already, as it does unless something is unusual; or None."""
+        found = process.early()
+        if found is None:
+            return None
+        running = cls.__new__(cls)
+        running.stdin_fd, running._out, running.started, running.pid, running._awaited = found
+        return running
 
     def wait(self) -> tuple[int, bytes, float]:
         """Return its wait status (see waitpid(2)), its standard output, and how long it took in milliseconds.

@@ -2,8 +2,9 @@
 
 The ECS agent reads no conflist; it executes one plugin by file name. Called by such a name, we run the delegate of that
 name and are to the agent what it is: same standard output and error, same exit status, byte for byte. What can be done
-while it works (reading the configuration, the boot ID, the agent's database) is done then. Whatever fails here is ours
-and never reaches the agent, unless `onError` is `fail`.
+while it works (reading the configuration, the boot ID, the agent's database) is done then; in the bundle that begins
+with the interpreter's own start (`build/bundle.d/early.h`). Whatever fails here is ours and never reaches the agent,
+unless `onError` is `fail`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from eni_ledger.plugin.front import original_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     from eni_ledger.plugin.protocol import Call
     from eni_ledger.plugin.witness import Prepared
@@ -29,20 +30,24 @@ def run(name: str, call: Call) -> None:
 
     With `onError` `fail` also whatever kept a successful call from being recorded.
     """
+    running = delegate.Running.early()
     settings = _settings(call)
-    env = original_environment(call.env)
-    if call.command not in ("ADD", "DEL") or len(sys.argv) > 1:
-        delegate.become(delegate.find(settings.delegate_dir, name), env)
-    delegate.prepare_process()
+    env: dict[str, str] = {}
+    if running is None:
+        env = original_environment(call.env)
+        if call.command not in ("ADD", "DEL") or len(sys.argv) > 1:
+            delegate.become(delegate.find(settings.delegate_dir, name), env)
+        delegate.prepare_process()
     stdin_fd = None
     try:
-        path = delegate.find(settings.delegate_dir, name)
-        try:
-            stdin_fd = delegate.keep_stdin(sys.stdin.buffer if sys.stdin else None)
-            running = delegate.Running(path, env, stdin_fd)
-        except (OSError, ImportError) as exc:
-            _step_aside(call, settings, path, env, stdin_fd, exc)
-        prepared = _prepare(name, call, settings, stdin_fd)
+        if running is None:
+            path = delegate.find(settings.delegate_dir, name)
+            try:
+                stdin_fd = delegate.keep_stdin(sys.stdin.buffer if sys.stdin else None)
+                running = delegate.Running(path, env, stdin_fd)
+            except (OSError, ImportError) as exc:
+                _step_aside(call, settings, path, env, stdin_fd, exc)
+        prepared = _prepare(name, call, settings, running.stdin_fd)
         status, answer, took_ms = running.wait()
     except errors.DelegateError as exc:
         _refused(name, call, settings, stdin_fd, exc)
@@ -111,7 +116,7 @@ def _config_beside() -> str | None:
 
 def _step_aside(
     call: Call, settings: Settings, path: str, env: dict[str, str], stdin_fd: int | None, exc: Exception
-) -> None:
+) -> NoReturn:
     """Become the delegate, because there is no way to stand beside it (no memory, no process): unrecorded, but run."""
     event = {"event": call.command.lower(), "container_id": call.container_id}
     recording.failed(call, settings, event, exc)

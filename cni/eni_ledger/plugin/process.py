@@ -40,6 +40,15 @@ def _libc(name: str, *arguments: int) -> int:
     return int(_ctypes.call_function(address, arguments))
 
 
+def early() -> tuple[int, int, int, int, list[int]] | None:
+    """Return the delegate that was started before the interpreter was: in the bundle, where that takes longer than it.
+
+    Its standard input and output (descriptors of memory files), when that was (the monotonic clock, nanoseconds), and
+    as `spawn` has them its number and the signals to wait for.
+    """
+    return None
+
+
 def spawn(
     path: str,
     arguments: Sequence[str],

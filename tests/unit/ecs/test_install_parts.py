@@ -70,6 +70,7 @@ CONFLISTS = [
     '{\n  "name": "n",\n  "plugins": [\n    {\n      "type": "bridge",\n      "x": [1, {"y": "]"}]\n    }\n  ]\n}\n',
     '{ "plugins" :\t[ {"type":"a"} ,\n  {"type":"b"} ], "name":"plugins", "z":{"plugins":[]} }',
     '{"plugins":[{"type":"old"}],"plugins":[{"type":"a"},{"type":"b"}]}',
+    '{"plugins":"old","plugins" : [{"type":"a"}]}',
 ]
 
 

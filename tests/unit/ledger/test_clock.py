@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -127,3 +129,39 @@ def test_a_spool_name_that_is_none_of_ours_does_not_stop_the_next_one(where: Pat
         record(where, add_event(3))
     assert [event["event"] for event in prove(where)] == ["checkpoint", "add", "add", "add"]
     assert json.loads((where / "quarantine" / "spool-x.json").read_bytes()) == {}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_del_that_ended_nothing_does_not_end_what_came_after_it(
+    where: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    """Not even if the writer that folds it in is killed before it removes it, or cannot at first."""
+    record(where, add_event(1))
+    clock.us -= HOUR
+    spool(where, del_event(2))
+    unlink, write = os.unlink, state.write
+    refused: list[object] = []
+
+    def once(*args: Any, **more: Any) -> None:
+        if not refused:
+            refused.append(args)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        unlink(*args, **more)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        if killed:
+            broken.setattr(state, "write", dies)
+            with pytest.raises(KeyboardInterrupt):
+                record(where, add_event(2))
+        else:
+            broken.setattr(os, "unlink", once)
+            record(where, add_event(2))
+            assert refused
+    assert state.write is write
+    record(where, add_event(3))
+    assert [event["event"] for event in prove(where)] == ["checkpoint", "add", "add", "add"]
+    assert len(History(str(where)).live()) == 3
+    assert list((where / "spool").iterdir()) == []

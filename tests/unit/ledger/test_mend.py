@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eni_ledger.errors import FutureFormat, StateDirError
+from eni_ledger.errors import FutureFormat, StateDirError, WriteFailed
 from eni_ledger.ledger import mend, writer
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.repair import fsck
@@ -112,6 +112,29 @@ def test_what_was_left_half_written(where: Path) -> None:
     (where / ".next").write_bytes(b"half")
     assert len(repaired(where)) == 2
     assert not list(where.glob(".*"))
+
+
+@pytest.mark.parametrize("directory", ["spool", "quarantine"])
+def test_what_was_left_half_written_where_others_may_be_writing(where: Path, directory: str) -> None:
+    (where / directory).mkdir(exist_ok=True)
+    old, new, other = (where / directory / name for name in (".a.json.tmp", ".b.json.tmp", ".c"))
+    for path in (old, new, other):
+        path.write_text("{")
+    for path in (old, other):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert repaired(where) == [f"removed {directory}/.a.json.tmp, which was left half written"]
+    assert [path.exists() for path in (old, new, other)] == [False, True, True]
+
+
+def test_a_quarantine_that_is_a_link_is_not_followed(where: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    kept = tmp_path / "elsewhere/.a.tmp"
+    kept.touch()
+    os.utime(kept, (1_700_000_000, 1_700_000_000))
+    (where / "quarantine").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(WriteFailed, match="quarantine"):
+        repaired(where)
+    assert kept.exists()
 
 
 def test_a_later_format_is_left_alone(where: Path) -> None:

@@ -104,6 +104,32 @@ def test_running_into_a_signal(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout[:2]) == (-9, b"9 ")
 
 
+def test_there_is_none_yet_without_the_bundle() -> None:
+    assert delegate.Running.early() is None
+
+
+EARLY = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from time import monotonic_ns
+from eni_ledger.plugin import delegate, process
+kept, out, started = delegate.keep_stdin(sys.stdin.buffer), os.memfd_create("stdout"), monotonic_ns()
+pid, _, awaited = process.spawn(sys.argv[2], sys.argv, os.environ, kept, out, delegate._FORWARDED)
+process.early = lambda: (kept, out, started, pid, awaited)
+running = delegate.Running.early()
+status, answer, took_ms = running.wait()
+delegate.hand_on(b"%d %d %d " % (running.stdin_fd == kept, status, took_ms >= 20) + answer)
+running.leave(status)
+"""
+
+
+def test_one_that_was_started_before_is_taken_over(tmp_path: Path) -> None:
+    path = script(tmp_path / "delegate", "sleep 0.02", "cat", "exit 3")
+    command = [sys.executable, "-I", "-S", "-c", EARLY, str(SOURCE), str(path)]
+    done = subprocess.run(command, input=b"in", capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (3, b"1 768 1 in")
+
+
 @pytest.mark.parametrize(("text", "reason"), [("#!/nonexistent\n", b"No such file"), ("nothing", b"Exec format error")])
 def test_what_cannot_be_executed(tmp_path: Path, text: str, reason: bytes) -> None:
     script(tmp_path / "delegate").write_text(text)

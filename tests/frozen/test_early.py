@@ -1,0 +1,178 @@
+"""The bundle starts an ordinary call's delegate before its interpreter (build/bundle.d/early.h), and else as ever."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from eni_ledger import config
+from eni_ledger.plugin import delegate, front
+from helpers.agent import Agent, Branch
+from helpers.delegate import script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EARLY = Path(__file__).parents[2] / "build/bundle.d/early.h"
+BRANCH = Branch("c" * 64, 101, "0a:1b:2c:3d:00:01", ["10.0.32.4/20"])
+
+
+@pytest.fixture
+def agent(tmp_path: Path, front: Path) -> Agent:
+    script(tmp_path / "real/vpc-branch-eni", "cat", 'exit "${STATUS:-0}"')
+    return Agent(tmp_path / "eni-ledger", front, tmp_path / "real")
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, copy: Path) -> Callable[..., Agent]:
+    """Give a bundle in which no Python of ours can run: a C module that all of it needs is not there."""
+
+    def make(*lines: str, **settings: object) -> Agent:
+        for path in copy.rglob("_json.*"):
+            path.unlink()
+        script(tmp_path / "real/vpc-branch-eni", *lines)
+        return Agent(tmp_path / "eni-ledger", copy / "eni-ledger", tmp_path / "real", **settings)
+
+    return make
+
+
+def test_it_knows_what_the_python_knows() -> None:
+    text = EARLY.read_text()
+
+    def defined(name: str) -> str:
+        found = re.search(rf"#define {name} +(\S+)", text)
+        assert found, name
+        return found[1].strip('"')
+
+    def listed(name: str) -> list[str]:
+        found = re.search(rf"{name}\[\] = \{{(.*)\}}", text)
+        assert found, name
+        return [word.strip('"') for word in found[1].split(", ")]
+
+    assert defined("PLUGIN_DIRECTORY") == config.AGENT_PLUGIN_DIR
+    assert defined("CONFIG_FILE") == config.CONFIG_FILE
+    assert int(defined("ANCESTORS")) == delegate._ANCESTORS
+    assert tuple(listed("INTERPOSED")) == front.INTERPOSED
+    *numbers, end = listed("FORWARDED")
+    assert (end, tuple(int(signal.Signals[name]) for name in numbers)) == ("0", delegate._FORWARDED)
+
+
+# What is there as it is, what only Python understands, what it does not understand either.
+CONFIGURATIONS = [
+    '{"delegateDir":"%s"}',
+    '\n{ "delegateDir" :\t"%s" ,\r\n "sync": false, "journald": true, "lockWaitMs": 0, "rotateBytes": 4096 } \n',
+    '{"delegateDir": "%s", "onError": "fail"}',
+    '{"onError": "none", "delegateDir": "%s"}',
+    '{"lockWaitMs": 007, "delegateDir": "%s"}',
+    '{"lockWaitMs": 1.0, "delegateDir": "%s"}',
+    '{"lockWaitMs": -1, "delegateDir": "%s"}',
+    '{"lockWaitMs": 99999999999999999999, "delegateDir": "%s"}',
+    '{"stateDirectory": "/x", "delegateDir": "%s"}',
+    '{"sync": null, "delegateDir": "%s"}',
+    '{"sync": tru, "delegateDir": "%s"}',
+    '{"x": [], "delegateDir": "%s"}',
+    '{"x": {"delegateDir": "/nonexistent"}, "delegateDir": "%s"}',
+    '{"x": "\\"", "delegateDir": "%s"}',
+    '{"x": "\u00e9", "delegateDir": "%s"}',
+    '{"x": "\t", "delegateDir": "%s"}',
+    '{"x": "delegateDir", "delegateDir": "%s"}',
+    '{"delegateDi": "/nonexistent", "delegateDirs": "/nonexistent", "delegateDir": "%s"}',
+    '{"delegateDir": "/nonexistent", "delegateDir": "%s"}',
+    '{"delegateDir": "%s", "delegateDir": "/nonexistent"}',
+    '{"\\u0064elegateDir": "%s"}',
+    '{"delegateDir": "%s", "onError": "fail", "onError": "warn"}',
+    '{"delegateDir": ".%s"}',
+    '{"delegateDir": ["%s"]}',
+    '{"delegateDir": "%s",}',
+    '{"delegateDir": "%s"}}',
+    '{"delegateDir": "%s"} x',
+    '{"delegateDir": "%s"}\0',
+    '{"delegateDir": "%s"',
+    '{"delegateDir": "%s", "x": "' + "y" * 5000 + '"}',
+    '{"delegateDir": "%s", "x": "' + "y" * 70000 + '"}',
+    '["delegateDir", "%s"]',
+    '"delegateDir"',
+    "{}",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", CONFIGURATIONS, ids=lambda text: text[:60])
+def test_a_configuration_means_what_it_means_to_python(agent: Agent, tmp_path: Path, text: str) -> None:
+    path = agent.home / "config.json"
+    path.write_text(text.replace("%s", str(tmp_path / "real")))
+    settings = config.load({}, {}, beside=str(path), problems=[])
+    answer = agent.delete(BRANCH)
+    if settings.delegate_dir == str(tmp_path / "real"):
+        assert (answer.status, answer.stdout) == (0, BRANCH.stdin())
+    else:
+        assert answer.code() == 113
+        assert settings.delegate_dir in answer.stdout.decode()
+
+
+@pytest.mark.parametrize("called", ["./plugins/vpc-branch-eni", "../eni-ledger/plugins/vpc-branch-eni"])
+def test_called_by_a_relative_path(agent: Agent, called: str) -> None:
+    env = agent.environment("DEL", BRANCH.container_id, "none")
+    done = subprocess.run(
+        [called], cwd=agent.home, env=env, input=BRANCH.stdin(), capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, BRANCH.stdin(), b"")
+
+
+def test_standard_input_that_cannot_be_read(agent: Agent, tmp_path: Path) -> None:
+    """The delegate is run without us, on the input as it is: unrecorded, and that is said."""
+    script(tmp_path / "real/vpc-branch-eni", "readlink /proc/self/fd/0")
+    env = agent.environment("DEL", BRANCH.container_id, "none")
+    directory = os.open(tmp_path, os.O_RDONLY)
+    done = subprocess.run(
+        [agent.plugins / "vpc-branch-eni"], env=env, stdin=directory, capture_output=True, timeout=60, check=False
+    )
+    os.close(directory)
+    assert (done.returncode, done.stdout.decode()) == (0, f"{tmp_path}\n")
+    assert b"DEL not recorded" in done.stderr
+
+
+# --- a bundle that is damaged -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [0, 1, 100, 255])
+def test_the_answer_is_handed_on(damaged: Callable[..., Agent], status: int) -> None:
+    agent = damaged("cat", "yes | head -c 300000", "echo said >&2", f"exit {status}")
+    answer = agent.delete(BRANCH)
+    assert (answer.status, answer.stdout) == (status, BRANCH.stdin() + b"y\n" * 150_000)
+    assert answer.stderr.startswith("said\n") or answer.stderr.endswith("said\n")
+    assert "eni-ledger: the installation is damaged: " in answer.stderr
+
+
+@pytest.mark.parametrize("number", [6, 9, 15])
+def test_the_signal_that_ended_it_is_handed_on(damaged: Callable[..., Agent], number: int) -> None:
+    agent = damaged("ulimit -c 0", "printf half", f"kill -{number} $$")
+    assert (agent.delete(BRANCH).status, agent.delete(BRANCH).stdout) == (-number, b"half")
+
+
+def test_signals_reach_it(damaged: Callable[..., Agent], tmp_path: Path) -> None:
+    agent = damaged("trap 'echo ended; exit 5' TERM", f"touch {tmp_path}/ready", "while :; do sleep 0.01; done")
+    env = agent.environment("DEL", BRANCH.container_id, "none")
+    name = agent.plugins / "vpc-branch-eni"
+    with subprocess.Popen([name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=env) as process:
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "ready").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.terminate()
+        stdout, _ = process.communicate(timeout=30)
+    assert (process.returncode, stdout) == (5, b"ended\n")
+
+
+def test_success_is_none_where_what_is_not_recorded_is_to_fail(damaged: Callable[..., Agent]) -> None:
+    agent = damaged("cat", 'exit "${STATUS:-0}"', onError="fail")
+    assert (agent.delete(BRANCH).status, agent.delete(BRANCH).stdout) == (1, b"")
+    failed = agent.delete(BRANCH, STATUS="4")
+    assert (failed.status, failed.stdout) == (4, BRANCH.stdin())
