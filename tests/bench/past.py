@@ -40,6 +40,7 @@ WHO_MS, FSCK_MB_S = 100.0, 200.0
 DUCKDB = """
 import sys, time, duckdb
 path, address, when = sys.argv[1:]
+duckdb.sql("SET enable_progress_bar = false")
 started = time.perf_counter()
 columns = "{ts: 'VARCHAR', seq: 'BIGINT', event: 'VARCHAR', association_id: 'VARCHAR', addresses: 'VARCHAR[]'}"
 found = duckdb.sql(
