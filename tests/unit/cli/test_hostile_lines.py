@@ -154,6 +154,8 @@ def test_a_text(
     run: Run, filled: Ledger, log: Path, monkeypatch: pytest.MonkeyPatch, what: str, width: int | None
 ) -> None:
     hostile(filled, TEXTS[what])
+    if what == "large":
+        append(filled.file, container_id="c" * (1 << 20), error_msg="m" * (1 << 20), plugin="vlan")
     assert check(run, filled, log, monkeypatch, width) > 20
 
 
