@@ -184,7 +184,9 @@ static int copy_all(int from, int to)
         ssize_t size = read(from, chunk, sizeof chunk);
         if (size == 0)
             return 1;
-        if (size < 0 ? errno != EINTR : !write_all(to, chunk, (size_t)size))
+        if (size < 0 && errno == EAGAIN) /* a pipe that is empty and that the runtime made non-blocking */
+            usleep(1000);
+        else if (size < 0 ? errno != EINTR : !write_all(to, chunk, (size_t)size))
             return 0;
     }
 }

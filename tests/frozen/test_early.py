@@ -139,6 +139,20 @@ def test_standard_input_that_cannot_be_read(agent: Agent, tmp_path: Path) -> Non
     assert b"DEL not recorded" in done.stderr
 
 
+def test_standard_input_that_comes_late_and_does_not_block(agent: Agent) -> None:
+    env = agent.environment("DEL", BRANCH.container_id, "none")
+    there, here = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    name = agent.plugins / "vpc-branch-eni"
+    with subprocess.Popen([name], stdin=there, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as process:
+        os.close(there)
+        for part in (BRANCH.stdin()[:20], BRANCH.stdin()[20:]):
+            time.sleep(0.1)  # so that it has looked, and there was nothing
+            os.write(here, part)
+        os.close(here)
+        answer = process.communicate(timeout=60)
+    assert (process.returncode, *answer) == (0, BRANCH.stdin(), b"")
+
+
 # --- a bundle that is damaged -------------------------------------------------------------------------------------
 
 
