@@ -19,9 +19,7 @@ _HEAD = re.compile(
     rb'\{"ts":"[^"\\]{27}","seq":([1-9][0-9]{0,17}),"v":1,"event":"(add|adopt|identify|del|lost|add_failed|import)",'
     rb'(?:"association_id":"([ -!#-\[\]-~]+)",)?'
 )
-
-
-_TS = slice(7, 34)
+_TS, _SEQ_AT = slice(7, 34), 42  # where such a line has them
 
 
 def association(line: bytes) -> str | None:
@@ -83,4 +81,4 @@ def loads_since(since: str) -> Loads:
 
 
 def _passed_over(line: bytes) -> Event:
-    return {"ts": "", "seq": int(line[42 : line.index(b",", 42)]), "event": ""}
+    return {"ts": "", "seq": int(line[_SEQ_AT : line.index(b",", _SEQ_AT)]), "event": ""}

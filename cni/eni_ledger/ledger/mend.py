@@ -25,6 +25,8 @@ from eni_ledger.ledger.rebuild import QUARANTINE, seal_damaged
 from eni_ledger.ledger.statedir import open_file, open_state_dir, open_subdir, write_file
 from eni_ledger.ledger.writer import Session, where
 
+_WRITTEN_BY_THEN = 3600  # seconds; a spool file is written in milliseconds, or never
+
 
 def repair(settings: Settings, about: dict[str, Any]) -> list[str]:
     """Mend what can be mended; return what was done, a sentence each, nothing when there was nothing to do.
@@ -86,10 +88,7 @@ def _sweep(dir_fd: int) -> list[str]:
 
 
 def _is_old(dir_fd: int, name: str) -> bool:
-    return time.time() - os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mtime > _AN_HOUR
-
-
-_AN_HOUR = 3600
+    return time.time() - os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mtime > _WRITTEN_BY_THEN
 
 
 def _seal(dir_fd: int, about: dict[str, Any]) -> None:

@@ -54,7 +54,9 @@ class TestNoLedger:
     def test_a_file_for_a_directory(self, run: Run, tmp_path: Path, args: list[str]) -> None:
         file = tmp_path / "file"
         file.write_text("")
-        clear(run(*args, "--state-dir", str(file)), 3)
+        done = run(*args, "--state-dir", str(file))
+        clear(done, 3)
+        assert f"the state directory cannot be used: {file}: Not a directory" in done.err
 
     def test_others_may_write(self, run: Run, filled: Ledger, args: list[str]) -> None:
         filled.path.chmod(0o777)
@@ -73,7 +75,10 @@ class TestNoLedger:
         moved = tmp_path / "elsewhere"
         filled.file.rename(moved)
         filled.file.symlink_to(moved)
-        clear(run(*args), 3)
+        done = run(*args)
+        clear(done, 3)
+        assert "ledger.jsonl" in done.err
+        assert done.out == ""
 
     def test_later_format(self, run: Run, filled: Ledger, args: list[str]) -> None:
         append_line(filled.path, v=2, event="add")
@@ -284,7 +289,9 @@ def test_usage_errors_exit_2_and_say_what_to_type(
 
 
 def test_a_time_is_refused_even_when_there_is_no_ledger(run: Run) -> None:
-    clear(run("who", "10.0.0.1", "--at", "soonish"), 2)
+    done = run("who", "10.0.0.1", "--at", "soonish")
+    clear(done, 2)
+    assert "--at is not a time: 'soonish'" in done.err
 
 
 def test_what_only_root_may_read_is_said_to_be(run: Run, filled: Ledger) -> None:
@@ -313,5 +320,7 @@ def test_what_only_root_may_read_is_said_to_be(run: Run, filled: Ledger) -> None
 def test_bytes_that_are_no_text_on_the_command_line(run: Run, filled: Ledger) -> None:
     text = "\udcff"
     for args in (["who", text], ["list", "--at", text], [text], ["show", text], ["log", "--since", text]):
-        clear(run(*args), 2)
+        done = run(*args)
+        clear(done, 2)
+        assert done.out == ""
     clear(run("list", "--state-dir", f"{filled.path}\udcff"), 3)

@@ -103,6 +103,10 @@ class TestImage:
         empties = next(at for at, one in enumerate(commands) if "rm -rf" in one)
         assert commands.index("eni-ledger install ecs") > empties
 
+    def test_its_timers_are_all_that_there_are(self) -> None:
+        (line,) = re.findall(r"systemctl enable (.*\.timer)", self.TEXT)
+        assert set(line.split()) == {path.name for path in (CONF / "systemd").glob("*.timer")}
+
     def test_variables_are_declared(self) -> None:
         assert set(re.findall(r"\bvar\.(\w+)", self.TEXT)) == set(re.findall(r'^variable "(\w+)"', self.TEXT, re.M))
 

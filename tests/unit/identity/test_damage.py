@@ -86,6 +86,7 @@ def test_every_page_in_turn_zeroed_or_another(damaged: Damaged) -> None:
 def test_a_bit_flipped_in_every_page(damaged: Damaged) -> None:
     chance = random.Random(11)
     macs = list(damaged.expected)
+    unknown: list[int] = []
     for start in range(0, len(damaged.sound), PAGE):
         # The header and the table of elements hold the structure, the rest is mostly values.
         for offset in (start + chance.randrange(80), start + chance.randrange(PAGE)):
@@ -93,19 +94,25 @@ def test_a_bit_flipped_in_every_page(damaged: Damaged) -> None:
                 continue
             damaged.flip(offset, chance.randrange(8))
             here = [m.decode() for m in re.findall(rb"0a:1b:2c:3d:00:[0-9a-f]{2}", damaged.sound[start : start + PAGE])]
-            damaged.right([*{m for m in here if m in damaged.expected}, *chance.sample(macs, 2)])
+            asked = [*{m for m in here if m in damaged.expected}, *chance.sample(macs, 2)]
+            unknown.append(len(asked) - damaged.right(asked))
             damaged.mend(offset)
+    assert min(unknown) == 0 < max(unknown)  # most flips hide none, some do
+    assert damaged.right(macs) == len(macs)
 
 
 def test_every_bit_of_what_is_small_and_holds_structure(tmp_path: Path) -> None:
     damaged = Damaged("small", tmp_path / "agent.db")
     macs = list(damaged.expected)
+    known: list[int] = []
     for page in range(32):
         for offset in range(page * PAGE, page * PAGE + 80):
             if offset not in damaged.digits:
                 damaged.flip(offset, offset % 8)
-                damaged.right(macs[::4])
+                known.append(damaged.right(macs[::4]))
                 damaged.mend(offset)
+    assert min(known) < max(known) == len(macs[::4])  # some flips hide some of them, most hide none
+    assert damaged.right(macs) == len(macs)
     os.close(damaged.fd)
 
 

@@ -80,6 +80,8 @@ def test_cni_args_are_not_for_vpc_eni() -> None:
     }
 
 
+FIELDS = ("branch_mac", "vlan_id", "addresses", "gateways", "protocol", "trunk_mac", "trunk_ifname", "interface_type",
+          "block_instance_metadata")  # fmt: skip
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -95,7 +97,10 @@ ANYTHING = st.recursive(
     st.text(),
 )
 def test_nothing_is_raised_for_any_configuration(plugin: str, conf: dict[str, Any], args: str) -> None:
-    json.dumps(declared(plugin, conf, args), allow_nan=False)
+    found = declared(plugin, conf, args)
+    assert set(found) <= set(FIELDS)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert None not in found.values()
 
 
 SEEN = {
