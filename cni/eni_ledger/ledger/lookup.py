@@ -113,26 +113,16 @@ class Lookup:
         With `mark` only those of a kind that can have it, of the members that do. The checkpoint of the first segment
         is among them.
         """
-        part = self._snapshot.segments[number]
-        index = index_of(part)
-        loads = _marked(mark)
-        if index is None:
-            yield from self._walk(part, loads=loads)
-            return
-        loaded: dict[int, list[Line]] = {}
-        try:
-            wanted = index.find(ranges)
+
+        def choose(index: Index) -> set[int]:
+            found = index.find(ranges)
             if mark:
-                wanted &= set(index.marked(mark))
+                found &= set(index.marked(mark))
             elif number == 0:
-                wanted.add(0)
-            self._load(part, index, wanted, loaded)
-            events = [event for member in sorted(loaded) for event in _events(part, _plain(loaded[member]), loads)]
-        except ValueError:
-            distrust(part)
-            yield from self._walk(part, loads=loads)
-            return
-        yield from events
+                found.add(0)
+            return found
+
+        return self._of_members(number, mark, choose)
 
     def identified(self, number: int, ranges: list[Range]) -> Iterator[Event]:
         """Yield the events of the members of segment `number` with an `identify` that `ranges` would find."""
@@ -140,21 +130,28 @@ class Lookup:
 
     def marked(self, number: int, mark: str) -> Iterator[Event]:
         """Yield the events of the members of segment `number`, or of all of it, in which one of `index.MARKS` is."""
+        return self._of_members(number, mark, lambda index: set(index.marked(mark)))
+
+    def _of_members(self, number: int, mark: str | None, choose: Callable[[Index], set[int]]) -> Iterator[Event]:
+        """Yield the events, of kinds that can have `mark`, of the members of a segment that `choose` picks.
+
+        All of them when there is no index, or none that is what was written.
+        """
         part = self._snapshot.segments[number]
         index = index_of(part)
-        loads = _marked(mark)
-        if index is None:
-            yield from self._walk(part, loads=loads)
-            return
-        loaded: dict[int, list[Line]] = {}
-        try:
-            self._load(part, index, set(index.marked(mark)), loaded)
-            events = [event for member in sorted(loaded) for event in _events(part, _plain(loaded[member]), loads)]
-        except ValueError:
-            distrust(part)
-            yield from self._walk(part, loads=loads)
-            return
-        yield from events
+        loads = loads_of(_KINDS[mark]) if mark in _KINDS else orjson.loads
+        if index is not None:
+            loaded: dict[int, list[Line]] = {}
+            try:
+                self._load(part, index, choose(index), loaded)
+                lines = (line for member in sorted(loaded) for line, _ in loaded[member])
+                events = list(_events(part, lines, loads))
+            except ValueError:
+                distrust(part)
+            else:
+                yield from events
+                return
+        yield from self._walk(part, loads=loads)
 
     def _loads(self, since: str) -> Loads:
         """Return what parses the lines that can have to do with what is asked for."""
@@ -278,15 +275,6 @@ def _events(part: Segment, lines: Iterable[bytes], loads: Loads) -> Iterator[Eve
         event = loads(line)
         segment.check_version(event, part.name)
         yield event
-
-
-def _plain(lines: list[Line]) -> Iterator[bytes]:
-    return (line for line, _ in lines)
-
-
-def _marked(mark: str | None) -> Loads:
-    """Return what parses the lines that can have one of `index.MARKS`, all without one."""
-    return loads_of(_KINDS[mark]) if mark in _KINDS else orjson.loads
 
 
 def _place(index: Index | None, since: str) -> int:
