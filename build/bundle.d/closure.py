@@ -4,6 +4,9 @@ Each import in eni_ledger's own sources is followed, the ones inside functions t
 that only its error path makes); `if TYPE_CHECKING:` is not. What they lead to has to be ours, or C code that
 is part of the interpreter, or one of the modules that CPython keeps frozen in libpython: anything else is refused here,
 so nothing else can be loaded on an ADD.
+
+For questions (`cli.plain`) it need not be so strict: what a function of theirs imports and does not get makes the
+question one for the command line.
 """
 
 from __future__ import annotations
@@ -26,8 +29,12 @@ ALWAYS = frozenset(
         *("_codecs", "_signal", "_stat", "time", "itertools", "atexit", "faulthandler", "_tracemalloc"),
     )
 )
-# The CLI is another executable; front.main only imports it when it is not in a bundle.
+# The CLI is another executable; front.main only imports it when it is not in a bundle. Of plain questions: `questions`.
 ELSEWHERE = ("eni_ledger.cli",)
+QUESTIONS = "eni_ledger.cli.plain"
+QUESTION = ("eni_ledger.cli.session", "eni_ledger.cli.asked", "eni_ledger.config")
+# Modules of the standard library in whose place the front door has its own.
+STAND_INS = {"datetime": "front_datetime"}
 # Replaced by C code in front_door.c.
 IN_C = "eni_ledger.plugin.process"
 # Importing the package itself is for users of the Python API, which needs pydantic. The front door gets an empty one.
@@ -38,25 +45,35 @@ class NotAllowed(Exception):
     """The front door imports something that it must not."""
 
 
-def _imports(tree: ast.AST, name: str, is_package: bool) -> list[tuple[str, int]]:
-    """(module, line) for each import in `tree`; for `from a import b` both `a` and `a.b`."""
-    found: list[tuple[str, int]] = []
+def _imports(tree: ast.AST, name: str, is_package: bool, optional: bool = False) -> list[tuple[str, int, bool]]:
+    """(module, line, optional) for each import in `tree`; for `from a import b` both `a` and `a.b`.
+
+    Optional are those within functions, and those that may fail with an ImportError that is caught.
+    """
+    found: list[tuple[str, int, bool]] = []
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             for statement in node.orelse:
-                found += _imports(statement, name, is_package)
+                found += _imports(statement, name, is_package, optional)
         elif isinstance(node, ast.Import):
-            found += [(alias.name, node.lineno) for alias in node.names]
+            found += [(alias.name, node.lineno, optional) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 package = name if is_package else name.rpartition(".")[0]
                 base = importlib.util.resolve_name("." * node.level + base, package)
-            found.append((base, node.lineno))
-            found += [(f"{base}.{alias.name}", -node.lineno) for alias in node.names]
+            found.append((base, node.lineno, optional))
+            found += [(f"{base}.{alias.name}", -node.lineno, optional) for alias in node.names]
         else:
-            found += _imports(node, name, is_package)
+            found += _imports(node, name, is_package, optional or _may_do_without(node))
     return found
+
+
+def _may_do_without(node: ast.AST) -> bool:
+    """Whether the program goes on, or may never come there, when an import in this statement fails."""
+    if isinstance(node, ast.Try):
+        return any(handler.type and ast.unparse(handler.type) == "ImportError" for handler in node.handlers)
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
 
 
 def _source(root: Path, name: str) -> tuple[Path, bool] | None:
@@ -112,7 +129,8 @@ class Closure:
     """Everything that importing `start` can lead to.
 
     `modules`: name -> (is a package, marshalled code). `extensions`: name -> path of the C modules that are no part of
-    libpython. Raises NotAllowed, with file and line of the import.
+    libpython. `questions`: the modules that every plain question needs, each behind those that it imports. Raises
+    NotAllowed, with file and line of the import.
     """
 
     def __init__(self, root: Path, start: str) -> None:
@@ -120,7 +138,14 @@ class Closure:
         self.modules: dict[str, tuple[bool, bytes]] = {}
         self.extensions: dict[str, str] = {}
         self.builtin: set[str] = set()
+        self._strict = True
         self._add(start)
+        self.needed_by_calls = frozenset(self.modules)
+        self._strict = False
+        self._add(QUESTIONS)
+        self.questions: list[str] = []
+        for name in QUESTION:
+            self._order(name)
 
     def _add(self, name: str) -> bool:
         """Take in one of our modules, its packages, and all that they import."""
@@ -139,18 +164,47 @@ class Closure:
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text, str(path))
         self.modules[name] = (is_package, _compiled(text, name))
-        for wanted, line in _imports(tree, name, is_package):
-            self._follow(wanted, line, path)
+        for wanted, line, optional in _imports(tree, name, is_package):
+            before = dict(self.modules)
+            try:
+                self._follow(wanted, line, path)
+            except NotAllowed:
+                if self._strict or not optional:
+                    raise
+                self.modules = before
         return True
 
+    def _order(self, name: str) -> None:
+        """Put a module into `questions`, behind those that it imports when it is loaded."""
+        if name in self.questions or name not in self.modules:
+            return
+        if "." in name:
+            self._order(name.rpartition(".")[0])
+        found = _source(self.root, name)
+        if found is not None and name not in EMPTY and found[0].exists():
+            for wanted, _, optional in _imports(ast.parse(found[0].read_text(encoding="utf-8")), name, found[1]):
+                if not optional:
+                    self._order(wanted)
+        if name not in self.questions:
+            self.questions.append(name)
+
     def _follow(self, wanted: str, line: int, path: Path) -> None:
-        if wanted == "__future__" or wanted.startswith("__future__.") or wanted.startswith(ELSEWHERE):
+        if wanted == "__future__" or wanted.startswith("__future__."):
+            return
+        if self._strict and wanted.startswith(ELSEWHERE):
             return
         if wanted.split(".")[0] == PACKAGE:
             if not self._add(wanted) and line > 0:
                 raise NotAllowed(f"{path}:{line}: there is no module {wanted}")
             return
         if line < 0:  # `from os import path`: a name inside of a module that has been looked at
+            return
+        if wanted in STAND_INS and not self._strict:
+            stand_in = Path(__file__).with_name(f"{STAND_INS[wanted]}.py")
+            if wanted not in self.modules:
+                self.add(wanted, stand_in)
+                for needed, at, _ in _imports(ast.parse(stand_in.read_text(encoding="utf-8")), wanted, is_package=False):
+                    self._follow(needed, at, stand_in)
             return
         kind = None if wanted == "os.path" else _c_module(wanted)  # front_os.py has no such submodule
         if kind is None:
@@ -169,7 +223,8 @@ class Closure:
     def add_extensions(self) -> None:
         """Take in `front_extensions`: where in the bundle the C modules are, and what else is to be found here."""
         where = {name: f"python{VERSION}/lib-dynload/{Path(path).name}" for name, path in self.extensions.items()}
-        text = f"EXTENSIONS = {dict(sorted(where.items()))!r}\nPACKAGES = {{{PACKAGE!r}, 'encodings'}}\n"
+        text = f"QUESTIONS, QUESTION = {QUESTIONS!r}, {self.questions!r}\n"
+        text += f"EXTENSIONS = {dict(sorted(where.items()))!r}\nPACKAGES = {{{PACKAGE!r}, 'encodings', *{tuple(STAND_INS)!r}}}\n"
         self.modules["front_extensions"] = (False, _compiled(text, "front_extensions"))
 
     def write(self, target: Path) -> None:

@@ -10,7 +10,7 @@ import sys
 from _frozen_importlib import BuiltinImporter, ModuleSpec
 from _imp import create_dynamic, exec_dynamic, get_frozen_object, is_builtin, is_frozen, is_frozen_package
 
-from front_extensions import EXTENSIONS, PACKAGES
+from front_extensions import EXTENSIONS, PACKAGES, QUESTION, QUESTIONS
 
 
 class FrontModules:
@@ -37,8 +37,30 @@ class FrontModules:
     def exec_module(module):
         """Run the module's code."""
         name = module.__name__
+        if name == QUESTIONS:
+            load(QUESTION)
         # "os" stays the interpreter's own one, for front_os.py to take the rest from
         exec(get_frozen_object("front_os" if name == "os" else name), module.__dict__)  # noqa: S102 - part of this executable
+
+
+class Loaded:
+    """The `__spec__` of what has been loaded: all that an import statement asks of it."""
+
+    _initializing = False
+
+
+def load(names):
+    """Import modules of ours, each behind those that it imports: in a third of the time that looking for each takes."""
+    for name in names:
+        if name not in sys.modules:
+            module = sys.modules[name] = type(sys)(name)
+            module.__spec__ = Loaded
+            if is_frozen_package(name):
+                module.__path__ = []
+            exec(get_frozen_object(name), module.__dict__)  # noqa: S102 - part of this executable
+            package, _, own = name.rpartition(".")
+            if package:
+                setattr(sys.modules[package], own, module)
 
 
 class FrontExtensions:

@@ -18,10 +18,13 @@ moment: 03:12 is 03:12:00.000000.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime, time, timedelta, timezone
 
 from eni_ledger.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from re import Match
 
 EXAMPLES = (
     "2026-11-23T03:12:00Z",
@@ -106,6 +109,33 @@ def _parse(words: str, now: datetime) -> tuple[datetime, bool] | None:
     """
     if words == "now":
         return now, False
+    return _plain(words) or _in_words(words, now)
+
+
+def _plain(words: str) -> tuple[datetime, bool] | None:
+    """Do so for RFC 3339 in UTC, which is what programs write: it takes no regular expression. None for all else."""
+    text = words.removesuffix("z")
+    marks, digits = (
+        text[4:17:3],
+        text[0:4] + text[5:7] + text[8:10] + text[11:13] + text[14:16] + text[17:19] + text[20:],
+    )
+    if (
+        len(text) not in (19, 26)
+        or marks not in ("--t::", "-- ::")
+        or text[19:20] not in ("", ".")
+        or not (digits.isascii() and digits.isdigit())
+    ):
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC), len(text) == 19
+    except ValueError:
+        return None  # there is no such day: said where all else is
+
+
+def _in_words(words: str, now: datetime) -> tuple[datetime, bool] | None:
+    """Do so for everything else."""
+    import re  # as much to load as all of the ledger
+
     if found := re.fullmatch(_EPOCH, words):
         digits = found[1] or found[2]
         whole, milli = int(digits[:10]), int(digits[10:] or 0)
@@ -128,14 +158,14 @@ def _parse(words: str, now: datetime) -> tuple[datetime, bool] | None:
     return (moment, bool(found["second"] and not found["fraction"])) if moment and found else None
 
 
-def _on(found: re.Match[str], day: date) -> datetime:
+def _on(found: Match[str], day: date) -> datetime:
     """Return the moment of the match on `day`; raise ValueError when the match names another weekday."""
     if found["named"] and found["named"][:3] != DAYS[day.weekday()][:3]:
         raise ValueError(f"{day} is a {DAYS[day.weekday()].capitalize()}")
     return _moment(day, found)
 
 
-def _this_or_last_year(found: re.Match[str], now: datetime) -> datetime:
+def _this_or_last_year(found: Match[str], now: datetime) -> datetime:
     """Return the latest moment that is past for a date without a year."""
     month, day, year = MONTHS.index(found["month"]) + 1, int(found["day"]), _today(now, found).year
     if (month, day) == (2, 29):  # the last year that had one
@@ -144,12 +174,12 @@ def _this_or_last_year(found: re.Match[str], now: datetime) -> datetime:
     return _on(found, date(year, month, day) if moment <= now else date(year - 1, month, day))
 
 
-def _today(now: datetime, found: re.Match[str]) -> date:
+def _today(now: datetime, found: Match[str]) -> date:
     """Return the day it is now in the zone that the match names."""
     return now.astimezone(_zone(found)).date()
 
 
-def _relative_day(found: re.Match[str], now: datetime) -> datetime:
+def _relative_day(found: Match[str], now: datetime) -> datetime:
     """Return the moment for `today`, `yesterday` or a weekday, at midnight or at a time of day."""
     today = _today(now, found)
     if found["word"]:
@@ -162,7 +192,7 @@ def _relative_day(found: re.Match[str], now: datetime) -> datetime:
     return moment if moment <= now else _moment(today - timedelta(days=back + 7), found)
 
 
-def _zone(found: re.Match[str]) -> timezone:
+def _zone(found: Match[str]) -> timezone:
     """Return the zone of the match, UTC when it names none."""
     name = found["zone"]
     if not name or name[0] not in "+-":
@@ -174,14 +204,14 @@ def _zone(found: re.Match[str]) -> timezone:
     return timezone(-offset if name[0] == "-" else offset)
 
 
-def _moment(day: date, found: re.Match[str]) -> datetime:
+def _moment(day: date, found: Match[str]) -> datetime:
     """Return `day` at the time of day in the match (midnight when it has none) as UTC."""
     micro = (found["fraction"] or "").ljust(6, "0")[:6]
     clock = time(_hour(found), int(found["minute"] or 0), int(found["second"] or 0), int(micro))
     return datetime.combine(day, clock, _zone(found)).astimezone(UTC)
 
 
-def _hour(found: re.Match[str]) -> int:
+def _hour(found: Match[str]) -> int:
     """Return the hour of the match, 0 when it has none. Raises ValueError for 13pm."""
     hour, half = int(found["hour"] or found["hour12"] or 0), found["half"] or found["half12"]
     if half is None:

@@ -30,6 +30,8 @@ from eni_ledger.ledger.codec import now_us, parse_ts
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.prune import prune
 from eni_ledger.ledger.repair import fsck
+from eni_ledger.ledger.statedir import open_state_dir
+from eni_ledger.ledger.writer import Session
 from helpers.generator import Generator
 
 FRONT = Path(__file__).parents[2] / "dist/eni-ledger/eni-ledger"
@@ -71,6 +73,7 @@ def histories(events: int) -> tuple[Path, Path, list[dict[str, str]]]:
         (place / "packed").chmod(0o750)
         settings = Settings(str(place / "packed"))
         settings.retain_days, settings.retain_bytes = 100_000, 1 << 50
+        write_state(settings)
         began = perf_counter()
         report = prune(settings)
         taken = perf_counter() - began
@@ -82,6 +85,17 @@ def histories(events: int) -> tuple[Path, Path, list[dict[str, str]]]:
         )
         (place / "truth.json").write_text(json.dumps([asdict(one) for one in made.truth]))
     return place / "plain", place / "packed", json.loads((place / "truth.json").read_text())
+
+
+def write_state(settings: Settings) -> None:
+    """Write the `state.json` that a writer leaves behind."""
+    dir_fd = open_state_dir(settings.state_dir)
+    try:
+        session = Session(settings, dir_fd, {})
+        session.commit()
+        session.close()
+    finally:
+        os.close(dir_fd)
 
 
 def timed(command: list[str | Path]) -> tuple[float, str]:

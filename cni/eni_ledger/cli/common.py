@@ -1,24 +1,16 @@
-"""What the commands share: their options, how they reach the ledger, and what they do about a damaged one."""
+"""What the commands share on their command lines: options, help with examples, `--version`."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from eni_ledger import when
-from eni_ledger.errors import LedgerDamaged, StateDirError, UsageError
-from eni_ledger.render.screen import Screen
-from eni_ledger.render.text import age, clock, moment, safe
+from eni_ledger.cli.session import PROGRAM, Session, full_path
+from eni_ledger.errors import LedgerDamaged
 
-if TYPE_CHECKING:
-    from eni_ledger.ledger.history import History
-
-PROGRAM = "eni-ledger"
 COMPLETE_VAR = "_ENI_LEDGER_COMPLETE"
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 _PATHS = ("FILE", "FILE...", "DIR")
@@ -31,6 +23,13 @@ class Defaults:
     def __init__(self, state_dir: str | None = None, no_color: bool = False) -> None:
         self.state_dir = state_dir
         self.no_color = no_color
+
+
+def session_of(ctx: click.Context, state_dir: str | None, no_color: bool) -> Session:
+    """Return the session of a command with these options, or with those that were said before its name."""
+    defaults = ctx.find_object(Defaults) or Defaults()
+    state_dir = state_dir if state_dir is not None else defaults.state_dir
+    return Session(state_dir, no_color=no_color or defaults.no_color)
 
 
 class Command(click.Command):
@@ -61,7 +60,7 @@ class Command(click.Command):
                 raise
             from eni_ledger.ledger.strange import find
 
-            strange = find(Session(ctx, ctx.params["state_dir"], no_color=True).state_dir())
+            strange = find(session_of(ctx, ctx.params["state_dir"], no_color=True).state_dir())
             if strange is None:
                 raise  # then it is a bug
             raise strange from None
@@ -75,73 +74,6 @@ class Command(click.Command):
             formatter.write(f"  {line}\n      {words}\n")
 
 
-class Session:
-    """One run of a reading command: the screen, the clock, the ledger."""
-
-    def __init__(self, ctx: click.Context, state_dir: str | None, no_color: bool) -> None:
-        defaults = ctx.find_object(Defaults) or Defaults()
-        self.screen = Screen(no_color=no_color or defaults.no_color)
-        self.now = datetime.now(UTC)
-        self._state_dir = state_dir if state_dir is not None else defaults.state_dir
-
-    def state_dir(self) -> str:
-        """Return the state directory in force. Raises EniLedgerError when it is set to something impossible."""
-        from eni_ledger.config import load
-
-        if self._state_dir == "":
-            raise UsageError("--state-dir is empty", hint=f"{PROGRAM} --state-dir /var/lib/eni-ledger list")
-        return load(None, os.environ, self._state_dir).state_dir
-
-    def history(self, *, slow: bool = False) -> History:
-        """Return the ledger's past and present; `slow` shows progress when the whole of it is read.
-
-        Raises StateDirError when there is no ledger.
-        """
-        from eni_ledger.ledger.history import History
-
-        state_dir = self.state_dir()
-        require_ledger(state_dir)
-        if not slow:
-            return History(state_dir)
-        from eni_ledger.render.progress import Progress
-
-        return History(state_dir, Progress(self.screen, "reading the ledger"))
-
-    def times(self, text: str | None, argument: str, *, future: bool = False) -> tuple[str, str] | None:
-        """Return the first and the last moment of what was typed to `argument`, as the ledger writes them.
-
-        None for None. Raises UsageError, also for a time to come unless that may be a `future` one.
-        """
-        if text is None:
-            return None
-        first, last = when.span(text, argument=argument, now=self.now)
-        if first > self.now and not future:
-            hint = f"it is {clock(when.to_ledger(self.now))} UTC now; no zone means UTC"
-            raise UsageError(f"{argument} is in the future", f"{clock(when.to_ledger(first))} UTC", hint)
-        return when.to_ledger(first), when.to_ledger(last)
-
-    def echo_time(self, ts: str, what: str) -> None:
-        """Print the moment that a question was understood to be about, so that nobody is misled by their own words."""
-        found = moment(ts) or self.now
-        passed = (self.now - found).total_seconds()
-        distance = f"{age(passed)} ago" if passed >= 0 else "in the future"
-        self.screen.line(f"{safe(what)} at {clock(ts)} UTC ({found:%A}, {distance})")
-        self.screen.line()
-
-
-def require_ledger(state_dir: str) -> None:
-    """Raise StateDirError when `state_dir` holds no ledger at all, which is something else than an empty one."""
-    from eni_ledger.ledger.reader import Snapshot
-
-    with Snapshot(state_dir) as snapshot:
-        if not snapshot.segments:
-            raise StateDirError(
-                "there is no ledger here",
-                f"{state_dir} has no ledger.jsonl",
-                "the first ADD creates it; another directory is named with --state-dir or ENI_LEDGER_STATE_DIR",
-            )
-
-
 @contextmanager
 def located(state_dir: str) -> Iterator[None]:
     """Give damage that is reported by file name the whole path."""
@@ -149,14 +81,6 @@ def located(state_dir: str) -> Iterator[None]:
         yield
     except LedgerDamaged as exc:
         raise full_path(exc, state_dir) from exc
-
-
-def full_path(exc: LedgerDamaged, state_dir: str) -> LedgerDamaged:
-    """Return the error with a path that can be opened from anywhere."""
-    from pathlib import Path
-
-    path = Path(state_dir) / exc.path
-    return LedgerDamaged(exc.msg, path=str(path), line=exc.line, offset=exc.offset)
 
 
 def state_dir_option(function: F) -> F:

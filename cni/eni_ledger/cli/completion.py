@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from eni_ledger.cli.common import COMPLETE_VAR, PROGRAM, Command
+from eni_ledger.cli.common import COMPLETE_VAR, Command
+from eni_ledger.cli.session import PROGRAM
 from eni_ledger.render.screen import Screen
 
 EXAMPLES = [

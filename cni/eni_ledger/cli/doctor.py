@@ -7,7 +7,8 @@ import textwrap
 
 import click
 
-from eni_ledger.cli.common import Command, Defaults, Session, reading
+from eni_ledger.cli.common import Command, Defaults, reading, session_of
+from eni_ledger.cli.session import Session
 from eni_ledger.config import load
 from eni_ledger.ecs.callers import CONF_DIR
 from eni_ledger.ecs.doctor import FAIL, OK, SKIPPED, WARN, Finding, examine
@@ -40,7 +41,7 @@ def command(
 
     It changes nothing. Exit status 0 when nothing failed, 1 otherwise. To be run as root, on the host.
     """
-    session = Session(ctx, state_dir, no_color)
+    session = session_of(ctx, state_dir, no_color)
     given = state_dir if state_dir is not None else (ctx.find_object(Defaults) or Defaults()).state_dir
     if given == "":
         session.state_dir()  # says what is wrong with that

@@ -7,11 +7,13 @@ from typing import Any
 
 import click
 
-from eni_ledger.cli.common import Command, Session, reading, require_ledger
+from eni_ledger.cli.common import Command, reading, session_of
+from eni_ledger.cli.session import Session, require_ledger
 from eni_ledger.cli.writing import about_host, settings_of
 from eni_ledger.errors import LedgerDamaged
 from eni_ledger.ledger import mend
 from eni_ledger.ledger.health import unfit
+from eni_ledger.ledger.history import History
 from eni_ledger.ledger.repair import FsckReport, fsck
 from eni_ledger.render import table as tables
 from eni_ledger.render.progress import Progress
@@ -46,9 +48,9 @@ def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | No
 
     Exit status 0 when all is sound, 1 when there is damage.
     """
-    session = Session(ctx, state_dir, no_color)
+    session = session_of(ctx, state_dir, no_color)
     path = session.state_dir()
-    require_ledger(path)
+    require_ledger(History(path))
     done = mend.repair(settings_of(session), about_host()) if repair else None
     progress = Progress(session.screen, "fsck")
     try:

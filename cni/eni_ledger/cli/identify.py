@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eni_ledger.cli.common import Command, Session, reading
+from eni_ledger.cli.common import Command, reading, session_of
+from eni_ledger.cli.session import Session
 from eni_ledger.cli.writing import about_host, all_associations, announce, settings_of
 from eni_ledger.identity.sources import NAMES, TIMEOUT_S, Outcome, Unavailable, identify, make
 from eni_ledger.render.text import safe, short_id
@@ -61,7 +62,7 @@ def command(
     Exit status 0, also when something is still not known; 1 when sources disagree; 3 when a source that was named
     cannot be asked.
     """
-    session = Session(ctx, state_dir, no_color)
+    session = session_of(ctx, state_dir, no_color)
     settings = settings_of(session)
     asked = make(
         [name.strip() for name in sources.split(",")] if sources is not None else NAMES, timeout, settings.agent_db

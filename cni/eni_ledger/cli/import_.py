@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from eni_ledger import host
-from eni_ledger.cli.common import Command, Session, reading
+from eni_ledger.cli.common import Command, reading, session_of
+from eni_ledger.cli.session import Session
 from eni_ledger.cli.writing import settings_of
 from eni_ledger.ecs.import_log import Report, files_of, import_files
 from eni_ledger.render.progress import Progress
@@ -36,7 +37,7 @@ def command(
     It can be run again at any time: a line is imported once, and what the ledger recorded itself is left out. ADDs
     go on meanwhile. Exit status 3, and nothing imported, when one of the files is no such log at all.
     """
-    session = Session(ctx, state_dir, no_color)
+    session = session_of(ctx, state_dir, no_color)
     settings = settings_of(session)
     instance = host.instance_id()
     about = {"instance_id": instance} if instance else {}

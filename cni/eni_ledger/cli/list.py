@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from eni_ledger.cli.common import Command, Session, reading
+from eni_ledger.cli.common import Command, reading, session_of
 from eni_ledger.cli.sound import Answer, ask, is_live, was_live
 from eni_ledger.cli.twice import Twice
 from eni_ledger.ledger import known
@@ -37,7 +37,7 @@ def command(ctx: click.Context, at: str | None, as_json: bool, state_dir: str | 
     time came twice, and both answers are given. That nothing is live is an answer, with exit status 0; for a time
     before the ledger begins there is none, and that is exit status 1.
     """
-    session = Session(ctx, state_dir, no_color)
+    session = session_of(ctx, state_dir, no_color)
     times = session.times(at, "--at")
     moment = times[0] if times else None
     screen = session.screen

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from eni_ledger.cli.common import Command, Session, located, reading
+from eni_ledger.cli.common import Command, located, reading, session_of
+from eni_ledger.cli.session import Session
 from eni_ledger.cli.tail import following, last_events
 from eni_ledger.errors import NotFound, UsageError
 from eni_ledger.ledger import known
@@ -53,7 +54,7 @@ def command(
     With --json each line is one event with exactly the keys of the ledger file, so what reads ledger.jsonl reads
     this too. Exit status 1 when there are no events between --since and --until.
     """
-    session = Session(ctx, state_dir, no_color)
+    session = session_of(ctx, state_dir, no_color)
     begin, end = session.times(since, "--since"), session.times(until, "--until", future=True)
     first, last = begin[0] if begin else None, end[1] if end else None
     if first and last and first > last:

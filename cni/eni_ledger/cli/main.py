@@ -16,16 +16,14 @@ import click
 from eni_ledger.cli.common import (
     COMPLETE_VAR,
     CONTEXT_SETTINGS,
-    PROGRAM,
     Command,
     Defaults,
     colour_option,
     print_version,
     state_dir_option,
 )
+from eni_ledger.cli.session import PROGRAM, tell
 from eni_ledger.errors import EniLedgerError, NotFound, UsageError
-from eni_ledger.render.screen import Screen, complain, error_lines
-from eni_ledger.render.text import safe
 
 COMMANDS = (
     *("list", "who", "show", "log", "fsck", "prune", "verify", "identify", "import", "doctor"),
@@ -222,11 +220,7 @@ def _behind_command(exc: click.ClickException, args: Sequence[str]) -> str:
 
 
 def _fail(exc: EniLedgerError, code: int) -> int:
-    """Print an error behind what was printed before it, and return `code`."""
-    screen = Screen()
-    screen.flush()
-    for line in error_lines(safe(str(exc)), safe(exc.hint), colour=screen.colour_err):
-        complain(line)
+    tell(exc)
     return code
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
-from eni_ledger.cli.common import Command, Session, reading, require_ledger
+from eni_ledger.cli.common import Command, reading, session_of
+from eni_ledger.cli.session import Session, require_ledger
 from eni_ledger.cli.writing import settings_of
+from eni_ledger.ledger.history import History
 from eni_ledger.ledger.prune import PruneReport, prune
 from eni_ledger.render.progress import Progress
 from eni_ledger.render.screen import complain, error_lines
@@ -45,9 +47,9 @@ def command(
 
     ADDs go on meanwhile. Damaged segments stay as they are, and are named: exit status 1.
     """
-    session = Session(ctx, state_dir, no_color)
+    session = session_of(ctx, state_dir, no_color)
     settings = settings_of(session)
-    require_ledger(settings.state_dir)
+    require_ledger(History(settings.state_dir))
     if retain_days is not None:
         settings.retain_days = retain_days
     if retain_bytes is not None:

@@ -6,8 +6,9 @@ import re
 
 import click
 
-from eni_ledger.cli.common import PROGRAM, Command, Session, reading
+from eni_ledger.cli.common import Command, reading, session_of
 from eni_ledger.cli.complete import live_ids
+from eni_ledger.cli.session import PROGRAM
 from eni_ledger.cli.sound import ask, events_of
 from eni_ledger.errors import NotFound, UsageError
 from eni_ledger.render.card import print_card
@@ -31,7 +32,7 @@ def command(ctx: click.Context, association_id: str, as_json: bool, state_dir: s
 
     Exit status 1 when there is none.
     """
-    session = Session(ctx, state_dir, no_color)
+    session = session_of(ctx, state_dir, no_color)
     screen = session.screen
     prefix = _prefix(association_id)
     history = session.history(slow=True)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any
 
-from eni_ledger.cli.common import full_path
+from eni_ledger.cli.session import full_path
 from eni_ledger.errors import LedgerDamaged
-from eni_ledger.ledger.history import History
 from eni_ledger.ledger.state import Live, happened_at
 
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from eni_ledger.ledger.history import History
+
+    Association = dict[str, Any]
 
 
 class Answer:

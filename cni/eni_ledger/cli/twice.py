@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from eni_ledger.cli.common import Session
-from eni_ledger.cli.sound import Answer
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.steps import Again, again
-from eni_ledger.render.associations import print_history
+from eni_ledger.ledger.steps import again
 from eni_ledger.render.text import age, clock
 
-Association = dict[str, Any]
-Choose = Callable[[list[Association]], list[Association]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from eni_ledger.cli.session import Session
+    from eni_ledger.cli.sound import Answer
+    from eni_ledger.ledger.history import History
+    from eni_ledger.ledger.steps import Again
+
+    Association = dict[str, Any]
+    Choose = Callable[[list[Association]], list[Association]]
 
 
 class Twice:
@@ -45,6 +48,8 @@ class Twice:
 
     def print(self, session: Session) -> None:
         """Print each of them below the answer."""
+        from eni_ledger.render.associations import print_history
+
         for time, found in self.times:
             session.screen.line()
             session.screen.line(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eni_ledger.cli.common import PROGRAM, Command, Session, reading, require_ledger
+from eni_ledger.cli.common import Command, reading, session_of
+from eni_ledger.cli.session import PROGRAM, Session, require_ledger
 from eni_ledger.cli.writing import about_host, announce, live_associations, settings_of
 from eni_ledger.ledger.history import History
 from eni_ledger.render import table as tables
@@ -46,11 +47,12 @@ def command(
     from eni_ledger.kernel import verify
     from eni_ledger.kernel.scan import scan
 
-    session = Session(ctx, state_dir, no_color)
+    session = session_of(ctx, state_dir, no_color)
     settings = settings_of(session)
+    history = History(settings.state_dir)
     if not adopt:
-        require_ledger(settings.state_dir)
-    report = verify.compare(live_associations(History(settings.state_dir)), scan())
+        require_ledger(history)
+    report = verify.compare(live_associations(history), scan())
     lost: list[dict[str, Any]] = []
     adopted: list[dict[str, Any]] = []
     if mark_lost:  # first: what is adopted may have the VLAN of one that is gone

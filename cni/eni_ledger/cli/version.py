@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from eni_ledger.cli.common import PROGRAM, Command
+from eni_ledger.cli.common import Command
+from eni_ledger.cli.session import PROGRAM
 from eni_ledger.render.screen import Screen
 from eni_ledger.version import __version__
 

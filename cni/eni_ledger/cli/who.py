@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import click
 
-from eni_ledger.cli.common import PROGRAM, Command, Session, reading
+from eni_ledger.cli.asked import answer
+from eni_ledger.cli.common import Command, reading, session_of
 from eni_ledger.cli.complete import live_names
-from eni_ledger.cli.sound import ask, was_live
-from eni_ledger.cli.twice import Twice
-from eni_ledger.errors import NotFound
-from eni_ledger.ledger import known
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.query import Query
-from eni_ledger.render.associations import print_history
-from eni_ledger.render.text import clock
 
 EXAMPLES = [
     ("eni-ledger who 10.0.32.4", "everyone who ever had this address, the latest last"),
@@ -47,41 +40,4 @@ def command(
     each trunk, and two when it changed hands in that second. Where the clock was set back a time came twice, and both
     answers are given. Exit status 1 when there is none.
     """
-    session = Session(ctx, state_dir, no_color)
-    times = session.times(at, "--at")
-    moment = times[0] if times else None
-    screen = session.screen
-    query = Query(what)
-    history = session.history(slow=True)
-    then = was_live(*times) if times else None
-    answer = ask(
-        history,
-        lambda: known.during(history, *times, query) if times else history.who(what),
-        lambda one: query.matches(one) and (then is None or then(one)),
-    )
-    answer.found = query.best(answer.found)
-    twice = Twice(history, times, answer, query.best) if times else None
-    if as_json:
-        screen.json_document(answer.document(at=moment, second_time=twice.document() if twice else None))
-    elif answer.found:
-        if moment:
-            session.echo_time(moment, what)
-        print_history(answer.found, screen, session.now)
-    if twice and not as_json:
-        twice.print(session)
-    if answer.damage:
-        raise answer.damage
-    if not answer.found and not (twice and twice.found):
-        raise _nobody(history, what, times)
-
-
-def _nobody(history: History, what: str, times: tuple[str, str] | None) -> NotFound:
-    """Return the error for no answer, with the question that might have one."""
-    if times is None:
-        begin = known.begin(history)
-        since = f" since {clock(begin)} UTC, when the ledger begins" if begin else ""
-        return NotFound(f"nobody has had it{since}", what, f"{PROGRAM} list")
-    if nothing := known.unknown(history, times[1]):
-        nothing.hint = f"{PROGRAM} who {what}"
-        return nothing
-    return NotFound(f"nobody had it at {clock(times[0])} UTC", what, f"{PROGRAM} who {what} (at any time)")
+    answer(session_of(ctx, state_dir, no_color), what, at, as_json=as_json)

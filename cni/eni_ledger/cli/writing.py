@@ -13,7 +13,7 @@ from eni_ledger.ledger.history import History
 from eni_ledger.ledger.state import identity_of
 
 if TYPE_CHECKING:
-    from eni_ledger.cli.common import Session
+    from eni_ledger.cli.session import Session
     from eni_ledger.config import Settings
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Any
-
-import orjson
 
 from eni_ledger.errors import LedgerDamaged
 from eni_ledger.ledger import segment
 from eni_ledger.ledger.index import of as index_of
-from eni_ledger.ledger.reader import Segment, Snapshot
+from eni_ledger.ledger.parse import loads
 
-Event = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from eni_ledger.ledger.reader import Segment, Snapshot
+
+    Event = dict[str, Any]
 
 
 class Chain:
@@ -42,9 +45,9 @@ class Chain:
                 self._damage.append(LedgerDamaged("events are missing", path=self._part.name, line=1, offset=0))
         self.seq, self._crc, self._line = event["seq"], crc, number
 
-    def skip(self, part: Segment, before: int, crc: int) -> None:
-        """Take note of a segment that is not walked through, but whose index says what it begins and ends with."""
-        first, last = segment.sealed_range(part.name) or (0, 0)
+    def skip(self, part: Segment, seqs: tuple[int, int], before: int, crc: int) -> None:
+        """Take note of a segment that is not walked through: of the seq it begins and ends with, and of the CRCs."""
+        first, last = seqs
         if self.seq and (first, before) != (self.seq + 1, self._crc) and not self._damage:
             self._damage.append(LedgerDamaged("events are missing", path=part.name, line=1, offset=0))
         self.begin(part)
@@ -71,7 +74,7 @@ def head(part: Segment) -> Event | None:
     except FileNotFoundError:
         return None
     try:
-        for number, _, event, _ in segment.walk(fd, part.name, part.size, damage=[], loads=orjson.loads):
+        for number, _, event, _ in segment.walk(fd, part.name, part.size, damage=[], loads=loads):
             return event if number == 1 else None
     finally:
         os.close(fd)
@@ -88,16 +91,18 @@ def gap(pair: list[Segment]) -> list[LedgerDamaged]:
 
 
 def holds(part: Segment, mark: str) -> bool:
-    """Tell whether a segment has, or looks as if it had, an event of one of `index.MARKS`."""
+    """Tell whether a segment has, or looks as if it had, an event of one of `codec.MARKS`."""
     index = index_of(part)
     if index is not None:
-        return mark in index.has
+        return index.has(mark)
     if mark not in part.known:
-        part.known[mark] = _contains(part, _TEXTS[mark])
+        marks, size = part.known.get("marks", ((), 0))
+        part.known[mark] = mark in marks or _contains(part, _TEXTS[mark], size)
     return bool(part.known[mark])
 
 
-def _contains(part: Segment, text: bytes) -> bool:
+def _contains(part: Segment, text: bytes, offset: int) -> bool:
+    """Tell whether `text` is in a segment, in one that is not packed from `offset` on."""
     try:
         fd = part.open()
     except FileNotFoundError:
@@ -105,7 +110,6 @@ def _contains(part: Segment, text: bytes) -> bool:
     try:
         if part.packed:
             return any(text in line for _, _, line, _ in segment.lines_of(fd, part.name, part.size))
-        offset = 0
         while chunk := os.pread(fd, _CHUNK, offset):  # the active segment's descriptors share one position
             if text in chunk:
                 return True

@@ -12,6 +12,7 @@ from eni_ledger.fastjson import dumps, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 VERSION = 1
@@ -30,6 +31,9 @@ KEYS = (
 """The keys of an event in the order in which they are written; keys that are not here follow, then `crc`."""
 
 EVENTS = ("add", "add_failed", "del", "identify", "adopt", "lost", "boot", "checkpoint", "import")
+
+MARKS = ("boot", "import", "identify", "late", "spooled", "step", "damage")
+"""Kinds of events that matter to questions that do not name them: `marks_of` says which is which."""
 
 TRAILER = len(',"crc":"00000000"}\n')
 """Bytes at the end of a line that its CRC is not of."""
@@ -111,3 +115,18 @@ def decode(line: bytes) -> dict[str, Any]:
     if not isinstance(event, dict):
         raise ValueError("the line holds no JSON object")
     return event
+
+
+def marks_of(event: dict[str, Any]) -> Iterator[str]:
+    """Yield those of `MARKS` that an event has."""
+    kind = event["event"]
+    if kind in ("boot", "import", "identify"):
+        yield kind
+    if kind == "identify" and event.get("late"):
+        yield "late"
+    if event.get("spooled_ts"):
+        yield "spooled"
+    if event.get("clock_step_us"):
+        yield "step"
+    if kind == "checkpoint" and event.get("damage"):
+        yield "damage"

@@ -8,22 +8,25 @@ then LedgerDamaged is raised.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from typing import Any
-
-import orjson
 
 from eni_ledger.errors import LedgerDamaged, NotFound, UsageError
 from eni_ledger.ledger import chain, learned, moment
 from eni_ledger.ledger.lookup import Lookup
+from eni_ledger.ledger.parse import loads
 from eni_ledger.ledger.query import Query
 from eni_ledger.ledger.reader import Snapshot, cut_short, live_lines
 from eni_ledger.ledger.state import Live
 from eni_ledger.ledger.statedir import open_state_dir
 
-Event = dict[str, Any]
-Association = dict[str, Any]
-Progress = Callable[[int, int], None]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import Any
+
+    Event = dict[str, Any]
+    Association = dict[str, Any]
+    Progress = Callable[[int, int], None]
 
 
 class History:
@@ -35,6 +38,26 @@ class History:
     def __init__(self, state_dir: str, progress: Progress | None = None) -> None:
         self.state_dir = state_dir
         self._progress = progress
+        self._held: Snapshot | None = None
+
+    def __enter__(self) -> History:
+        """Put all questions to one snapshot, so that their answers are of the same moment, and what was found is kept.
+
+        Raises StateDirError, LedgerError, OSError.
+        """
+        self._held = Snapshot(self.state_dir).__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.__exit__(kind, exc, trace)
+
+    def snapshot(self) -> Snapshot:
+        """Return what a question is put to, for a `with` statement. Raises as `Snapshot` does."""
+        return self._held or Snapshot(self.state_dir)
 
     def live(self) -> list[Association]:
         """Return the live associations, oldest first.
@@ -48,7 +71,7 @@ class History:
             damage = cut_short(dir_fd)
         finally:
             os.close(dir_fd)
-        return _answer([orjson.loads(line) for line in lines], [damage] if damage else [])
+        return _answer([loads(line) for line in lines], [damage] if damage else [])
 
     def events(self, since: str | None = None, until: str | None = None) -> Iterator[Event]:
         """Yield the events from `since` to `until`, both included, in order.
@@ -56,18 +79,14 @@ class History:
         Raises StateDirError, FutureFormat, OSError; LedgerDamaged after the last sound event; LedgerError when
         retention removed what was still to be read.
         """
-        return self._events(since, lambda event: until is not None and event["ts"] > until)
-
-    def _events(self, since: str | None, beyond: Callable[[Event], bool]) -> Iterator[Event]:
-        """Yield the events from `since` on, up to the first that is `beyond` what was asked for."""
         damage: list[LedgerDamaged] = []
-        with Snapshot(self.state_dir) as snapshot:
+        with self.snapshot() as snapshot:
             lookup = Lookup(snapshot, damage, None, self._progress)
             first = moment.segments_at(snapshot.segments, since)[0] if since else 0
             lookup.only(range(first, len(snapshot.segments)))
             for number in range(first, len(snapshot.segments)):
-                for event in lookup.events(number, since or ""):
-                    if beyond(event):
+                for event in lookup.events(number, since or "", until):
+                    if until is not None and event["ts"] > until:
                         return _raise(damage)
                     if not since or event["ts"] >= since:
                         yield event
@@ -82,7 +101,7 @@ class History:
         its attribute `found`.
         """
         damage: list[LedgerDamaged] = []
-        with Snapshot(self.state_dir) as snapshot:
+        with self.snapshot() as snapshot:
             if not snapshot.segments:
                 return []
             lookup = Lookup(snapshot, damage, query, self._progress, at=when)
@@ -141,7 +160,7 @@ class History:
         wanted, damage = association["association_id"], list[LedgerDamaged]()
         ends = (association["add_seq"], association.get("end_seq"))
         logged = association.get("via") == "import"
-        with Snapshot(self.state_dir) as snapshot:
+        with self.snapshot() as snapshot:
             lookup = Lookup(snapshot, damage, Query(wanted), self._progress)
             for number in range(moment.segments_at(snapshot.segments, association["since"])[0], len(snapshot.segments)):
                 imports = logged and chain.holds(snapshot.segments[number], "import")
@@ -155,11 +174,12 @@ class History:
     def _spans(self, query: Query | None) -> list[Association]:
         """Return every association that `query` may mean, live or ended: all of them without one."""
         damage: list[LedgerDamaged] = []
-        with Snapshot(self.state_dir) as snapshot:
+        with self.snapshot() as snapshot:
             lookup = Lookup(snapshot, damage, query, self._progress)
             past = learned.collect(snapshot, lookup, query)
             late = frozenset(lookup.ids)
-            found, live = list[Association](), Live()
+            found: list[Association] = []
+            live = Live()
             for number in range(len(snapshot.segments)):
                 for event in lookup.events(number):
                     for old, why in live.apply(event):

@@ -4,250 +4,85 @@ It is derived: without it, or with one that is not what was written, a reader go
 
 Three parts. A short line of JSON: `v`; `segment` and `size`, name and bytes of the packed file; `begins`, `ends`, the
 times of its first and last event; `before`, `crc`, the CRC that it is chained to and that of its last line; `has`, the
-`MARKS` that occur in it; `tables`, the bytes of the second part; `sum`, CRC-32 of what stands before it. A line of JSON
-with the tables: `members`, for each its place, its length and the time of its first event; for each of `has` the
-members in which it is; `pages`, for each page its first key and its CRC-32; `sum`. Then the pages: each `PAGE` keys of
-8 bytes, ascending over all pages, then the number of a member, 2 bytes, for each key; little-endian.
+`codec.MARKS` that occur in it; `tables`, the bytes of the second part; `sum`, CRC-32 of what stands before it. A line
+of JSON with the tables: `members`, for each its place, its length and the time of its first event; for each of `has`
+the members in which it is; `entries`, their number; `pages`, for each page its first key and its CRC-32; `sum`. Then
+the pages, little-endian: each `PAGE` keys of 8 bytes, ascending over all pages, and for each key the numbers of two
+members, 2 bytes each: all of the first, then all of the second. In the first one is the event with that key, in the
+second one what it tells of has ended; 65535 when that is not in this segment, or not by an event that names it. So
+whoever asks about a moment passes over what was over by then.
 
-A key is what an event can be found by (`keys_of`): of names, which are also looked for by their beginning, the first
-eight bytes; of everything else its CRC-32, which as a number is below all names. An `identify` has a second key for
-each, since it is looked for apart: it may be far from the add.
+A key is what an event can be found by, see `keys`; `index_builder` makes the index.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import sys
-from array import array
+from _bisect import bisect_left, bisect_right
+from _struct import unpack_from
 from binascii import crc32
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
-from typing import Any
-
-import orjson
 
 from eni_ledger.errors import StateDirError
 from eni_ledger.ledger import segment
-from eni_ledger.ledger.reader import Segment
+from eni_ledger.ledger.parse import loads
 from eni_ledger.ledger.statedir import open_file
 
-Event = dict[str, Any]
-Range = tuple[int, int]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
 
-VERSION = 1
+    from eni_ledger.ledger.keys import Range
+    from eni_ledger.ledger.reader import Segment
+
+
+VERSION = 2
 PAGE = 512
 
-MARKS = ("boot", "import", "identify", "late", "spooled", "step", "damage")
-"""Kinds of events that matter to questions that do not name them: `marks_of` says which is which."""
+HEADS = "ledger.index"
+"""The first lines of all indexes, one after the other, made by `prune`: a question opens only those that it needs.
+
+What it does not have, or has of another segment than the one that is there, is read from the index itself.
+"""
 
 _FIRST_LOOK = 4096
-_ENTRY = 10
+OPEN = 0xFFFF
+"""In the place of a member's number: there is none."""
 
-
-def exact(kind: str, value: object) -> Range:
-    """Return the range with the one key of a value that is looked for as a whole; `kind` tells equal ones apart."""
-    key = crc32(f"{kind}:{value}".encode("utf-8", "replace"))
-    return key, key
-
-
-def name(text: str) -> Range:
-    """Return the range of the keys of all names that begin with `text`."""
-    start = text.encode("utf-8", "replace")[:8]
-    return int.from_bytes(start.ljust(8, b"\0"), "big"), int.from_bytes(start.ljust(8, b"\xff"), "big")
-
-
-def association(association_id: str) -> Range:
-    """Return the range of the keys of associations whose ID begins with this."""
-    return name(association_id.removeprefix("assoc-"))
-
-
-def address(text: str) -> Range:
-    """Return the range with the key of an IP address, however it is written."""
-    plain = text.partition("/")[0]
-    if ":" in plain:  # IPv4 has one way to be written
-        try:
-            plain = str(ipaddress.ip_interface(text).ip)
-        except ValueError:
-            pass
-    return exact("ip", plain)
-
-
-def netns_path(path: str) -> str:
-    """Return a path of a namespace as it is compared: /var/run is /run."""
-    return path.removeprefix("/var") if path.startswith("/var/run/") else path
-
-
-def keys_of(event: Event) -> Iterator[int]:
-    """Yield the keys that an event can be found by.
-
-    All that an association has is in the keys of its add. What comes later is found by its ID, and so is an add by the
-    IDs of those that it superseded.
-    """
-    if event["event"] in ("add", "adopt", "identify"):
-        yield from _keys_of_fields(event)
-    for one in (event.get("association_id"), *(event.get("supersedes") or ())):
-        if one:
-            yield association(str(one))[0]
-
-
-def _keys_of_fields(event: Event) -> Iterator[int]:
-    macs = {str(event[field]).lower() for field in ("branch_mac", "observed_mac", "trunk_mac") if event.get(field)}
-    for mac in macs:
-        yield exact("mac", mac)[0]
-    for field in ("eni_id", "trunk_eni_id"):
-        if event.get(field):
-            yield exact("eni", event[field])[0]
-    for field in ("vlan_id", "netns_inode"):
-        if event.get(field) is not None:
-            yield exact("number", event[field])[0]
-    if event.get("netns"):
-        yield exact("path", netns_path(str(event["netns"])))[0]
-    if event.get("task_arn"):
-        yield name(task_id(str(event["task_arn"])))[0]
-    if event.get("container_id"):
-        yield name(str(event["container_id"]))[0]
-    for text in event.get("addresses") or ():
-        yield address(str(text))[0]
-
-
-def task_id(arn: str) -> str:
-    """Return the ID at the end of a task's ARN."""
-    return arn.rpartition("/")[2]
-
-
-def ranges_of(association: Event) -> Iterator[Range]:
-    """Yield the ranges that find whatever has the MAC, the VLAN ID or the container of an association."""
-    if association.get("branch_mac"):
-        yield exact("mac", str(association["branch_mac"]).lower())
-    if association.get("vlan_id") is not None:
-        yield exact("number", association["vlan_id"])
-    if association.get("container_id"):
-        yield name(str(association["container_id"]))
-
-
-def identified(ranges: Iterable[Range]) -> Iterator[Range]:
-    """Yield the ranges that find no more than the `identify` events with what `ranges` would find."""
-    for low, _ in ranges:
-        yield exact("identify", low)
-
-
-def marks_of(event: Event) -> Iterator[str]:
-    """Yield those of `MARKS` that an event has."""
-    kind = event["event"]
-    if kind in ("boot", "import", "identify"):
-        yield kind
-    if kind == "identify" and event.get("late"):
-        yield "late"
-    if event.get("spooled_ts"):
-        yield "spooled"
-    if event.get("clock_step_us"):
-        yield "step"
-    if kind == "checkpoint" and event.get("damage"):
-        yield "damage"
-
-
-class Builder:
-    """Collects what the index of a packed segment has to say while the segment is written."""
-
-    def __init__(self) -> None:
-        self._entries: set[tuple[int, int]] = set()
-        self._members: list[tuple[int, int, str]] = []
-        self._marked: dict[str, list[int]] = {}
-        self._begins = self._ends = ""
-        self._before = self._crc = 0
-
-    def event(self, event: Event, crc: int) -> None:
-        """Take one event of the member that `member` will be told of next, and the CRC of its line."""
-        number = len(self._members)
-        if not self._begins:
-            self._begins, self._before = event["ts"], int(event["prev_crc"], 16)
-        self._ends, self._crc = event["ts"], crc
-        if event["event"] != "checkpoint":  # whoever looks into a segment reads its checkpoint in any case
-            self._entries.update((key, number) for key in keys_of(event))
-        if event["event"] == "identify":
-            keys = [(key, key) for key in keys_of(event)]
-            self._entries.update((key, number) for key, _ in identified(keys))
-        for mark in marks_of(event):
-            if number not in self._marked.setdefault(mark, [])[-1:]:
-                self._marked[mark].append(number)
-
-    def member(self, at: int, length: int, begins: str) -> None:
-        """Take note that the events so far are in the member of `length` bytes at `at`.
-
-        Raises ValueError for more of them than 16 bits count: that is a segment of 8 GiB.
-        """
-        if len(self._members) > 0xFFFF:
-            raise ValueError("the segment is too large for an index")
-        self._members.append((at, length, begins))
-
-    def encode(self, segment_name: str, size: int) -> bytes:
-        """Return the bytes of the index of the packed segment, which has `size` bytes."""
-        entries = sorted(self._entries)
-        pages, directory = [], []
-        for start in range(0, len(entries), PAGE):
-            part = entries[start : start + PAGE]
-            keys, numbers = array("Q", [key for key, _ in part]), array("H", [number for _, number in part])
-            if sys.byteorder == "big":
-                keys.byteswap()
-                numbers.byteswap()
-            pages.append(keys.tobytes() + numbers.tobytes())
-            directory.append((part[0][0], crc32(pages[-1])))
-        tables = _summed({"members": self._members, **self._marked, "entries": len(entries), "pages": directory})
-        summary = _summed(
-            {
-                "v": VERSION,
-                "segment": segment_name,
-                "size": size,
-                "begins": self._begins,
-                "ends": self._ends,
-                "before": self._before,
-                "crc": self._crc,
-                "has": sorted(self._marked),
-                "tables": len(tables),
-            }
-        )
-        return summary + tables + b"".join(pages)
-
-
-def _summed(document: dict[str, Any]) -> bytes:
-    """Return the line of a document, with the CRC-32 of what is before it as `sum`."""
-    body = orjson.dumps(document)[:-1]
-    return b'%b,"sum":"%08x"}\n' % (body, crc32(body))
+_ENTRY = 12
+SUM = b',"sum":"'
+_NAME_AT = len(b'{"v":1,"segment":"')
+_MOST_HEADS = 64 * 1024 * 1024
 
 
 def _checked(line: bytes) -> dict[str, Any]:
-    """Return the document of a line made by `_summed`. Raises ValueError."""
-    body, mark, stated = line.rpartition(b',"sum":"')
+    """Return the document of a line made by `index_builder`. Raises ValueError."""
+    body, mark, stated = line.rpartition(SUM)
     if not mark or stated != b'%08x"}\n' % crc32(body):
         raise ValueError("the index is not what was written")
-    found = orjson.loads(body + b"}")
+    found = loads(body + b"}")
     if not isinstance(found, dict) or found.get("v", VERSION) != VERSION:
         raise ValueError("the index is of another version")
     return found
 
 
 class Index:
-    """The index at `fd`, which it closes in the end.
+    """The index that begins with `line`: at `fd`, or in `file_name`, which is opened when more of it is asked for.
 
     Raises ValueError when it is not what was written, also later, when more of it is read; OSError.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, line: bytes, dir_fd: int, file_name: str, fd: int = -1) -> None:
         self._fd = fd
+        self._dir_fd = dir_fd
+        self._file_name = file_name
+        self._line = line
+        self._known: dict[str, Any] | None = None
         self._tables: dict[str, Any] | None = None
-        self._pages: dict[int, tuple[array[int], array[int]]] = {}
-        start = os.pread(fd, _FIRST_LOOK, 0)
-        self._length = start.find(b"\n") + 1
-        summary = _checked(start[: self._length])
-        self.segment: str = summary["segment"]
-        self.size: int = summary["size"]
-        self.begins: str = summary["begins"]
-        self.ends: str = summary["ends"]
-        self.before: int = summary["before"]
-        self.crc: int = summary["crc"]
-        self.has: frozenset[str] = frozenset(summary["has"])
-        self._tables_length: int = summary["tables"]
+        self._pages: dict[int, tuple[tuple[int, ...], ...]] = {}
+        body, _, stated = line.rpartition(SUM)
+        if stated != b'%08x"}\n' % crc32(body):
+            raise ValueError("the index is not what was written")
 
     def __del__(self) -> None:
         """Close the file."""
@@ -259,9 +94,60 @@ class Index:
             os.close(self._fd)
             self._fd = -1
 
+    @property
+    def line(self) -> bytes:
+        """The first line of it, which says all that can be said without reading more."""
+        return self._line
+
+    @property
+    def size(self) -> int:
+        """The bytes of the packed segment that it is of."""
+        return int(self._summary()["size"])
+
+    @property
+    def begins(self) -> str:
+        """The time of the segment's first event."""
+        return str(self._summary()["begins"])
+
+    @property
+    def ends(self) -> str:
+        """The time of the segment's last event."""
+        return str(self._summary()["ends"])
+
+    @property
+    def before(self) -> int:
+        """The CRC that the segment is chained to."""
+        return int(self._summary()["before"])
+
+    @property
+    def crc(self) -> int:
+        """The CRC of the segment's last line."""
+        return int(self._summary()["crc"])
+
+    def has(self, mark: str) -> bool:
+        """Tell whether one of `codec.MARKS` is in the segment."""
+        return b'"%b"' % mark.encode() in self._line  # no other text in it is one of them
+
+    def _summary(self) -> dict[str, Any]:
+        if self._known is None:
+            self._known = _checked(self._line)
+        return self._known
+
+    def _read(self, length: int, at: int) -> bytes:
+        """Return `length` bytes at `at`. Raises ValueError when the file is not there, or is not this one."""
+        if self._fd < 0:
+            try:
+                self._fd = open_file(self._dir_fd, self._file_name, os.O_RDONLY)
+            except (OSError, StateDirError) as exc:
+                raise ValueError("the index cannot be read") from exc
+            if os.pread(self._fd, len(self._line), 0) != self._line:
+                raise ValueError("the index is another one")
+        return os.pread(self._fd, length, at)
+
     def _table(self) -> dict[str, Any]:
         if self._tables is None:
-            self._tables = _checked(os.pread(self._fd, self._tables_length, self._length))
+            self._tables_end = len(self._line) + int(self._summary()["tables"])
+            self._tables = _checked(self._read(self._tables_end - len(self._line), len(self._line)))
             self._firsts = [first for first, _ in self._tables["pages"]]
         return self._tables
 
@@ -269,70 +155,120 @@ class Index:
         """Tell whether all of it is what was written. Raises OSError."""
         try:
             table = self._table()
-            pages = [self._page(number, table) for number in range(len(self._firsts))]
+            keys = [self._page(number, table)[0] for number in range(len(self._firsts))]
         except (ValueError, KeyError, IndexError, TypeError):
             return False
         entries: int = table["entries"]
-        ends_at = self._length + self._tables_length + entries * _ENTRY
-        return sum(len(keys) for keys, _ in pages) == entries and os.fstat(self._fd).st_size == ends_at
+        ends_at = self._tables_end + entries * _ENTRY
+        return sum(map(len, keys)) == entries and os.fstat(self._fd).st_size == ends_at
 
     def members(self) -> list[tuple[int, int, str]]:
         """Return for each member of the packed segment its place, its length and the time of its first event."""
         return self._table()["members"]  # type: ignore[no-any-return]  # as `Builder` wrote it, its sum proves
 
     def marked(self, mark: str) -> list[int]:
-        """Return the numbers of the members with an event of one of `MARKS`."""
+        """Return the numbers of the members with an event of one of `codec.MARKS`."""
         return self._table().get(mark, [])  # type: ignore[no-any-return]  # the same
 
-    def find(self, ranges: Iterable[Range]) -> set[int]:
-        """Return the numbers of the members with a key in one of `ranges`."""
+    def place(self, when: str) -> int:
+        """Return the number of the last member that begins no later than `when`, -1 for none."""
+        return bisect_right(self.members(), when, key=_begin) - 1
+
+    def find(self, ranges: Iterable[Range], ended: int = 0) -> set[int]:
+        """Return the numbers of the members with a key in one of `ranges`.
+
+        Without those that tell of no more than what was ended in a member before the member `ended`.
+        """
         found: set[int] = set()
         for low, high in ranges:
-            self._find(low, high, found)
+            self._find(low, high, ended, found)
         return found
 
-    def _find(self, low: int, high: int, found: set[int]) -> None:
+    def _find(self, low: int, high: int, ended: int, found: set[int]) -> None:
         table = self._table()
         for number in range(max(bisect_left(self._firsts, low) - 1, 0), bisect_right(self._firsts, high)):
             if number not in self._pages:
                 self._pages[number] = self._page(number, table)
-            keys, members = self._pages[number]
-            found.update(members[bisect_left(keys, low) : bisect_right(keys, high)])
+            keys, members, ends = self._pages[number]
+            here = slice(bisect_left(keys, low), bisect_right(keys, high))
+            found.update(member for member, end in zip(members[here], ends[here], strict=True) if end >= ended)
 
-    def _page(self, number: int, table: dict[str, Any]) -> tuple[array[int], array[int]]:
+    def _page(self, number: int, table: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
+        """Return the keys of a page, for each the member with it, and the member in which that ends."""
         count = min(PAGE, table["entries"] - number * PAGE)
-        at = self._length + self._tables_length + number * PAGE * _ENTRY
-        raw = os.pread(self._fd, count * _ENTRY, at)
+        raw = self._read(count * _ENTRY, self._tables_end + number * PAGE * _ENTRY)
         if crc32(raw) != table["pages"][number][1]:
             raise ValueError("the index is not what was written")
-        keys, members = array("Q", raw[: count * 8]), array("H", raw[count * 8 :])
-        if sys.byteorder == "big":
-            keys.byteswap()
-            members.byteswap()
-        return keys, members
+        numbers = unpack_from(f"<{2 * count}H", raw, 8 * count)
+        return unpack_from(f"<{count}Q", raw), numbers[:count], numbers[count:]
+
+
+def _begin(member: tuple[int, int, str]) -> str:
+    return member[2]
 
 
 def open_index(dir_fd: int, file_name: str, segment_name: str) -> Index | None:
     """Return the index `file_name` of the packed segment, None when there is none that fits. Raises OSError."""
     try:
-        found = Index(open_file(dir_fd, file_name, os.O_RDONLY))
-        packed_size = os.stat(segment_name, dir_fd=dir_fd, follow_symlinks=False).st_size
-    except (FileNotFoundError, StateDirError, ValueError, KeyError, TypeError):
+        fd = open_file(dir_fd, file_name, os.O_RDONLY)
+    except (FileNotFoundError, StateDirError):
         return None
-    if (found.segment, found.size) != (segment_name, packed_size):
-        found.close()
-        return None
-    return found
+    try:
+        start = os.pread(fd, _FIRST_LOOK, 0)
+        line = start[: start.find(b"\n") + 1]
+        if line.startswith(
+            _beginning(segment_name, os.stat(segment_name, dir_fd=dir_fd, follow_symlinks=False).st_size)
+        ):
+            return Index(line, dir_fd, file_name, fd)
+    except (FileNotFoundError, ValueError):
+        pass
+    os.close(fd)
+    return None
+
+
+def _beginning(segment_name: str, size: int) -> bytes:
+    """Return what the index of a packed segment of `size` bytes begins with."""
+    return b'{"v":%d,"segment":"%b","size":%d,' % (VERSION, segment_name.encode(), size)
 
 
 def of(part: Segment) -> Index | None:
     """Return the index of a segment, None when there is none that can be used. Raises OSError."""
     if "index" not in part.known:
-        _, _, file_name = segment.forms(part.name)
-        part.known["index"] = open_index(part.dir_fd, file_name, part.name) if part.packed else None
+        found = None
+        if part.packed:
+            _, _, file_name = segment.forms(part.name)
+            found = _from_heads(part, file_name) or open_index(part.dir_fd, file_name, part.name)
+        part.known["index"] = found
     return part.known["index"]  # type: ignore[no-any-return]  # as it was put there
 
 
 def distrust(part: Segment) -> None:
     """Take the index of a segment for one that is not there: it has been found not to be what was written."""
     part.known["index"] = None
+
+
+def heads(dir_fd: int) -> dict[bytes, bytes]:
+    """Return the lines of `ledger.index` by the name of the segment; nothing when it is not there or unusable."""
+    try:
+        fd = open_file(dir_fd, HEADS, os.O_RDONLY)
+    except (OSError, StateDirError):
+        return {}
+    try:
+        size = os.fstat(fd).st_size
+        data = os.pread(fd, size, 0) if size <= _MOST_HEADS else b""
+    finally:
+        os.close(fd)
+    return {line[_NAME_AT : line.find(b'"', _NAME_AT)]: line for line in data.splitlines(keepends=True)}
+
+
+def _from_heads(part: Segment, file_name: str) -> Index | None:
+    """Return the index of a segment by what `ledger.index` says of it, None when that is nothing that fits."""
+    if "heads" not in part.shared:
+        part.shared["heads"] = heads(part.dir_fd)
+    line = part.shared["heads"].get(part.name.encode())
+    if line is None:
+        return None
+    try:
+        return Index(line, part.dir_fd, file_name)
+    except ValueError:
+        return None

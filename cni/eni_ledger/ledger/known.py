@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from eni_ledger.errors import LedgerDamaged, NotFound
 from eni_ledger.ledger import chain
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.query import Query
-from eni_ledger.ledger.reader import Snapshot
 
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from eni_ledger.ledger.history import History
+    from eni_ledger.ledger.query import Query
+
+    Association = dict[str, Any]
 
 _STARTS = ("add", "adopt")
 
@@ -20,7 +22,7 @@ def begin(history: History) -> str | None:
 
     None when there is no event. Raises what `History.events` does, but not LedgerDamaged.
     """
-    with Snapshot(history.state_dir) as snapshot:
+    with history.snapshot() as snapshot:
         imported = any(chain.holds(part, "import") for part in snapshot.segments)
     first: str | None = None
     try:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
-from eni_ledger.ledger import chain, index, moment
+from eni_ledger.ledger import chain, index, keys, moment
 from eni_ledger.ledger.lookup import Lookup
 from eni_ledger.ledger.past import Past, end_by_recorded, keys_of
-from eni_ledger.ledger.query import Query
-from eni_ledger.ledger.reader import Snapshot
 from eni_ledger.ledger.state import association_of
 
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from eni_ledger.ledger.query import Query
+    from eni_ledger.ledger.reader import Snapshot
+
+    Association = dict[str, Any]
 
 
 def collect(snapshot: Snapshot, lookup: Lookup, query: Query | None) -> Past:
@@ -36,7 +39,7 @@ def collect(snapshot: Snapshot, lookup: Lookup, query: Query | None) -> Past:
 
 def complete(snapshot: Snapshot, lookup: Lookup, past: Past, found: list[Association]) -> list[Association]:
     """Return `found` with what was identified when they were over."""
-    ids = [index.association(one["association_id"]) for one in found]
+    ids = [keys.association(one["association_id"]) for one in found]
     for number, part in enumerate(snapshot.segments):
         if ids and index.of(part) is not None and chain.holds(part, "late"):
             for event in lookup.containing(number, ids, "late"):
@@ -48,12 +51,12 @@ def with_ends(snapshot: Snapshot, imported: list[Association]) -> list[Associati
     """Return the imported associations; where the ledger's own record of the same place begins, they have ended."""
     for association in imported:
         others: list[Association] = []
-        keys = set(keys_of(association))
+        own = set(keys_of(association))
         lookup = Lookup(snapshot, [])
         first, _ = moment.segments_at(snapshot.segments, association["since"])
         for number in range(first, len(snapshot.segments)):
-            for event in lookup.containing(number, list(index.ranges_of(association)), None):
-                others += [one for one in _recorded(event) if not keys.isdisjoint(keys_of(one))]
+            for event in lookup.containing(number, list(keys.ranges_of(association)), None):
+                others += [one for one in _recorded(event) if not own.isdisjoint(keys_of(one))]
             if any(one["since"] > association["since"] for one in others):
                 break
         end_by_recorded(association, others)

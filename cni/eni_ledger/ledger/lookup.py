@@ -9,29 +9,30 @@ Every line is proven, whether a segment is gone through or looked up: a member s
 from __future__ import annotations
 
 import os
-from binascii import crc32
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
-
-import orjson
 
 from eni_ledger.errors import LedgerDamaged, LedgerError
-from eni_ledger.ledger import glance, packed, segment
+from eni_ledger.ledger import glance, segment, whole
 from eni_ledger.ledger.chain import Chain
-from eni_ledger.ledger.codec import TRAILER
-from eni_ledger.ledger.glance import Loads, loads_about, loads_of, loads_since
-from eni_ledger.ledger.index import Index, Range, association, distrust, identified
+from eni_ledger.ledger.glance import loads_about, loads_of, loads_since
+from eni_ledger.ledger.index import distrust
 from eni_ledger.ledger.index import of as index_of
-from eni_ledger.ledger.query import Query
-from eni_ledger.ledger.reader import Segment, Snapshot
+from eni_ledger.ledger.keys import identified
+from eni_ledger.ledger.members import Members
+from eni_ledger.ledger.parse import loads as parse
 
-Event = dict[str, Any]
-Progress = Callable[[int, int], None]
-Line = tuple[bytes, str | None]  # and what `glance.association` says of it
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
-_ALWAYS = ("boot", "damage")
-"""Marks of events that can end an association without naming it."""
+    from eni_ledger.ledger.glance import Line, Loads
+    from eni_ledger.ledger.index import Index
+    from eni_ledger.ledger.keys import Range
+    from eni_ledger.ledger.query import Query
+    from eni_ledger.ledger.reader import Segment, Snapshot
 
+    Event = dict[str, Any]
+    Progress = Callable[[int, int], None]
 
 _KINDS = {
     # Both: what was identified late is asked for together with what was imported.
@@ -71,16 +72,18 @@ class Lookup:
         self._progress = progress
         self._links = Chain(snapshot, damage)
         self._last = -1
-        self._total = sum(part.size for part in snapshot.segments)
-        self._done = 0
+        self._numbers = range(len(snapshot.segments))  # that will be asked for
+        self._total = self._done = 0
 
     def only(self, numbers: range) -> None:
         """Take note that no more than the segments `numbers` will be asked for: progress is of these."""
-        self._total = sum(part.size for part in self._snapshot.segments[numbers.start : numbers.stop])
-        self._done = 0
+        self._numbers = numbers
+        self._total = self._done = 0
 
-    def events(self, number: int, since: str = "") -> Iterator[Event]:
+    def events(self, number: int, since: str = "", until: str | None = None) -> Iterator[Event]:
         """Yield the events of segment `number` in order, from `since` on at least; before that some stand for others.
+
+        Those behind `until` may be left out.
 
         Raises FutureFormat, OSError; LedgerError when retention removed what was still to be read.
         """
@@ -88,24 +91,60 @@ class Lookup:
         if number != self._last + 1:
             self._links = Chain(self._snapshot, self._damage)
         self._last = number
-        index = index_of(part) if self._query or since else None
-        found: list[Event] | None = None
-        if index is not None and self._query:
-            try:
-                found = self._select(part, index)
-            except ValueError:
-                distrust(part)
-                index = None
-        if index is not None and found is not None:
-            self._links.skip(part, index.before, index.crc)
+        found = self._looked_up(part, since, until)
+        if found is not None:
             yield from found
         else:
+            index = index_of(part) if since else None
             for event in self._walk(part, _place(index, since), self._links, self._loads(since)):
                 if self._query is None or self._note(event, self._query):
                     yield event
-        self._done += part.size
+            self._progressed(part.size)
+        if self._total:
+            self._done += part.size
+
+    def _progressed(self, offset: int) -> None:
+        """Tell that the present segment has been gone through up to a byte.
+
+        It counts from the first one on that is gone through: to look up in one takes no time that is worth telling.
+        """
         if self._progress:
-            self._progress(self._done, self._total)
+            left = self._snapshot.segments[self._last : self._numbers.stop]
+            self._total = self._total or sum(part.size for part in left)
+            self._progress(self._done + offset, self._total)
+
+    def _looked_up(self, part: Segment, since: str, until: str | None) -> list[Event] | None:
+        """Return the events of a segment that matter, None when it takes going through it to find them."""
+        query, text = self._query, self._text
+        index = index_of(part) if query else None
+        if query and index is not None:
+            lines = Members(part, index, self._damage)
+            checkpoint = self._at is not None or part is self._snapshot.segments[0]
+            try:
+                found = self._selected(
+                    part, query, lines.of(query.ranges(), text, self._at, checkpoint=checkpoint), lines
+                )
+            except ValueError:
+                distrust(part)
+                return None
+            self._links.skip(part, segment.sealed_range(part.name) or (0, 0), index.before, index.crc)
+            return found
+        kept: whole.Whole | None = part.known.get("whole")
+        if query and text and (self._at is not None or part is self._snapshot.segments[-1]):
+            kept = whole.of(part)
+        if kept is None or not (text if query else since):
+            return None
+        try:
+            if query and text:
+                asked = whole.Asked(kept)
+                found = self._selected(part, query, asked.with_text(text), asked)
+            else:
+                found = list(_events(part, kept.between(since, until), parse))
+        except ValueError:  # a line is what was written, and yet no JSON
+            part.known["whole"] = None
+            return None
+        self._links.skip(part, (kept.first, kept.last), kept.before, kept.crc)
+        return found
 
     def containing(self, number: int, ranges: list[Range], mark: str | None) -> Iterator[Event]:
         """Yield the events of the members of segment `number` with a key in `ranges`; all of one without an index.
@@ -129,7 +168,7 @@ class Lookup:
         return self.containing(number, list(identified(ranges)), "identify")
 
     def marked(self, number: int, mark: str) -> Iterator[Event]:
-        """Yield the events of the members of segment `number`, or of all of it, in which one of `index.MARKS` is."""
+        """Yield the events of the members of segment `number`, or of all of it, in which one of `codec.MARKS` is."""
         return self._of_members(number, mark, lambda index: set(index.marked(mark)))
 
     def _of_members(self, number: int, mark: str | None, choose: Callable[[Index], set[int]]) -> Iterator[Event]:
@@ -139,13 +178,11 @@ class Lookup:
         """
         part = self._snapshot.segments[number]
         index = index_of(part)
-        loads = loads_of(_KINDS[mark]) if mark in _KINDS else orjson.loads
+        loads = loads_of(_KINDS[mark]) if mark in _KINDS else parse
         if index is not None:
-            loaded: dict[int, list[Line]] = {}
             try:
-                self._load(part, index, choose(index), loaded)
-                lines = (line for member in sorted(loaded) for line, _ in loaded[member])
-                events = list(_events(part, lines, loads))
+                lines = Members(part, index, self._damage).all(choose(index))
+                events = list(_events(part, (line for line, _ in lines), loads))
             except ValueError:
                 distrust(part)
             else:
@@ -157,11 +194,9 @@ class Lookup:
         """Return what parses the lines that can have to do with what is asked for."""
         if self._text:
             return loads_about(self._text, self.ids)
-        return loads_since(since) if since and self._query is None else orjson.loads
+        return loads_since(since) if since and self._query is None else parse
 
-    def _walk(
-        self, part: Segment, start: int = 0, links: Chain | None = None, loads: Loads = orjson.loads
-    ) -> Iterator[Event]:
+    def _walk(self, part: Segment, start: int = 0, links: Chain | None = None, loads: Loads = parse) -> Iterator[Event]:
         """Go through a segment, of a packed one from the member at byte `start` on; a whole one is put to `links`."""
         links = links if not start else None
         try:
@@ -177,43 +212,41 @@ class Lookup:
             for number, offset, event, crc in lines:
                 if links:
                     links.next(number, event, crc)
-                if self._progress and number % 4096 == 0 and not part.packed:
-                    self._progress(self._done + offset, self._total)
+                if links and number % 4096 == 0 and not part.packed:
+                    self._progressed(offset)
                 yield event
             if links:
                 links.end()
         finally:
             os.close(fd)
 
-    def _select(self, part: Segment, index: Index) -> list[Event]:
-        """Return the events of the members of a packed segment that matter. Raises ValueError, as `Index` does."""
-        query = self._query
-        assert query is not None  # noqa: S101 - for mypy: `events` asks
-        loaded: dict[int, list[Line]] = {}
-        wanted = index.find(query.ranges())
-        if self._at is not None and "spooled" not in index.has:  # in the spool it may have waited since before
-            wanted = {member for member in wanted if index.members()[member][2] <= self._at}
-        for mark in _ALWAYS:
-            wanted.update(index.marked(mark))
-        if self._at is not None or part is self._snapshot.segments[0]:
-            wanted.add(0)
+    def _selected(self, part: Segment, query: Query, first: list[Line], source: Members | whole.Asked) -> list[Event]:
+        """Return the events that matter of the lines `first`, and of those about what is found in them, and so on."""
         asked: set[str] = set()
+        parsed: dict[bytes, Event] = {}
+        lines = first
         while True:
-            for event in self._relevant(part, self._load(part, index, wanted, loaded)):
+            for event in self._relevant(part, lines, parsed):
                 self._note(event, query)
             new = self.ids - asked
             if not new:
                 break
             asked |= new
-            wanted = index.find(map(association, new))
-        lines = (line for member in sorted(loaded) for line in loaded[member])
-        return [event for event in self._relevant(part, lines) if self._note(event, query)]
+            lines = source.about(new)
+        return [event for event in self._relevant(part, source.taken(), parsed) if self._note(event, query)]
 
-    def _relevant(self, part: Segment, lines: Iterable[Line]) -> Iterator[Event]:
+    def _relevant(self, part: Segment, lines: Iterable[Line], parsed: dict[bytes, Event]) -> Iterator[Event]:
         """Yield the events of proven lines, without most of those that have nothing to do with what is asked for."""
         text, ids = self._text, self.ids
         wanted = (line for line, about in lines if text is None or about is None or about in ids or text in line)
-        return _events(part, wanted, orjson.loads)
+
+        def loads(line: bytes) -> Event:
+            if line not in parsed:
+                checkpoint = text is not None and glance.CHECKPOINT in line[: glance.BEGINNING]
+                parsed[line] = glance.checkpoint(line, (text, *map(str.encode, ids))) if checkpoint else parse(line)
+            return parsed[line]
+
+        return _events(part, wanted, loads)
 
     def _note(self, event: Event, query: Query) -> bool:
         """Tell whether an event matters; remember the associations in it that may be what is asked for."""
@@ -232,41 +265,6 @@ class Lookup:
             self.ids.add(str(one))
             return True
         return not self.ids.isdisjoint(event.get("supersedes") or ())
-
-    def _load(self, part: Segment, index: Index, wanted: set[int], loaded: dict[int, list[Line]]) -> list[Line]:
-        """Read the members `wanted` that are not `loaded` yet, and return their lines."""
-        missing = sorted(wanted - loaded.keys())
-        if not missing:
-            return []
-        new = []
-        fd = part.open()
-        try:
-            places = index.members()
-            for number in missing:
-                loaded[number] = self._member(fd, part, places[number][0], places[number][1])
-                new += loaded[number]
-        finally:
-            os.close(fd)
-        return new
-
-    def _member(self, fd: int, part: Segment, at: int, length: int) -> list[Line]:
-        """Return the proven lines of a member; what is not sound is damage."""
-        try:
-            member, data = packed.read_member(fd, at, length)
-        except ValueError as exc:
-            damaged = _where(fd, part, at)
-            damaged.__cause__ = exc
-            self._damage.append(damaged)
-            return []
-        lines, crc, number, offset = [], member.before, member.line, member.offset
-        for line in packed.split(data):
-            crc = crc32(line[:-TRAILER], crc)
-            if line[-TRAILER:] != b',"crc":"%08x"}\n' % crc:
-                self._damage.append(LedgerDamaged("the ledger is damaged", path=part.name, line=number, offset=offset))
-                break  # a member has been proven before it was packed: this one was made by somebody else
-            lines.append((line, glance.association(line)))
-            number, offset = number + 1, offset + len(line)
-        return lines
 
 
 def _events(part: Segment, lines: Iterable[bytes], loads: Loads) -> Iterator[Event]:
@@ -289,16 +287,3 @@ def _place(index: Index | None, since: str) -> int:
         except ValueError:
             return 0
     return place
-
-
-def _where(fd: int, part: Segment, at: int) -> LedgerDamaged:
-    """Return the damage that a walk through the packed segment finds at byte `at`, or behind it."""
-    number, offset = 1, 0
-    for found in packed.members(fd):
-        if isinstance(found, int):
-            break
-        member, data = found
-        number, offset = member.line + data.count(b"\n"), member.offset + len(data)
-        if member.at >= at:
-            break
-    return LedgerDamaged("the ledger is damaged", path=part.name, line=number, offset=offset)

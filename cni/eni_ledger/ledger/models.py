@@ -208,6 +208,11 @@ class State(_Record):
     ts: Timestamp = Field(description="ts of that event.")
     boot_id: str | None = _opt("Boot ID that the live associations belong to.")
     crc: Crc = Field(description="crc of that event.")
+    size: Annotated[int, Field(ge=0)] | None = _opt("Bytes of the active segment up to and with that event.")
+    marks: list[Literal["boot", "import", "identify", "late", "spooled", "step", "damage"]] | None = _opt(
+        "Which kinds of events are in it up to there that matter to questions that do not name them: so nobody has to "
+        "look for them."
+    )
     sum: Crc = Field(
         description="CRC-32 of all before it and of the lines inside the array: tells whether the file is whole."
     )

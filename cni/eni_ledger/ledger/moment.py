@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from eni_ledger.errors import LedgerDamaged
 from eni_ledger.ledger import chain, state
 from eni_ledger.ledger.index import of as index_of
-from eni_ledger.ledger.lookup import Lookup
-from eni_ledger.ledger.query import Query
-from eni_ledger.ledger.reader import Segment, Snapshot
 from eni_ledger.ledger.state import Live
 
-Event = dict[str, Any]
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from eni_ledger.ledger.lookup import Lookup
+    from eni_ledger.ledger.query import Query
+    from eni_ledger.ledger.reader import Segment, Snapshot
+
+    Event = dict[str, Any]
+    Association = dict[str, Any]
 
 
 def live_at(
@@ -26,7 +29,9 @@ def live_at(
     """
     segments = snapshot.segments
     first, end = segments_at(segments, when)
-    live, late, rest = Live(), list[Event](), list[Event]()
+    late: list[Event] = []
+    rest: list[Event] = []
+    live = Live()
     for number in range(first, end):
         for event in lookup.events(number):
             if event["ts"] <= when:
@@ -52,7 +57,8 @@ def live_at(
         _add_ends(segments, lookup, first, found, damage)
     else:
         _ends_among(rest, live, open_ids := dict(found))
-        _add_ends(segments, lookup, _next_loss(segments, end, set(open_ids)), open_ids, damage, live)
+        if open_ids:
+            _add_ends(segments, lookup, _next_loss(segments, end, set(open_ids)), open_ids, damage, live)
     return list(found.values())
 
 
@@ -65,12 +71,12 @@ def segments_at(segments: list[Segment], when: str) -> tuple[int, int]:
     low, high = 0, len(segments)
     while low < high:
         middle = (low + high) // 2
-        if _begins(segments[middle]) > when:
+        if begins(segments[middle]) > when:
             high = middle
         else:
             low = middle + 1
     first = end = max(1, low)
-    while first > 1 and not _begins(segments[first - 1]):
+    while first > 1 and not begins(segments[first - 1]):
         first -= 1
     return first - 1, end
 
@@ -129,13 +135,15 @@ def _next_loss(segments: list[Segment], index: int, ids: set[str]) -> int:
     return max(low - 1, index)
 
 
-def _begins(part: Segment) -> str:
+def begins(part: Segment) -> str:
     """Return the time of a segment's first event; of one whose first line is not sound, an empty text."""
     index = index_of(part)
     if index is not None:
         return index.begins
-    event = chain.head(part)
-    return str(event["ts"]) if event is not None else ""
+    if "begins" not in part.known:
+        event = chain.head(part)
+        part.known["begins"] = str(event["ts"]) if event is not None else ""
+    return str(part.known["begins"])
 
 
 def _checkpoint_ids(part: Segment) -> set[str]:

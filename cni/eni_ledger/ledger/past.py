@@ -10,12 +10,14 @@ An `identify` event with `late` completes an association that had ended.
 
 from __future__ import annotations
 
-from typing import Any
-
 from eni_ledger.ledger.state import association_of
 
-Event = dict[str, Any]
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Event = dict[str, Any]
+    Association = dict[str, Any]
 
 
 class Past:

@@ -16,7 +16,8 @@ from eni_ledger.config import Settings
 from eni_ledger.errors import LedgerError, LockTimeout, WriteFailed
 from eni_ledger.ledger import lock, packed, rollover, segment
 from eni_ledger.ledger.codec import sound, stated_crc
-from eni_ledger.ledger.index import Builder, open_index
+from eni_ledger.ledger.index import HEADS, heads, open_index
+from eni_ledger.ledger.index_builder import Builder
 from eni_ledger.ledger.statedir import open_file, open_state_dir, write_all, write_file
 from eni_ledger.ledger.writer import where
 
@@ -59,6 +60,8 @@ def prune(settings: Settings, progress: Progress | None = None, *, dry_run: bool
             done += size
             if progress:
                 progress(done, total)
+        if not dry_run:
+            _write_heads(dir_fd)
     except OSError as exc:
         raise WriteFailed("the history could not be pruned", where(settings, exc)) from exc
     finally:
@@ -88,6 +91,19 @@ def _todo(dir_fd: int, removed: set[str]) -> list[tuple[str, int]]:
             continue
         found.append((name, os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_size))
     return found
+
+
+def _write_heads(dir_fd: int) -> None:
+    """Write the first line of every index that there is to `ledger.index`, if it does not say so already."""
+    lines = []
+    for name in segment.list_sealed(dir_fd):
+        _, packed_name, index_name = segment.forms(name)
+        index = open_index(dir_fd, index_name, packed_name) if name == packed_name else None
+        if index is not None:
+            lines.append(index.line)
+            index.close()
+    if lines != list(heads(dir_fd).values()):
+        write_file(dir_fd, HEADS, b"".join(lines), sync=False)
 
 
 def _one(dir_fd: int, settings: Settings, name: str, size: int, report: PruneReport, *, dry_run: bool) -> None:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from collections.abc import Iterable
-from typing import Any
-
 from eni_ledger.errors import UsageError
-from eni_ledger.ledger import index
+from eni_ledger.ledger import keys
 
-_MAC = r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}"
-_ENI = r"eni-[0-9a-f]{8,17}"
-_ASSOCIATION = r"assoc-[0-9a-f]{1,17}"
-_BARE_ASSOCIATION = re.compile(r"[0-9a-f]{8,17}")
-_NUMBER = r"[0-9]{1,20}"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from ipaddress import IPv6Address
+    from typing import Any
+
+# What takes a regular expression is rarely asked for, and `re` is as much to load as all of the ledger.
 _VLAN = r"(?ai)vlan(?:[\s_-]*id)?[\s:=#_-]*([0-9]{1,9})"
-_NETNS = r"net:\[([0-9]{1,20})\]"
 _LIKE_IPV4 = r"[0-9]+(?:\.[0-9]*)+(?:/[0-9]*)?"
-_PLAIN = r"[a-zA-Z0-9_.:/\-]+"
-_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*"
+_DIGITS = frozenset("0123456789")
+_HEX = _DIGITS | frozenset("abcdef")
+_WORD = _DIGITS | frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_NAME = _WORD | frozenset("_.-")
+_PLAIN = _NAME | frozenset(":/")
 HIGHEST_VLAN_ID = 4094
 _SHORTEST_START = 6
 
@@ -46,21 +45,21 @@ class Query:
         """Tell whether an association may be one that was asked for; of several, `best` says which."""
         return self._fit(association) > NOT
 
-    def ranges(self) -> list[index.Range]:
+    def ranges(self) -> list[keys.Range]:
         """Return the ranges of keys that an index has for every event of an association that may be one asked for."""
         value = self._value
         if self.kind == "number":
-            low, high = index.name(value)  # a short one is not meant as the beginning of a name
-            return [index.exact("number", int(value)), (low, high if len(value) >= _SHORTEST_START else low)]
+            low, high = keys.name(value)  # a short one is not meant as the beginning of a name
+            return [keys.exact("number", int(value)), (low, high if len(value) >= _SHORTEST_START else low)]
         if self.kind == "name":
-            return [index.name(value)]
+            return [keys.name(value)]
         if self.kind == "association":
-            return [index.association(value)]
+            return [keys.association(value)]
         if self.kind in ("vlan", "netns"):
-            return [index.exact("number", value)]
+            return [keys.exact("number", value)]
         if self.kind == "task":
-            return [index.name(index.task_id(value))]
-        return [index.exact(self.kind, value)]
+            return [keys.name(keys.task_id(value))]
+        return [keys.exact(self.kind, value)]
 
     def literal(self) -> bytes | None:
         """Return what is in every line of a writer's that tells of an association that fits; None when nothing is."""
@@ -69,7 +68,7 @@ class Query:
             return None  # they can be written in several ways
         if self.kind == "number" and value.startswith("0"):
             return None  # as a VLAN ID it has no zeros before it
-        return value.encode() if re.fullmatch(_PLAIN, value) else None
+        return value.encode() if value and _PLAIN.issuperset(value) else None
 
     def best(self, found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those that fit best: a whole ID is not meant as the start of others."""
@@ -91,7 +90,7 @@ class Query:
         elif self.kind == "association":
             fits = str(association["association_id"]).startswith(value)
         elif self.kind == "path":
-            fits = index.netns_path(str(association.get("netns") or "")) == value
+            fits = keys.netns_path(str(association.get("netns") or "")) == value
         else:
             key = {"task": "task_arn", "vlan": "vlan_id", "netns": "netns_inode"}[self.kind]
             fits = association.get(key) == value
@@ -108,39 +107,74 @@ class Query:
             return NOT  # a VLAN ID is not meant as the start of every tenth container ID
         if container.startswith(value):
             return START
-        bare = _BARE_ASSOCIATION.fullmatch(value)
+        bare = _is_hex(value, 8)
         return ASSOCIATION_START if bare and association["association_id"].startswith(f"assoc-{value}") else NOT
 
 
 def _classify(text: str) -> tuple[str, Any]:
     """Return what `text` is taken for and its normal form. Raises UsageError."""
-    if re.fullmatch(_MAC, text):
+    if _is_ipv4(text):
+        return "ip", text
+    if _is_mac(text):
         return "mac", text.lower().replace("-", ":")
     if text.startswith("eni-"):
-        if re.fullmatch(_ENI, text):
+        if _is_hex(text[4:], 8):
             return "eni", text
         raise UsageError("not an ENI ID", f"{text!r:.80}", "an ENI ID is eni- and 8 or 17 hex digits")
-    if re.fullmatch(_ASSOCIATION, text):
+    if text.startswith("assoc-") and _is_hex(text[6:], 1):
         return "association", text
     if text.startswith("arn:"):
         return "task", text
     if text.startswith("/"):
-        return "path", index.netns_path(text)
-    if re.fullmatch(_NUMBER, text):
+        return "path", keys.netns_path(text)
+    if _is_number(text):
         return "number", text
-    if found := re.fullmatch(_NETNS, text):
-        return "netns", int(found[1])
+    if text.startswith("net:[") and text.endswith("]") and _is_number(text[5:-1]):
+        return "netns", int(text[5:-1])
+    return _classify_word(text)
+
+
+def _classify_word(text: str) -> tuple[str, Any]:
+    """Do so with what is less often asked for, and takes more to tell."""
+    import ipaddress
+    import re
+
     if found := re.fullmatch(_VLAN, text):
         return "vlan", _vlan_id(int(found[1]), text)
     try:
-        return "ip", ipaddress.ip_interface(text).ip
+        address = ipaddress.ip_interface(text).ip
+        return "ip", str(address) if address.version == 4 else address
     except ValueError:
         pass
     if re.fullmatch(_LIKE_IPV4, text):
         raise UsageError("not an IP address", f"{text!r:.80}", "an IPv4 address is four numbers up to 255: 10.0.32.4")
-    if re.fullmatch(_NAME, text):
+    if text[:1] in _WORD and _NAME.issuperset(text):
         return "name", text
     raise UsageError("that cannot be looked for", f"{text!r:.80}", f"give {EXAMPLES}")
+
+
+def _is_hex(text: str, least: int) -> bool:
+    """Tell whether `text` is `least` to 17 lower-case hex digits."""
+    return least <= len(text) <= 17 and _HEX.issuperset(text)
+
+
+def _is_number(text: str) -> bool:
+    return 1 <= len(text) <= 20 and _DIGITS.issuperset(text)
+
+
+def _is_mac(text: str) -> bool:
+    """Tell whether `text` is six pairs of hex digits with `:` or with `-` between them."""
+    pairs = text[0::3] + text[1::3]
+    return len(text) == 17 and text[2::3] in (":::::", "-----") and _HEX.issuperset(pairs.lower())
+
+
+def _is_ipv4(text: str) -> bool:
+    """Tell whether `text` is an IPv4 address as it is written everywhere: no zeros before a number, no prefix."""
+    parts = text.split(".")
+    return len(parts) == 4 and all(
+        1 <= len(part) <= 3 and _DIGITS.issuperset(part) and int(part) <= 255 and (part[0] != "0" or part == "0")
+        for part in parts
+    )
 
 
 def _vlan_id(value: int, text: str) -> int:
@@ -149,11 +183,15 @@ def _vlan_id(value: int, text: str) -> int:
     return value
 
 
-def _same_ip(address: str, wanted: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def _same_ip(address: str, wanted: str | IPv6Address) -> bool:
     text = address.partition("/")[0]
-    if wanted.version == 4:  # has one way to be written, and this is asked of every association there was
-        return text == str(wanted)
+    if isinstance(wanted, str):  # IPv4 has one way to be written, and this is asked of every association there was
+        return text == wanted
+    if ":" not in text:
+        return False
+    import ipaddress
+
     try:
-        return ":" in text and ipaddress.ip_interface(address).ip == wanted
+        return ipaddress.ip_interface(address).ip == wanted
     except ValueError:
         return False

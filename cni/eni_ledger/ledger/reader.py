@@ -25,21 +25,36 @@ _PAUSE = 0.002
 
 
 class Segment:
-    """One segment of a snapshot: `name`, and `size`, the bytes up to the last newline; of a packed one, all bytes."""
+    """One segment of a snapshot, known by its `name`."""
 
-    __slots__ = ("_fd", "_owner", "known", "name", "size")
+    __slots__ = ("_fd", "_owner", "_size", "known", "name")
 
     def __init__(self, owner: Snapshot, name: str, fd: int | None = None, size: int = -1) -> None:
         self._owner = owner
         self._fd = fd
         self.known: dict[str, Any] = {}  # for whoever asks about it more than once: `index.of`, `chain.holds`
         self.name = name
-        self.size = size if size >= 0 else os.stat(name, dir_fd=owner.dir_fd, follow_symlinks=False).st_size
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        """The bytes up to the last newline; of a packed one, all bytes; 0 of one that is not there any more."""
+        if self._size < 0:
+            plain, packed, _ = segment.forms(self.name)
+            self._size = _size_of(self.dir_fd, self.name) or (
+                _size_of(self.dir_fd, packed) if self.name == plain else 0  # it has been packed meanwhile
+            )
+        return self._size
 
     @property
     def dir_fd(self) -> int:
         """The state directory's descriptor."""
         return self._owner.dir_fd
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """What is known of all segments of the snapshot."""
+        return self._owner.known
 
     @property
     def sealed(self) -> bool:
@@ -91,22 +106,30 @@ class Snapshot:
         self.state_dir = state_dir
         self.dir_fd = open_state_dir(state_dir)
         self._active = -1
+        self._users = 0
+        self.known: dict[str, Any] = {}
         self.segments: list[Segment] = []
         try:
             known = state.read(self.dir_fd)
             self.known_seq: int = known.head["seq"] if known is not None else 0
             self.segments = self._take()
+            if known is not None and self._active >= 0:
+                self._marks(known.head)
         except BaseException:
             self.close()
             raise
 
     def __enter__(self) -> Snapshot:
+        """Use it; what is entered several times is closed by the last one that leaves."""
+        self._users += 1
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self._users -= 1
+        if not self._users:
+            self.close()
 
     def close(self) -> None:
         """Close what is held open."""
@@ -122,12 +145,14 @@ class Snapshot:
     def _take(self) -> list[Segment]:
         """List, open, list again: a rotation in between shows, and then it is done anew."""
         for attempt in range(_TRIES):
-            before = segment.list_sealed(self.dir_fd)
+            names = os.listdir(self.dir_fd)
+            before = segment.sealed_among(names)
             try:
                 self._active = open_file(self.dir_fd, segment.ACTIVE, os.O_RDONLY)
             except FileNotFoundError:
                 pass  # between the two renames of a rotation, or a crash there, or no ledger yet
-            if before == segment.list_sealed(self.dir_fd) and (
+            after = os.listdir(self.dir_fd)
+            if (after == names or before == segment.sealed_among(after)) and (
                 self._active >= 0 or not self._rotating() or attempt >= _PATIENCE
             ):
                 return self._segments(before)
@@ -137,20 +162,31 @@ class Snapshot:
             time.sleep(_PAUSE)
         raise LedgerError("the ledger keeps rotating while it is read", self.state_dir, "try again")
 
+    def _marks(self, head: dict[str, Any]) -> None:
+        """Note with the active segment what `state.json` knows of its events, if it is that segment that it is of."""
+        active, size, marks = self.segments[-1], head.get("size"), head.get("marks")
+        if not isinstance(size, int) or not 0 <= size <= active.size or not isinstance(marks, list):
+            return
+        if 0 < _first_seq(self._active) <= head["seq"]:
+            active.known["marks"] = (frozenset(map(str, marks)), size)
+
     def _rotating(self) -> bool:
         """Whether a next segment lies ready, so that the active one will be there in a moment."""
         return ".next" in os.listdir(self.dir_fd)
 
     def _segments(self, sealed: list[str]) -> list[Segment]:
-        found = []
-        for name in sealed:
-            try:
-                found.append(Segment(self, name))
-            except FileNotFoundError:
-                continue  # retention took it just now
+        found = [Segment(self, name) for name in sealed]
         if self._active >= 0:
             found.append(Segment(self, segment.ACTIVE, self._active, _complete(self._active)))
         return found
+
+
+def _size_of(dir_fd: int, name: str) -> int:
+    """Return the bytes of a file, 0 when it is not there."""
+    try:
+        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _complete(fd: int) -> int:
@@ -163,6 +199,13 @@ def _complete(fd: int) -> int:
             return start + at + 1
         size = start
     return 0
+
+
+def _first_seq(fd: int) -> int:
+    """Return the seq of a segment's first line, 0 when that does not begin as a writer begins it."""
+    _, mark, text = os.pread(fd, 64, 0).partition(b'","seq":')
+    digits, mark, _ = text.partition(b",")
+    return int(digits) if mark and digits.isdigit() else 0
 
 
 def live_lines(dir_fd: int) -> tuple[list[bytes], str | None]:

@@ -10,7 +10,7 @@ import os
 
 from eni_ledger.errors import LedgerDamaged, LockTimeout, StateDirError
 from eni_ledger.ledger import rollover, segment, state
-from eni_ledger.ledger.codec import now_us, parse_ts
+from eni_ledger.ledger.codec import marks_of, now_us, parse_ts
 from eni_ledger.ledger.segment import Tail
 from eni_ledger.ledger.state import Live, encode_association
 from eni_ledger.ledger.statedir import open_file, open_subdir, write_file
@@ -54,15 +54,17 @@ def set_aside(dir_fd: int, fd: int, size: int, torn: int) -> str:
     return name
 
 
-def replay(fd: int, name: str, size: int) -> tuple[Live, Tail, str | None]:
+def replay(fd: int, name: str, size: int, marks: set[str] | None = None) -> tuple[Live, Tail, str | None]:
     """Return what is live after the proven events of a segment, where the chain ends, and the first damage or None.
 
-    Raises OSError, FutureFormat.
+    The events' marks are put into `marks`. Raises OSError, FutureFormat.
     """
     live, tail, lines = Live(), Tail(size=size), 0
     damage: list[LedgerDamaged] = []
     for number, _, event, crc in segment.walk(fd, name, size, damage=damage):
         live.apply(event)
+        if marks is not None:
+            marks.update(marks_of(event))
         tail.seq, tail.crc, tail.ts_us, lines = event["seq"], crc, parse_ts(event["ts"]), number
     if damage:
         # Every line has a seq, also those behind the last proven one that cannot be read any more.
@@ -70,13 +72,14 @@ def replay(fd: int, name: str, size: int) -> tuple[Live, Tail, str | None]:
     return live, tail, damage[0].details if damage else None
 
 
-def rebuild(fd: int, tail: Tail) -> tuple[list[bytes], str | None, str | None]:
-    """Return `(lines, boot_id, damage)` from the active segment's checkpoint on; `damage` is None when it is sound.
+def rebuild(fd: int, tail: Tail) -> tuple[list[bytes], str | None, set[str], str | None]:
+    """Return `(lines, boot_id, marks, damage)` of the active segment; `damage` is None when it is sound.
 
     Raises OSError.
     """
-    live, _, damage = replay(fd, segment.ACTIVE, tail.size)
-    return [encode_association(association) for association in live], live.boot_id, damage
+    marks: set[str] = set()
+    live, _, damage = replay(fd, segment.ACTIVE, tail.size, marks)
+    return [encode_association(association) for association in live], live.boot_id, marks, damage
 
 
 def seal_damaged(dir_fd: int, fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | None]:

@@ -64,12 +64,17 @@ def forms(name: str) -> tuple[str, str, str]:
 
 
 def list_sealed(dir_fd: int) -> list[str]:
-    """Return the names of the sealed segments, oldest first, each once. Raises OSError.
+    """Return the names of the sealed segments, oldest first, each once. Raises OSError."""
+    return sealed_among(os.listdir(dir_fd))
+
+
+def sealed_among(names: list[str]) -> list[str]:
+    """Return those of sealed segments, oldest first, each once.
 
     One that is being packed is there in both forms for a moment; then it is the one that was sealed.
     """
     found: list[str] = []
-    for name in sorted(name for name in os.listdir(dir_fd) if sealed_range(name)):
+    for name in sorted(name for name in names if sealed_range(name)):
         if not found or found[-1][:40] != name[:40]:
             found.append(name)
     return found

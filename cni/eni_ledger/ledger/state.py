@@ -231,7 +231,7 @@ def encode_association(association: dict[str, Any]) -> bytes:
 
 
 class State:
-    """`state.json`: `head` (v, seq, ts, boot_id, crc of the last event in it) and one line of JSON per association."""
+    """`state.json`: `head`, what is known of the last event in it, and one line of JSON per association."""
 
     __slots__ = ("head", "lines")
 

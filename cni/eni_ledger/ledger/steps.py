@@ -8,25 +8,25 @@ a clock that was once far ahead has left no other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
 from eni_ledger.errors import LedgerDamaged
-from eni_ledger.ledger import chain
+from eni_ledger.ledger import chain, moment
 from eni_ledger.ledger.codec import format_ts, parse_ts
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.reader import Snapshot
 from eni_ledger.ledger.state import Live, happened_at
 
-Event = dict[str, Any]
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from eni_ledger.ledger.history import History
+
+    Event = dict[str, Any]
+    Association = dict[str, Any]
 
 _AHEAD = 16 << 20
 """Bytes of later segments that are looked through for a step: what a busy host writes in some days."""
 _ENDS = ("until", "ended_by", "end_seq")
 
 
-@dataclass
 class Again:
     """One more time that the clock showed what was asked for.
 
@@ -34,10 +34,11 @@ class Again:
     `found` are the associations of that time, oldest first, their `since` and `until` by the clock.
     """
 
-    ts: str
-    seq: int
-    back_us: int
-    found: list[Association] = field(default_factory=list)
+    def __init__(self, ts: str, seq: int, back_us: int) -> None:
+        self.ts = ts
+        self.seq = seq
+        self.back_us = back_us
+        self.found: list[Association] = []
 
     def document(self, found: list[Association]) -> dict[str, Any]:
         """Return what `--json` prints of it, with those of the associations that were asked for."""
@@ -79,12 +80,12 @@ def again(history: History, first: str, last: str) -> list[Again]:
 
 def _near(history: History, when: str) -> int:
     """Return how many segments, from that of `when` on, have to be gone through: up to the last with a step."""
-    with Snapshot(history.state_dir) as snapshot:
+    with history.snapshot() as snapshot:
         segments = snapshot.segments
         low, high = 0, len(segments)
         while low < high:
             middle = (low + high) // 2
-            if str((chain.head(segments[middle]) or {}).get("ts", "")) >= when:
+            if moment.begins(segments[middle]) >= when:
                 high = middle
             else:
                 low = middle + 1

@@ -12,7 +12,7 @@ import os
 from eni_ledger.errors import FutureFormat, LedgerDamaged, LedgerError, LockTimeout, StateDirError, WriteFailed
 from eni_ledger.fastjson import dumps
 from eni_ledger.ledger import lock, segment, spool, state
-from eni_ledger.ledger.codec import VERSION, encode, format_ts, now_us, parse_ts
+from eni_ledger.ledger.codec import VERSION, decode, encode, format_ts, marks_of, now_us, parse_ts
 from eni_ledger.ledger.segment import Tail
 from eni_ledger.ledger.statedir import open_file, open_state_dir, write_all
 
@@ -128,7 +128,8 @@ def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: 
 class Session:
     """The ledger, locked, at its end, and ready to append. What `append` and `add` prepare, `commit` writes.
 
-    `lines` are the live associations as `state.json` has them. `lock_fd` holds the lock already; it is closed with the
+    `lines` are the live associations as `state.json` has them, `marks` those of the segment's events (None: not known,
+    the last writer was of a version without them). `lock_fd` holds the lock already; it is closed with the
     session. Raises LockTimeout, FutureFormat, OSError.
     """
 
@@ -197,10 +198,11 @@ class Session:
             return
         if known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
             self.lines, self.boot_id = known.lines, known.head.get("boot_id")
+            self.marks = set(known.head["marks"]) if known.head.get("size") == tail.size else None
         else:
             from eni_ledger.ledger.rebuild import rebuild
 
-            self.lines, self.boot_id, damage = rebuild(self._fd, tail)
+            self.lines, self.boot_id, self.marks, damage = rebuild(self._fd, tail)
             self._changed = True
             if damage:
                 self._seal_damaged()
@@ -214,6 +216,7 @@ class Session:
             os.close(self._fd)
             self._fd = -1
         self._fd = open_file(self._dir_fd, segment.ACTIVE, os.O_RDWR | os.O_APPEND)
+        self.marks = set(marks_of(decode(os.pread(self._fd, self.tail.size, 0))))  # all that is in it is a checkpoint
         self._changed = True
 
     def _seal_damaged(self) -> None:
@@ -303,6 +306,8 @@ class Session:
         self.lines, ended = state.splice(self.lines, event, self.boot_id)
         if ended and event["event"] in ("add", "adopt"):
             event["supersedes"] = ended
+        if self.marks is not None:
+            self.marks.update(marks_of(event))
         line, crc = encode(event, self.tail.crc)
         self._pending.append(line)
         self.tail = Tail(self.tail.seq + 1, crc, ts_us, self.tail.size + len(line))
@@ -336,6 +341,8 @@ class Session:
                 "boot_id": self.boot_id,
                 "crc": f"{self.tail.crc:08x}",
             }
+            if self.marks is not None:
+                head["size"], head["marks"] = self.tail.size, sorted(self.marks)
             try:
                 state.write(self._dir_fd, state.State(head, self.lines))
             except (OSError, StateDirError):

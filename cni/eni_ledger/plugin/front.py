@@ -3,7 +3,7 @@
 A plugin call has no arguments and at least one CNI_* variable in its environment; or it comes under the name of one of
 the ECS agent's plugins, in front of which we then stand, whatever its arguments. The command line is a
 program of its own (`eni-ledger-cli`, in the bundle next to this one), so that none of its libraries are
-loaded for an ADD.
+loaded for an ADD; nor for a plain question, see `cli.plain`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def main() -> int:
     if len(sys.argv) <= 1 and any(name in os.environ for name in _OF_A_CALL):
         _plugin(monotonic_ns())
     if getattr(sys, "frozen", False):
-        return _hand_over()
+        answered = _question() if "who" in sys.argv[1:4] else None
+        return _hand_over() if answered is None else answered
     from eni_ledger.cli.main import main as commands
 
     return commands()
@@ -60,6 +61,15 @@ def _chained(call: Call) -> None:
     from eni_ledger.plugin import chained
 
     chained.run(call)
+
+
+def _question() -> int | None:
+    """Answer a plain question at once; return the exit status, None when it takes the command line to answer it."""
+    try:
+        from eni_ledger.cli import plain
+    except ImportError:
+        return None
+    return plain.main(sys.argv[1:])
 
 
 def _hand_over() -> int:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
 from eni_ledger.render import table as tables
 from eni_ledger.render.card import mismatch_text, print_card
-from eni_ledger.render.screen import Screen
 from eni_ledger.render.table import Cell, Column, Table
 from eni_ledger.render.text import (
     SHORT,
@@ -21,7 +17,14 @@ from eni_ledger.render.text import (
     task_id,
 )
 
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any
+
+    from eni_ledger.render.screen import Screen
+
+    Association = dict[str, Any]
 
 ENDED = {
     "del": "DEL",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
-
-from eni_ledger.render.screen import Screen
 from eni_ledger.render.text import addresses, age, clock, family, mismatches, moment, safe, since
 
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from typing import Any
+
+    from eni_ledger.render.screen import Screen
+
+    Association = dict[str, Any]
 
 WHY_ENDED = {
     "del": "the runtime's DEL",

@@ -6,32 +6,37 @@ first, and a line under the table says which.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from eni_ledger.render.screen import Screen
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.render.screen import Screen
 
 GAP = 2
 
 
-@dataclass(frozen=True, slots=True)
+# Plain classes: `dataclasses` takes longer to load than an answer to give.
 class Column:
     """One column.
 
     `drop` ranks it for leaving out on a narrow terminal: the greatest first, 0 never.
     """
 
-    header: str
-    right: bool = False
-    style: str = ""
-    drop: int = 0
+    __slots__ = ("drop", "header", "right", "style")
+
+    def __init__(self, header: str, right: bool = False, style: str = "", drop: int = 0) -> None:
+        self.header = header
+        self.right = right
+        self.style = style
+        self.drop = drop
 
 
-@dataclass(frozen=True, slots=True)
 class Cell:
     """What stands in one place, one or more lines, safe to print; `style` goes before the column's."""
 
-    lines: tuple[str, ...]
-    style: str = ""
+    __slots__ = ("lines", "style")
+
+    def __init__(self, lines: tuple[str, ...], style: str = "") -> None:
+        self.lines = lines
+        self.style = style
 
     @classmethod
     def of(cls, text: str, style: str = "") -> Cell:
@@ -39,12 +44,12 @@ class Cell:
         return cls((text,), style) if text else cls(("-",), "dim")
 
 
-@dataclass(slots=True)
 class Table:
     """Columns and rows; every row has one cell for each column."""
 
-    columns: list[Column]
-    rows: list[list[Cell]] = field(default_factory=list)
+    def __init__(self, columns: list[Column], rows: list[list[Cell]] | None = None) -> None:
+        self.columns = columns
+        self.rows = rows or []
 
     def widths(self) -> list[int]:
         """Return the natural width of each column, in characters."""

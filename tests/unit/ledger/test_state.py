@@ -266,7 +266,7 @@ def test_the_file_is_json_with_one_association_per_line(tmp_path: Path) -> None:
     data = (tmp_path / "s/state.json").read_bytes()
     head, *middle, last = data.decode().splitlines()
     found = json.loads(data)
-    assert list(found) == ["v", "seq", "ts", "boot_id", "crc", "sum", "associations"]
+    assert list(found) == ["v", "seq", "ts", "boot_id", "crc", "size", "marks", "sum", "associations"]
     assert json.loads(head + "]}")["associations"] == []
     assert [json.loads(line.removesuffix(",")) for line in middle] == found["associations"]
     assert last == "]}"

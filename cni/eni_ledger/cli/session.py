@@ -1,0 +1,100 @@
+"""One run of a command: its screen, its clock, how it reaches the ledger. No click: the front door has it, too."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+from eni_ledger import when
+from eni_ledger.errors import EniLedgerError, LedgerDamaged, StateDirError, UsageError
+from eni_ledger.render.screen import Screen, complain, error_lines
+from eni_ledger.render.text import age, clock, moment, safe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.ledger.history import History
+    from eni_ledger.render.progress import Progress
+
+PROGRAM = "eni-ledger"
+
+
+class Session:
+    """One run of a reading command: the screen, the clock, the ledger."""
+
+    def __init__(self, state_dir: str | None = None, *, no_color: bool = False) -> None:
+        self.screen = Screen(no_color=no_color)
+        self.now = datetime.now(UTC)
+        self._state_dir = state_dir
+
+    def state_dir(self) -> str:
+        """Return the state directory in force. Raises EniLedgerError when it is set to something impossible."""
+        from eni_ledger.config import load
+
+        if self._state_dir == "":
+            raise UsageError("--state-dir is empty", hint=f"{PROGRAM} --state-dir /var/lib/eni-ledger list")
+        return load(None, os.environ, self._state_dir).state_dir
+
+    def history(self, *, slow: bool = False) -> History:
+        """Return the ledger's past and present; `slow` shows progress when the whole of it is read.
+
+        Raises StateDirError when there is no ledger.
+        """
+        from eni_ledger.ledger.history import History
+
+        history = History(self.state_dir(), self.progress() if slow else None)
+        require_ledger(history)
+        return history
+
+    def progress(self) -> Progress:
+        """Return what shows how much of the ledger has been read."""
+        from eni_ledger.render.progress import Progress
+
+        return Progress(self.screen, "reading the ledger")
+
+    def times(self, text: str | None, argument: str, *, future: bool = False) -> tuple[str, str] | None:
+        """Return the first and the last moment of what was typed to `argument`, as the ledger writes them.
+
+        None for None. Raises UsageError, also for a time to come unless that may be a `future` one.
+        """
+        if text is None:
+            return None
+        first, last = when.span(text, argument=argument, now=self.now)
+        if first > self.now and not future:
+            hint = f"it is {clock(when.to_ledger(self.now))} UTC now; no zone means UTC"
+            raise UsageError(f"{argument} is in the future", f"{clock(when.to_ledger(first))} UTC", hint)
+        return when.to_ledger(first), when.to_ledger(last)
+
+    def echo_time(self, ts: str, what: str) -> None:
+        """Print the moment that a question was understood to be about, so that nobody is misled by their own words."""
+        found = moment(ts) or self.now
+        passed = (self.now - found).total_seconds()
+        distance = f"{age(passed)} ago" if passed >= 0 else "in the future"
+        self.screen.line(f"{safe(what)} at {clock(ts)} UTC ({found:%A}, {distance})")
+        self.screen.line()
+
+
+def require_ledger(history: History) -> None:
+    """Raise StateDirError when there is no ledger at all, which is something else than an empty one."""
+    with history.snapshot() as snapshot:
+        if not snapshot.segments:
+            raise StateDirError(
+                "there is no ledger here",
+                f"{history.state_dir} has no ledger.jsonl",
+                "the first ADD creates it; another directory is named with --state-dir or ENI_LEDGER_STATE_DIR",
+            )
+
+
+def tell(exc: EniLedgerError) -> None:
+    """Print an error behind what was printed before it."""
+    screen = Screen()
+    screen.flush()
+    for line in error_lines(safe(str(exc)), safe(exc.hint), colour=screen.colour_err):
+        complain(line)
+
+
+def full_path(exc: LedgerDamaged, state_dir: str) -> LedgerDamaged:
+    """Return the error with a path that can be opened from anywhere."""
+    from pathlib import Path
+
+    path = Path(state_dir) / exc.path
+    return LedgerDamaged(exc.msg, path=str(path), line=exc.line, offset=exc.offset)

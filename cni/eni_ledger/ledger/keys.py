@@ -1,0 +1,99 @@
+"""What an event can be found by, as the keys of an index (`index`): numbers of 64 bits.
+
+Of names, which are also looked for by their beginning, the first eight bytes; of everything else its CRC-32, which as a
+number is below all names. An `identify` has a second key for each, since it is looked for apart: it may be far from the
+add.
+"""
+
+from __future__ import annotations
+
+from binascii import crc32
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    Event = dict[str, Any]
+    Range = tuple[int, int]
+
+
+def exact(kind: str, value: object) -> Range:
+    """Return the range with the one key of a value that is looked for as a whole; `kind` tells equal ones apart."""
+    key = crc32(f"{kind}:{value}".encode("utf-8", "replace"))
+    return key, key
+
+
+def name(text: str) -> Range:
+    """Return the range of the keys of all names that begin with `text`."""
+    start = text.encode("utf-8", "replace")[:8]
+    return int.from_bytes(start.ljust(8, b"\0"), "big"), int.from_bytes(start.ljust(8, b"\xff"), "big")
+
+
+def association(association_id: str) -> Range:
+    """Return the range of the keys of associations whose ID begins with this."""
+    return name(association_id.removeprefix("assoc-"))
+
+
+def address(text: str) -> Range:
+    """Return the range with the key of an IP address, however it is written."""
+    plain = text.partition("/")[0]
+    if ":" in plain:  # IPv4 has one way to be written
+        import ipaddress  # takes its time, and IPv6 is rare
+
+        try:
+            plain = str(ipaddress.ip_interface(text).ip)
+        except ValueError:
+            pass
+    return exact("ip", plain)
+
+
+def netns_path(path: str) -> str:
+    """Return a path of a namespace as it is compared: /var/run is /run."""
+    return path.removeprefix("/var") if path.startswith("/var/run/") else path
+
+
+def of_fields(event: Event) -> Iterator[int]:
+    """Yield the keys of all that an event tells of an association, less its ID.
+
+    What an association has is in its add, and in an identify. What else there is about it is found by its ID, and so is
+    an add by the IDs of those that it superseded.
+    """
+    macs = {str(event[field]).lower() for field in ("branch_mac", "observed_mac", "trunk_mac") if event.get(field)}
+    for mac in macs:
+        yield exact("mac", mac)[0]
+    for field in ("eni_id", "trunk_eni_id"):
+        if event.get(field):
+            yield exact("eni", event[field])[0]
+    for field in ("vlan_id", "netns_inode"):
+        if event.get(field) is not None:
+            yield exact("number", event[field])[0]
+    if event.get("netns"):
+        yield exact("path", netns_path(str(event["netns"])))[0]
+    if event.get("task_arn"):
+        yield name(task_id(str(event["task_arn"])))[0]
+    if event.get("container_id"):
+        yield name(str(event["container_id"]))[0]
+    for text in event.get("addresses") or ():
+        yield address(str(text))[0]
+
+
+def task_id(arn: str) -> str:
+    """Return the ID at the end of a task's ARN."""
+    return arn.rpartition("/")[2]
+
+
+def ranges_of(association: Event) -> Iterator[Range]:
+    """Yield the ranges that find whatever has the MAC, the VLAN ID or the container of an association."""
+    if association.get("branch_mac"):
+        yield exact("mac", str(association["branch_mac"]).lower())
+    if association.get("vlan_id") is not None:
+        yield exact("number", association["vlan_id"])
+    if association.get("container_id"):
+        yield name(str(association["container_id"]))
+
+
+def identified(ranges: Iterable[Range]) -> Iterator[Range]:
+    """Yield the ranges that find no more than the `identify` events with what `ranges` would find."""
+    for low, _ in ranges:
+        yield exact("identify", low)
