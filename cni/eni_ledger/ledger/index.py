@@ -247,24 +247,24 @@ def distrust(part: Segment) -> None:
     part.known["index"] = None
 
 
-def heads(dir_fd: int) -> dict[bytes, bytes]:
-    """Return the lines of `ledger.index` by the name of the segment; nothing when it is not there or unusable."""
+def read_heads(dir_fd: int) -> bytes:
+    """Return what is in `ledger.index`, nothing when it is not there or cannot be read."""
     try:
         fd = open_file(dir_fd, HEADS, os.O_RDONLY)
     except (OSError, StateDirError):
-        return {}
+        return b""
     try:
         size = os.fstat(fd).st_size
-        data = os.pread(fd, size, 0) if size <= _MOST_HEADS else b""
+        return os.pread(fd, size, 0) if size <= _MOST_HEADS else b""
     finally:
         os.close(fd)
-    return {line[_NAME_AT : line.find(b'"', _NAME_AT)]: line for line in data.splitlines(keepends=True)}
 
 
 def _from_heads(part: Segment, file_name: str) -> Index | None:
     """Return the index of a segment by what `ledger.index` says of it, None when that is nothing that fits."""
     if "heads" not in part.shared:
-        part.shared["heads"] = heads(part.dir_fd)
+        lines = read_heads(part.dir_fd).splitlines(keepends=True)
+        part.shared["heads"] = {line[_NAME_AT : line.find(b'"', _NAME_AT)]: line for line in lines}
     line = part.shared["heads"].get(part.name.encode())
     if line is None:
         return None

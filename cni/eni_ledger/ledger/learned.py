@@ -30,6 +30,8 @@ def collect(snapshot: Snapshot, lookup: Lookup, query: Query | None) -> Past:
         if imports or (identified and index.of(part) is None):
             for event in lookup.marked(number, "import"):
                 past.note(event)
+            if index.of(part) is None:  # so all of it was gone through
+                past.complete_segments.add(number)
         if query and identified:
             for event in lookup.identified(number, query.ranges()):
                 if event["event"] == "identify" and query.matches(event):
@@ -41,7 +43,7 @@ def complete(snapshot: Snapshot, lookup: Lookup, past: Past, found: list[Associa
     """Return `found` with what was identified when they were over."""
     ids = [keys.association(one["association_id"]) for one in found]
     for number, part in enumerate(snapshot.segments):
-        if ids and index.of(part) is not None and chain.holds(part, "late"):
+        if ids and number not in past.complete_segments and chain.holds(part, "late"):
             for event in lookup.containing(number, ids, "late"):
                 past.note(event)
     return [past.complete(one) for one in found]

@@ -26,6 +26,7 @@ class Past:
     def __init__(self) -> None:
         self._imported: dict[int, Event] = {}
         self._late: dict[str, dict[int, Event]] = {}
+        self.complete_segments: set[int] = set()  # of which it was shown all that there is
 
     def note(self, event: Event) -> None:
         """Take one event of the ledger into account."""

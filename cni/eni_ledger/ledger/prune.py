@@ -16,7 +16,7 @@ from eni_ledger.config import Settings
 from eni_ledger.errors import LedgerError, LockTimeout, WriteFailed
 from eni_ledger.ledger import lock, packed, rollover, segment
 from eni_ledger.ledger.codec import sound, stated_crc
-from eni_ledger.ledger.index import HEADS, heads, open_index
+from eni_ledger.ledger.index import HEADS, open_index, read_heads
 from eni_ledger.ledger.index_builder import Builder
 from eni_ledger.ledger.statedir import open_file, open_state_dir, write_all, write_file
 from eni_ledger.ledger.writer import where
@@ -95,15 +95,15 @@ def _todo(dir_fd: int, removed: set[str]) -> list[tuple[str, int]]:
 
 def _write_heads(dir_fd: int) -> None:
     """Write the first line of every index that there is to `ledger.index`, if it does not say so already."""
-    lines = []
+    data = b""
     for name in segment.list_sealed(dir_fd):
         _, packed_name, index_name = segment.forms(name)
         index = open_index(dir_fd, index_name, packed_name) if name == packed_name else None
         if index is not None:
-            lines.append(index.line)
+            data += index.line
             index.close()
-    if lines != list(heads(dir_fd).values()):
-        write_file(dir_fd, HEADS, b"".join(lines), sync=False)
+    if data != read_heads(dir_fd):
+        write_file(dir_fd, HEADS, data, sync=False)
 
 
 def _one(dir_fd: int, settings: Settings, name: str, size: int, report: PruneReport, *, dry_run: bool) -> None:

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eni_ledger.errors import EniLedgerError
-from eni_ledger.ledger import packed, prune, rollover, segment, writer
+from eni_ledger.ledger import keys, packed, prune, rollover, segment, statedir, writer
 from eni_ledger.ledger.batch import record_found
-from eni_ledger.ledger.codec import MARKS, format_ts
+from eni_ledger.ledger.codec import MARKS, format_ts, marks_of
 from eni_ledger.ledger.history import History
-from eni_ledger.ledger.index import open_index
+from eni_ledger.ledger.index import HEADS, open_index
 from eni_ledger.ledger.repair import fsck
 from helpers import ledgers
 from helpers.ledgers import ACTIVE, TRUNK, add_event, contents, del_event, plain, prove, record, sealed, segments
@@ -145,6 +145,10 @@ def test_every_answer_is_the_same(tmp_path_factory: pytest.TempPathFactory, plan
     writer.record(ledgers.settings(where), del_event(99, boot_id="boot-0"))
     play(where, plan)
     before, events = answers(where), prove(where)
+    known = ledgers.state_file(where)
+    lines = [json.loads(line) for line in (where / ACTIVE).read_text().splitlines()]
+    assert known["marks"] == sorted({mark for event in lines for mark in marks_of(event)})
+    assert known["size"] == (where / ACTIVE).stat().st_size
     report = pruned(where)
     assert report.left == []
     assert len(report.packed) == len(sealed(where))
@@ -154,8 +158,10 @@ def test_every_answer_is_the_same(tmp_path_factory: pytest.TempPathFactory, plan
     for question, answer in before.items():
         assert after[question] == answer, question
     assert fsck(str(where)).sound
-    for path in where.glob("*.index"):  # without them everything is gone through
+    for path in where.glob("ledger-*.index"):  # `ledger.index` says that they are there, and they are not
         path.unlink()
+    assert answers(where) == before
+    (where / HEADS).unlink(missing_ok=True)  # without them everything is gone through
     assert answers(where) == before
 
 
@@ -443,6 +449,121 @@ def test_retention_removes_every_form(tmp_path: Path) -> None:
     record(where, add_event(30), rotate_bytes=1, retain_bytes=1)
     assert sealed(where) == []
     assert list(where.glob("ledger-*")) == []
+
+
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the files that an index is read from, as they are opened from now on."""
+    names: list[str] = []
+
+    def open_file(dir_fd: int, name: str, flags: int) -> int:
+        names.append(name)
+        return statedir.open_file(dir_fd, name, flags)
+
+    monkeypatch.setattr("eni_ledger.ledger.index.open_file", open_file)
+    return names
+
+
+def test_a_question_opens_the_indexes_that_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = tmp_path / "state"
+    a_past(where)
+    pruned(where)
+    begins = next(event["ts"] for event in prove(where) if event.get("container_id") == f"{2:064x}")
+    answer = History(str(where)).who("10.0.0.2", begins)
+    assert len(answer) == 1
+    names = opened(monkeypatch)
+    assert History(str(where)).who("10.0.0.2", begins) == answer
+    assert names[0] == HEADS
+    assert len(names) == 2 < len(sealed(where))
+    (where / HEADS).unlink()
+    names.clear()
+    assert History(str(where)).who("10.0.0.2", begins) == answer
+    assert len(names) > len(sealed(where))  # each of them, once the attempt to do with less has failed
+
+
+@pytest.mark.parametrize("how", ["flip", "cut", "empty", "link", "fifo", "directory", "other", "doubled"])
+def test_every_byte_of_what_is_said_of_all_indexes(tmp_path: Path, how: str) -> None:
+    """It is derived as well, and each of its lines is believed only as it was written."""
+    where = tmp_path / "state"
+    a_past(where)
+    pruned(where)
+    truth = {what: History(str(where)).who(what) for what in ("1", "10.0.0.1", TRUNK, f"{3:064x}")}
+    heads = where / HEADS
+    data = heads.read_bytes()
+    lines = data.splitlines(keepends=True)
+    assert len(lines) == len(sealed(where)) > 2
+    for at in range(0, len(data), {"flip": 13, "cut": 71}.get(how, len(data))):
+        heads.rmdir() if heads.is_dir() else heads.unlink()
+        if how == "flip":
+            heads.write_bytes(data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :])
+        elif how in ("cut", "empty"):
+            heads.write_bytes(data[:at])
+        elif how == "link":
+            (tmp_path / "elsewhere").write_bytes(data)
+            heads.symlink_to(tmp_path / "elsewhere")
+        elif how == "fifo":
+            os.mkfifo(heads)
+        elif how == "directory":
+            heads.mkdir()
+        elif how == "other":  # what one index says, under the name of another: its sum does not fit
+            name, other = (line[18:65] for line in lines[:2])
+            heads.write_bytes(data.replace(name, b"x" * 47).replace(other, name))
+        else:
+            heads.write_bytes(data + lines[0])
+        for what, answer in truth.items():
+            assert History(str(where)).who(what) == answer, (at, what)
+    if how == "directory":
+        heads.rmdir()
+    assert pruned(where).indexed == []
+    assert heads.read_bytes() == data
+    if how == "link":
+        assert (tmp_path / "elsewhere").read_bytes() == data
+        assert not heads.is_symlink()
+
+
+def test_what_ended_before_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = tmp_path / "state"
+    for n in range(1, 9):  # one after the other in the same place
+        record(where, add_event(n, addresses=["10.0.0.1/20"]))
+        record(where, del_event(n))
+    record(where, add_event(9, addresses=["10.0.0.1/20"]))
+    last = prove(where)[-1]
+    record(where, add_event(10), rotate_bytes=1)
+    answer = History(str(where)).who("10.0.0.1", last["ts"])
+    assert [one["container_id"] for one in answer] == [f"{9:064x}"]
+    pruned(where)
+    path = sealed(where)[0]
+    with directory(where) as fd:
+        index = open_index(fd, path.name.replace(".jsonl.gz", ".index"), path.name)
+        assert index is not None
+        place = index.place(last["ts"])
+        assert place > 4
+        assert len(index.find([keys.address("10.0.0.1")])) > 4
+        assert index.find([keys.address("10.0.0.1")], place) <= {place - 1, place}
+        assert index.place("0") == -1
+    reads: list[int] = []
+    real = packed.read_member
+
+    def read_member(fd: int, at: int, length: int) -> tuple[packed.Member, bytes]:
+        reads.append(at)
+        return real(fd, at, length)
+
+    monkeypatch.setattr(packed, "read_member", read_member)
+    assert History(str(where)).who("10.0.0.1", last["ts"]) == answer
+    assert len(reads) <= 3
+
+
+def test_an_index_of_a_former_version_is_made_anew(tmp_path: Path) -> None:
+    where = tmp_path / "state"
+    a_past(where)
+    pruned(where)
+    path = next(where.glob("ledger-*.index"))
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b'{"v":2,', b'{"v":1,', 1))
+    (where / HEADS).unlink()
+    answer = History(str(where)).who("10.0.0.1")
+    assert [row["segment"] for row in pruned(where).indexed] == [f"{path.stem}.jsonl.gz"]
+    assert path.read_bytes() == data
+    assert History(str(where)).who("10.0.0.1") == answer
 
 
 def test_an_index_says_what_is_in_its_segment(tmp_path: Path) -> None:
