@@ -43,19 +43,13 @@ class FrontModules:
         exec(get_frozen_object("front_os" if name == "os" else name), module.__dict__)  # noqa: S102 - part of this executable
 
 
-class Loaded:
-    """The `__spec__` of what has been loaded: all that an import statement asks of it."""
-
-    _initializing = False
-
-
 def load(names):
     """Import modules of ours, each behind those that it imports: in a third of the time that looking for each takes."""
     for name in names:
         if name not in sys.modules:
             module = sys.modules[name] = type(sys)(name)
-            module.__spec__ = Loaded
-            if is_frozen_package(name):
+            module.__spec__ = ModuleSpec(name, FrontModules, is_package=is_frozen_package(name))
+            if module.__spec__.submodule_search_locations is not None:
                 module.__path__ = []
             exec(get_frozen_object(name), module.__dict__)  # noqa: S102 - part of this executable
             package, _, own = name.rpartition(".")

@@ -12,10 +12,11 @@ except ImportError:  # in the front door
         from typing import Any
 
     def loads(data: str | bytes) -> Any:  # type: ignore[misc]  # the same name, in the other place
-        """Return the value of a JSON document. Raises ValueError; for an escape, of which orjson takes fewer."""
-        if b"\\" in data if isinstance(data, bytes) else "\\" in data:
-            raise ValueError("an escape, which is left to orjson")
-        return fastjson.loads(data)
+        """Return the value of a JSON document. Raises ValueError, and for an escaped surrogate, as orjson may do."""
+        text = data.decode() if isinstance(data, bytes) else data
+        if "\\ud" in text or "\\uD" in text:
+            raise ValueError("an escaped surrogate, which is left to orjson")
+        return fastjson.loads(text)
 
 
 __all__ = ["loads"]

@@ -131,6 +131,8 @@ def _classify(text: str) -> tuple[str, Any]:
         return "number", text
     if text.startswith("net:[") and text.endswith("]") and _is_number(text[5:-1]):
         return "netns", int(text[5:-1])
+    if _is_name(text) and "." not in text and not text.lower().startswith("vlan"):
+        return "name", text
     return _classify_word(text)
 
 
@@ -148,7 +150,7 @@ def _classify_word(text: str) -> tuple[str, Any]:
         pass
     if re.fullmatch(_LIKE_IPV4, text):
         raise UsageError("not an IP address", f"{text!r:.80}", "an IPv4 address is four numbers up to 255: 10.0.32.4")
-    if text[:1] in _WORD and _NAME.issuperset(text):
+    if _is_name(text):
         return "name", text
     raise UsageError("that cannot be looked for", f"{text!r:.80}", f"give {EXAMPLES}")
 
@@ -156,6 +158,10 @@ def _classify_word(text: str) -> tuple[str, Any]:
 def _is_hex(text: str, least: int) -> bool:
     """Tell whether `text` is `least` to 17 lower-case hex digits."""
     return least <= len(text) <= 17 and _HEX.issuperset(text)
+
+
+def _is_name(text: str) -> bool:
+    return text[:1] in _WORD and _NAME.issuperset(text)
 
 
 def _is_number(text: str) -> bool:

@@ -1,0 +1,142 @@
+"""Plain questions, which the front door answers itself: byte for byte as the command line does, and without it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from eni_ledger.ledger import packed, writer
+from eni_ledger.ledger.batch import record_found
+from eni_ledger.ledger.codec import now_us
+from eni_ledger.ledger.prune import prune
+from helpers.ledgers import add_event, del_event, prove, record, settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENI, LATE_ENI = "eni-0123456789abcdef0", "eni-0123456789abcdef1"
+TASK = "arn:aws:ecs:eu-central-1:123456789012:task/prod/0123456789abcdef0123456789abcdef"
+AGO = re.compile(rb"\d+s ago")
+BOOTS = ("00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b")
+
+
+def history(where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a ledger with a past that is packed, a sealed segment and an active one, with all that can happen."""
+    monkeypatch.setattr(packed, "MEMBER", 1200)
+    rotate: dict[str, Any] = {"rotate_bytes": 6000}
+    gone: dict[str, Any] | None = None
+    for n in range(30):
+        about = {"boot_id": BOOTS[n > 14]}
+        addresses = [f"10.0.0.{n % 7}/20", *([f"fd00::{n}/64"] if n % 11 == 5 else [])]
+        record(where, add_event(n, vlan_id=n % 5 + 1, addresses=addresses, **about), **rotate)
+        if n % 3 == 1:
+            gone = writer.record(settings(where, **rotate), del_event(n, **about))
+        if n % 10 == 4:
+            record_found(settings(where), about, identified)
+        if n % 10 == 8 and gone:
+            late = {"event": "identify", "late": True, "eni_id": LATE_ENI, "association_id": gone["association_id"]}
+            record_found(settings(where), about, lambda _, late=late: [late])  # type: ignore[misc]
+        if n == 20:
+            prune(settings(where))
+        if n == 22:
+            monkeypatch.setattr(writer, "now_us", lambda: now_us() - 3_600_000_000)
+        if n == 26:
+            monkeypatch.undo()
+    record(where, add_event(40, container_id='a "name" \\ with \x1b[31m', boot_id=BOOTS[1]))
+
+
+def identified(live: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the event that tells ENI and task of the latest association."""
+    return [{"event": "identify", "association_id": live[-1]["association_id"], "eni_id": ENI, "task_arn": TASK}]
+
+
+@pytest.fixture
+def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "state"
+    history(place, monkeypatch)
+    return place
+
+
+def ask(program: Path, where: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command line."""
+    command = [str(program), "--state-dir", str(where), *arguments]
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("CNI_", "ENI_LEDGER_"))}
+    return subprocess.run(command, capture_output=True, check=False, timeout=60, env=env)
+
+
+def questions(where: Path) -> list[list[str]]:
+    """Return questions of every kind, about moments all over the history."""
+    moments = sorted({event["ts"] for event in prove(where)})
+    whats = ["10.0.0.3", "10.0.0.33", "3", "vlan3", "0a:00:00:00:00:01", ENI, LATE_ENI, TASK, f"{7:064x}"]
+    whats += [f"{7:064x}"[:60], "fd00::5", "4026532000", "/proc/1007/ns/net", "assoc-0", "nobody"]
+    asked = [[what] for what in whats]
+    for number, what in enumerate(whats):
+        for when in moments[number % 4 :: 17]:
+            asked += [[what, "--at", when], [what, "--at", f"{when[:19]}Z"]]
+    return asked
+
+
+def test_every_answer_is_the_command_lines(front: Path, bundle: Path, where: Path) -> None:
+    told = set()
+    for number, question in enumerate(questions(where)):
+        form = [[], ["--json"]][number % 2]
+        ours = ask(front, where, "who", *question, *form)
+        theirs = ask(bundle / "eni-ledger-cli", where, "who", *question, *form)
+        assert ours.returncode == theirs.returncode, question
+        assert AGO.sub(b"ago", ours.stdout) == AGO.sub(b"ago", theirs.stdout), question
+        assert ours.stderr == theirs.stderr, question
+        told.add((ours.returncode, bool(ours.stdout)))
+    assert told >= {(0, True), (1, False)}
+
+
+def test_the_front_door_answers_alone(copy: Path, where: Path) -> None:
+    (copy / "eni-ledger-cli").unlink()
+    front = copy / "eni-ledger"
+    moments = sorted({event["ts"] for event in prove(where)})
+    for what in ("10.0.0.3", "3", "0a:00:00:00:00:01", ENI, f"{7:064x}", TASK, "4026532000", "/proc/1007/ns/net"):
+        for form in ([], ["--json"]):
+            for at in ([], ["--at", moments[len(moments) // 3]], ["--at", moments[-1][:19]]):
+                done = ask(front, where, "who", what, *at, *form)
+                assert done.returncode in (0, 1), (what, form, at, done.stderr)
+                assert b"cannot be run" not in done.stderr
+                assert done.stdout or done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["who", "10.0.0.3", "--at", "yesterday"],
+        ["who", "--help"],
+        ["who", "10.0.0.3/x"],
+        ["who", "fd00::5"],
+        ["list"],
+        ["show", "who"],
+        ["version"],
+    ],
+)
+def test_what_is_not_plain_takes_the_command_line(copy: Path, where: Path, arguments: list[str]) -> None:
+    (copy / "eni-ledger-cli").unlink()
+    done = ask(copy / "eni-ledger", where, *arguments)
+    assert done.returncode == 3
+    assert b"eni-ledger-cli cannot be run" in done.stderr
+
+
+def test_a_container_runtimes_environment_makes_no_difference(front: Path, where: Path) -> None:
+    env = {**os.environ, "CNI_COMMAND": "ADD", "CNI_IFNAME": "eth0"}
+    command = [str(front), "--state-dir", str(where), "who", "10.0.0.3", "--json"]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60, env=env)
+    assert done.stdout == ask(front, where, "who", "10.0.0.3", "--json").stdout
+
+
+def test_an_output_that_is_closed_or_full(front: Path, bundle: Path, where: Path) -> None:
+    for shell in ('exec "$0" "$@" >&-', 'exec "$0" "$@" >/dev/full', '"$0" "$@" | true'):
+        answers = []
+        for program in (front, bundle / "eni-ledger-cli"):
+            command = ["/bin/sh", "-c", shell, program, "--state-dir", where, "who", "10.0.0.3", "--json"]
+            done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+            answers.append((done.returncode, done.stdout, done.stderr))
+        assert answers[0] == answers[1], shell
