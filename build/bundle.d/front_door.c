@@ -312,13 +312,13 @@ static int tell_sys(int argc, char **argv)
 
 /* Nothing of the CNI in the environment and our own name: a command, as a rule one that a person waits for. It need not
  * wait for an interpreter that would only find this out. Whatever else there is, and whatever fails, is front.py's; so
- * is `who`, which may be a plain question (cli/plain.py). */
+ * are `list` and `who`, which may be plain questions (cli/plain.py). */
 static void hand_over(int argc, char **argv)
 {
     if (argc < 1 || strcmp(name_of(argv[0]), "eni-ledger") != 0)
         return;
     for (int i = 1; i < argc && i < 4; i++)
-        if (strcmp(argv[i], "who") == 0)
+        if (strcmp(argv[i], "who") == 0 || strcmp(argv[i], "list") == 0)
             return;
     for (char **each = environ; *each; each++)
         if (strncmp(*each, "CNI_", 4) == 0)

@@ -1,9 +1,9 @@
-"""What `who` answers. Apart from its command line, because the front door answers plain questions without one."""
+"""What `list` and `who` answer. Apart from their command lines: the front door answers plain questions without one."""
 
 from __future__ import annotations
 
 from eni_ledger.cli.session import PROGRAM, require_ledger
-from eni_ledger.cli.sound import ask, was_live
+from eni_ledger.cli.sound import Answer, ask, is_live, was_live
 from eni_ledger.cli.twice import Twice
 from eni_ledger.errors import NotFound
 from eni_ledger.ledger import known
@@ -16,7 +16,56 @@ if TYPE_CHECKING:
     from eni_ledger.cli.session import Session
 
 
-def answer(session: Session, what: str, at: str | None, *, as_json: bool) -> None:
+def live(session: Session, at: str | None, *, as_json: bool) -> None:
+    """Print what is live, or was `at` a time.
+
+    Raises NotFound for a time before the ledger begins, and as `History.live` does; LedgerDamaged when the answer has
+    been printed.
+    """
+    times = session.times(at, "--at")
+    with History(session.state_dir()) as history:
+        require_ledger(history)
+        found = (
+            ask(history, lambda: known.during(history, *times), was_live(*times))
+            if times
+            else ask(history, history.live, is_live)
+        )
+        nothing = known.unknown(history, times[1]) if times and not found.found and not found.damage else None
+        twice = Twice(history, times, found) if times and not nothing else None
+        _print_live(session, found, times, twice, nothing, as_json=as_json)
+    if error := found.damage or nothing:
+        raise error
+
+
+def _print_live(
+    session: Session,
+    found: Answer,
+    times: tuple[str, str] | None,
+    twice: Twice | None,
+    nothing: NotFound | None,
+    *,
+    as_json: bool,
+) -> None:
+    screen, moment = session.screen, times[0] if times else None
+    if as_json:
+        screen.json_document(found.document(at=moment, second_time=twice.document() if twice else None))
+    elif not found.found:
+        if not found.damage and not nothing:
+            screen.note("no live associations" if moment is None else f"nothing was live at {clock(moment)} UTC")
+    elif moment is None:
+        from eni_ledger.render.associations import print_live
+
+        print_live(found.found, screen, session.now)
+    else:
+        from eni_ledger.render.associations import print_history
+
+        session.echo_time(moment, "live")
+        print_history(found.found, screen, session.now)
+    if twice and not as_json:
+        twice.print(session)
+
+
+def who(session: Session, what: str, at: str | None, *, as_json: bool) -> None:
     """Print who has or had `what`, with `at` who had it then.
 
     Raises NotFound when nobody had, and as `History.who` does; LedgerDamaged when the answer has been printed.
@@ -27,12 +76,12 @@ def answer(session: Session, what: str, at: str | None, *, as_json: bool) -> Non
     try:
         with History(session.state_dir(), progress) as history:
             require_ledger(history)
-            _answer(session, history, what, query, times, as_json=as_json)
+            _who(session, history, what, query, times, as_json=as_json)
     finally:
         progress.close()
 
 
-def _answer(
+def _who(
     session: Session, history: History, what: str, query: Query, times: tuple[str, str] | None, *, as_json: bool
 ) -> None:
     screen, moment = session.screen, times[0] if times else None

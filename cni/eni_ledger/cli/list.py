@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import click
 
+from eni_ledger.cli.asked import live
 from eni_ledger.cli.common import Command, reading, session_of
-from eni_ledger.cli.sound import Answer, ask, is_live, was_live
-from eni_ledger.cli.twice import Twice
-from eni_ledger.ledger import known
-from eni_ledger.ledger.history import History
-from eni_ledger.render.associations import print_history, print_live
-from eni_ledger.render.text import clock
 
 EXAMPLES = [
     ("eni-ledger list", "the branch ENIs of this host and whose they are"),
@@ -37,29 +32,4 @@ def command(ctx: click.Context, at: str | None, as_json: bool, state_dir: str | 
     time came twice, and both answers are given. That nothing is live is an answer, with exit status 0; for a time
     before the ledger begins there is none, and that is exit status 1.
     """
-    session = session_of(ctx, state_dir, no_color)
-    times = session.times(at, "--at")
-    moment = times[0] if times else None
-    screen = session.screen
-    history = session.history()
-    answer = ask(history, lambda: known.during(history, *times), was_live(*times)) if times else _live(history)
-    nothing = known.unknown(history, times[1]) if times and not answer.found and not answer.damage else None
-    twice = Twice(history, times, answer) if times and not nothing else None
-    if as_json:
-        screen.json_document(answer.document(at=moment, second_time=twice.document() if twice else None))
-    elif not answer.found:
-        if not answer.damage and not nothing:
-            screen.note("no live associations" if moment is None else f"nothing was live at {clock(moment)} UTC")
-    elif moment is None:
-        print_live(answer.found, screen, session.now)
-    else:
-        session.echo_time(moment, "live")
-        print_history(answer.found, screen, session.now)
-    if twice and not as_json:
-        twice.print(session)
-    if error := answer.damage or nothing:
-        raise error
-
-
-def _live(history: History) -> Answer:
-    return ask(history, history.live, is_live)
+    live(session_of(ctx, state_dir, no_color), at, as_json=as_json)

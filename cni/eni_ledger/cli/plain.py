@@ -1,9 +1,10 @@
-"""A plain question, answered by the front door itself: `who WHAT [--at TIME]`, into a pipe or with `--json`.
+"""A plain question, answered by the front door itself: `list` or `who WHAT`, with `--at TIME` or without.
 
 Starting the command line takes several times as long as such an answer: its libraries are loaded for what is hardly
 ever asked of them. So the front door, which has an interpreter of its own, tries first, with the same code less the
 libraries, and keeps what it would print until the answer is whole. Whatever is not plain, to be parsed, found or
-printed, any error but that nothing was found, is for the command line, which begins again as if nothing had been tried.
+printed (a table on a terminal takes rich), any error but that nothing was found, is for the command line, which
+begins again as if nothing had been tried.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ PATIENCE = 0.3
 """Seconds, after which it is not plain any more: the command line parses quicker, and shows a progress bar."""
 
 _WITH_A_VALUE = ("--state-dir", "--at")
+_WORDS = {"list": 1, "who": 2}
 _FLAGS = ("--json", "--no-color")
 _FOUND_NOTHING, _FAILED, _PIPE_CLOSED = 1, 3, 141  # as `main` has them
 
@@ -32,7 +34,7 @@ class _NotPlain(Exception):
 
 
 class _Kept:
-    """Standard output, as far as text is printed to it, kept until all of it is there."""
+    """Standard output or error, as far as text is printed to it, kept until all of it is there."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
@@ -68,31 +70,38 @@ class _Patience:
 
 def main(arguments: Sequence[str]) -> int | None:
     """Answer the question on this command line; return the exit status, None when nothing has been done."""
-    screen, nothing = sys.stdout, None
+    stdout, stderr, nothing = sys.stdout, sys.stderr, None
     try:
-        what, options = _parsed(arguments)
-        if screen is None or (screen.isatty() and "--json" not in options):
+        words, options = _parsed(arguments)
+        as_json = "--json" in options
+        if stdout is None or (stdout.isatty() and not as_json):
             return None
-        kept = sys.stdout = _Kept()  # as much of a stream as is used
-        from eni_ledger.cli.asked import answer
+        kept, said = sys.stdout, sys.stderr = _Kept(), _Kept()  # as much of a stream as is used
+        from eni_ledger.cli import asked
 
+        session = _Plain(options.get("--state-dir"))
         try:
-            answer(_Plain(options.get("--state-dir")), what, options.get("--at"), as_json="--json" in options)
+            if words[0] == "list":
+                asked.live(session, options.get("--at"), as_json=as_json)
+            else:
+                asked.who(session, words[1], options.get("--at"), as_json=as_json)
         except NotFound as exc:
             nothing = exc
     except Exception:
         return None  # the command line meets it again, and says it
     finally:
-        sys.stdout = screen
+        sys.stdout, sys.stderr = stdout, stderr
     status = _print("".join(kept.parts).encode("utf-8", "backslashreplace"))
+    if stderr is not None and said.parts:
+        stderr.write("".join(said.parts))
     if status == 0 and nothing is not None:
         tell(nothing)
         return _FOUND_NOTHING
     return status
 
 
-def _parsed(arguments: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """Return what is asked for, and the options. Raises _NotPlain."""
+def _parsed(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the command and what is asked for, and the options. Raises _NotPlain."""
     words: list[str] = []
     options: dict[str, str] = {}
     left = iter(arguments)
@@ -107,9 +116,9 @@ def _parsed(arguments: Sequence[str]) -> tuple[str, dict[str, str]]:
             raise _NotPlain
         else:
             words.append(each)
-    if len(words) != 2 or words[0] != "who" or "" in (words[1], *options.values()):
+    if len(words) != _WORDS.get(words[0] if words else "") or "" in (*words, *options.values()):
         raise _NotPlain
-    return words[1], options
+    return words, options
 
 
 def _print(data: bytes) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from eni_ledger.cli.asked import answer
+from eni_ledger.cli.asked import who
 from eni_ledger.cli.common import Command, reading, session_of
 from eni_ledger.cli.complete import live_names
 
@@ -40,4 +40,4 @@ def command(
     each trunk, and two when it changed hands in that second. Where the clock was set back a time came twice, and both
     answers are given. Exit status 1 when there is none.
     """
-    answer(session_of(ctx, state_dir, no_color), what, at, as_json=as_json)
+    who(session_of(ctx, state_dir, no_color), what, at, as_json=as_json)

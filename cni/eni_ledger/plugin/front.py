@@ -32,7 +32,7 @@ def main() -> int:
     if len(sys.argv) <= 1 and any(name in os.environ for name in _OF_A_CALL):
         _plugin(monotonic_ns())
     if getattr(sys, "frozen", False):
-        answered = _question() if "who" in sys.argv[1:4] else None
+        answered = _question() if "who" in sys.argv[1:4] or "list" in sys.argv[1:4] else None
         return _hand_over() if answered is None else answered
     from eni_ledger.cli.main import main as commands
 

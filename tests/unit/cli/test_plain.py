@@ -20,17 +20,27 @@ AT = "2026-11-23T03:12:00Z"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "what", "options"),
+    ("arguments", "words", "options"),
     [
-        (["who", "10.0.32.4"], "10.0.32.4", {}),
-        (["who", "10.0.32.4", "--at", AT], "10.0.32.4", {"--at": AT}),
-        (["who", "--at", "-15m", "101", "--json"], "101", {"--at": "-15m", "--json": "--json"}),
-        (["--state-dir", "/x", "who", "101"], "101", {"--state-dir": "/x"}),
-        (["--no-color", "who", "101", "--state-dir", "who"], "101", {"--no-color": "--no-color", "--state-dir": "who"}),
+        (["who", "10.0.32.4"], ["who", "10.0.32.4"], {}),
+        (["who", "10.0.32.4", "--at", AT], ["who", "10.0.32.4"], {"--at": AT}),
+        (["who", "--at", "-15m", "101", "--json"], ["who", "101"], {"--at": "-15m", "--json": "--json"}),
+        (["--state-dir", "/x", "who", "101"], ["who", "101"], {"--state-dir": "/x"}),
+        (
+            ["--no-color", "who", "101", "--state-dir", "who"],
+            ["who", "101"],
+            {"--no-color": "--no-color", "--state-dir": "who"},
+        ),
+        (["list"], ["list"], {}),
+        (
+            ["--state-dir", "/x", "list", "--json", "--at", AT],
+            ["list"],
+            {"--state-dir": "/x", "--json": "--json", "--at": AT},
+        ),
     ],
 )
-def test_what_is_plain(arguments: list[str], what: str, options: dict[str, str]) -> None:
-    assert plain._parsed(arguments) == (what, options)
+def test_what_is_plain(arguments: list[str], words: list[str], options: dict[str, str]) -> None:
+    assert plain._parsed(arguments) == (words, options)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +50,9 @@ def test_what_is_plain(arguments: list[str], what: str, options: dict[str, str])
         ["who"],
         ["who", ""],
         ["who", "a", "b"],
-        ["list"],
+        ["list", "101"],
+        ["list", "--state-dir"],
+        ["--json", "list"],
         ["show", "who"],
         ["who", "who", "who"],
         ["who", "--help"],
@@ -84,12 +96,28 @@ def test_the_answer_is_the_command_lines(ledger: Ledger, capfd: pytest.CaptureFi
     ledger.add(1, 101, "10.0.32.4/20")
     gone = ledger.delete(1)
     ledger.add(2, 101, "10.0.32.5/20")
-    for question in (["101"], ["10.0.32.4"], ["10.0.32.4", "--at", gone["ts"]], ["10.0.32.5", "--at", gone["ts"]]):
+    for question in (
+        ["list"],
+        ["list", "--at", gone["ts"]],
+        ["list", "--at", "2020-01-01T00:00:00Z"],
+        ["who", "101"],
+        ["who", "10.0.32.4"],
+        ["who", "10.0.32.4", "--at", gone["ts"]],
+        ["who", "10.0.32.5", "--at", gone["ts"]],
+    ):
         for form in ([], ["--json"]):
-            arguments = ["--state-dir", str(ledger.path), "who", *question, *form]
+            arguments = ["--state-dir", str(ledger.path), *question, *form]
             found = asked(capfd, *arguments)
             assert found == (main(arguments), *capfd.readouterr()), question
     assert found[0] == 1  # the last one, nobody had it
+
+
+def test_that_nothing_is_live_is_said_where_the_command_line_says_it(
+    ledger: Ledger, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ledger.add(1, 101, "10.0.32.4/20")
+    ledger.delete(1)
+    assert asked(capfd, "--state-dir", str(ledger.path), "list") == (0, "", "no live associations\n")
 
 
 @pytest.mark.parametrize(
