@@ -12,6 +12,7 @@ directory that is a symbolic link, belongs to somebody else or may be written to
     ledger-<first>-<last>.jsonl      sealed segments; first and last seq, zero-padded to 16 digits; never change again
     ledger-<first>-<last>.jsonl.gz   the same, packed by `prune`; the format of its members: `packed`
     ledger-<first>-<last>.index      which of these members name what; derived, can always be made anew: `index`
+    ledger.index                     the first line of each of these, so that a question opens few; derived as well
     state.json                       live associations; derived, replaced by rename, can always be rebuilt
     lock                             flock'ed by writers only, never renamed or removed
     spool/                           one file per event that could not wait for the lock
@@ -77,10 +78,14 @@ same trunk, or of the same interface of the same network namespace (`superseded`
 state.json
 ==========
 
-One JSON document, laid out in lines: the head (`v`; `seq`, `ts` and `crc` of the last event in it; `boot_id`;
-`sum`, CRC-32 of the head up to ``,"sum":`` and of the lines of the associations, their newlines and commas
+One JSON document, laid out in lines: the head (`v`; `seq`, `ts` and `crc` of the last event in it; `boot_id`; `size`,
+`marks`; `sum`, CRC-32 of the head up to ``,"sum":`` and of the lines of the associations, their newlines and commas
 included), then one association per line, then ``]}``. A file whose `sum` does not fit, or whose `seq` and `crc` are
-not those of the ledger's last line, is not used.
+not those of the ledger's last line, is not used for what is live.
+
+`marks` are the kinds of events in the first `size` bytes of the active segment that matter to questions that do not
+name them (`codec.MARKS`): boots, imports, clocks that stepped back. A question looks for them no further than that, in
+what was written since. Behind a version that does not write them they are absent until the next segment.
 
 Writing
 =======
@@ -109,7 +114,8 @@ Reading
 
 No lock: list, open the active segment, list again; if a rotation came between, once more. Stop at the last LF. A
 segment that has been packed meanwhile is read as what it has become. With an index, a question that names something
-reads the members in which that is, and proves their lines; without one, or with one whose sums do not fit, the whole.
+reads the members in which that is, and proves the lines that it takes from them; without one, or with one whose sums do
+not fit, the whole. Of a segment that is not packed every line is proven.
 
 What is promised
 ================
@@ -140,9 +146,10 @@ What shows it, all but the last a trial of `build/torture`:
 every byte          `tests/ledger/test_every_byte.py`: cut at it, a bit of it flipped
 =================== =================================================================================================
 
-Where the code is: `codec` a line; `segment` names, lines, chain, tail; `state` what is live; `lock`; `spool`;
-`writer` appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `packed`, `index`, `prune` old
-segments; `reader`, `chain`, `query`, `lookup`, `glance`, `moment`, `past`, `learned`, `known`, `steps`, `history`
-questions; `batch` several events at once; `health` whether it can be written; `examine`, `repair` fsck; `mend`
-fsck --repair; `models` the typed view; `statedir` the directory itself.
+Where the code is: `codec` a line; `segment` names, lines, chain, tail; `state` what is live; `lock`; `spool`; `writer`
+appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `packed`, `keys`, `index`,
+`index_builder`, `prune` old segments; `reader`, `parse`, `chain`, `query`, `lookup`, `members`, `whole`, `glance`,
+`moment`, `past`, `learned`, `known`, `steps`, `history` questions; `batch` several events at once; `health` whether it
+can be written; `examine`, `repair` fsck; `mend` fsck --repair; `models` the typed view; `statedir` the directory
+itself.
 """
