@@ -115,33 +115,38 @@ class Lookup:
 
     def _looked_up(self, part: Segment, since: str, until: str | None) -> list[Event] | None:
         """Return the events of a segment that matter, None when it takes going through it to find them."""
-        query, text = self._query, self._text
-        index = index_of(part) if query else None
-        if query and index is not None:
-            lines = Members(part, index, self._damage)
-            checkpoint = self._at is not None or part is self._snapshot.segments[0]
-            try:
-                found = self._selected(
-                    part, query, lines.of(query.ranges(), text, self._at, checkpoint=checkpoint), lines
-                )
-            except ValueError:
-                distrust(part)
-                return None
-            self._links.skip(part, segment.sealed_range(part.name) or (0, 0), index.before, index.crc)
-            return found
-        kept: whole.Whole | None = part.known.get("whole")
-        if query and text and (self._at is not None or part is self._snapshot.segments[-1]):
-            kept = whole.of(part)
-        if kept is None or not (text if query else since):
-            return None
         try:
-            if query and text:
-                asked = whole.Asked(kept)
-                found = self._selected(part, query, asked.with_text(text), asked)
-            else:
-                found = list(_events(part, kept.between(since, until), parse))
-        except ValueError:  # a line is what was written, and yet no JSON
+            index = index_of(part) if self._query else None
+            if self._query and index is not None:
+                return self._by_index(part, self._query, index)
+            return self._of_the_whole(part, since, until)
+        except ValueError:  # no index that is what was written, or a line that is, and yet no JSON
+            distrust(part)
             part.known["whole"] = None
+            return None
+
+    def _by_index(self, part: Segment, query: Query, index: Index) -> list[Event]:
+        """Do so for a packed segment with an index. Raises ValueError when that is not what was written."""
+        lines = Members(part, index, self._damage)
+        checkpoint = self._at is not None or part is self._snapshot.segments[0]
+        first = lines.of(query.ranges(), self._text, self._at, checkpoint=checkpoint)
+        found = self._selected(part, query, first, lines)
+        self._links.skip(part, segment.sealed_range(part.name) or (0, 0), index.before, index.crc)
+        return found
+
+    def _of_the_whole(self, part: Segment, since: str, until: str | None) -> list[Event] | None:
+        """Do so for a segment that is kept, or worth it: it will be asked again. Raises ValueError as `parse` does."""
+        kept: whole.Whole | None = part.known.get("whole")
+        if self._text and (self._at is not None or part is self._snapshot.segments[-1]):
+            kept = whole.of(part)
+        if kept is None:
+            return None
+        if self._query and self._text:
+            asked = whole.Asked(kept)
+            found = self._selected(part, self._query, asked.with_text(self._text), asked)
+        elif since and not self._query:
+            found = list(_events(part, kept.between(since, until), parse))
+        else:
             return None
         self._links.skip(part, (kept.first, kept.last), kept.before, kept.crc)
         return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from binascii import crc32
 
-from eni_ledger.errors import LedgerDamaged
+from eni_ledger.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger import glance, packed
 from eni_ledger.ledger.codec import TRAILER, stated_crc
 from eni_ledger.ledger.keys import association
@@ -30,7 +30,7 @@ _ENDING = {"boot": glance.BOOT, "damage": glance.CHECKPOINT}
 class Members:
     """What is read of the packed segment `part`. Damage that is met goes into the list `damage`.
 
-    All methods raise ValueError, as `Index` does, and OSError.
+    All methods raise ValueError, as `Index` does; LedgerError when retention removed what was to be read; OSError.
     """
 
     def __init__(self, part: Segment, index: Index, damage: list[LedgerDamaged]) -> None:
@@ -85,7 +85,10 @@ class Members:
         return new
 
     def _open(self) -> int:
-        fd = self._part.open()
+        try:
+            fd = self._part.open()
+        except FileNotFoundError as exc:
+            raise LedgerError("retention removed what was being read", self._part.name, "ask again") from exc
         if os.fstat(fd).st_size != self._index.size:
             os.close(fd)
             raise ValueError("the index is of another segment")
