@@ -109,27 +109,33 @@ def _parse(words: str, now: datetime) -> tuple[datetime, bool] | None:
     """
     if words == "now":
         return now, False
-    return _plain(words) or _in_words(words, now)
+    return _plain(words, now) or _in_words(words, now)
 
 
-def _plain(words: str) -> tuple[datetime, bool] | None:
-    """Do so for RFC 3339 in UTC, which is what programs write: it takes no regular expression. None for all else."""
+def _plain(words: str, now: datetime) -> tuple[datetime, bool] | None:
+    """Do so for what programs write, which takes no regular expression: RFC 3339 in UTC, Unix time, -15m.
+
+    None for all else, and for what is impossible: that is said where all else is.
+    """
+    amount, unit = words[:-1].removeprefix("-"), words[-1:]
+    if unit in _UNITS and len(amount) <= 9 and _is_digits(amount):
+        return now - timedelta(seconds=int(amount) * _UNITS[unit]), False
+    if len(words) == 10 and _is_digits(words):
+        return datetime.fromtimestamp(int(words), UTC), True
     text = words.removesuffix("z")
-    marks, digits = (
-        text[4:17:3],
-        text[0:4] + text[5:7] + text[8:10] + text[11:13] + text[14:16] + text[17:19] + text[20:],
-    )
-    if (
-        len(text) not in (19, 26)
-        or marks not in ("--t::", "-- ::")
-        or text[19:20] not in ("", ".")
-        or not (digits.isascii() and digits.isdigit())
-    ):
+    marks, rest = text[4:17:3], text[0:4] + text[5:7] + text[8:10] + text[11:13] + text[14:16] + text[17:19] + text[20:]
+    if len(text) not in (16, 19, 26) or marks[:4] not in ("--t:", "-- :") or not _is_digits(rest):
+        return None
+    if marks[4:] not in ("", ":") or text[19:20] not in ("", "."):
         return None
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC), len(text) == 19
     except ValueError:
-        return None  # there is no such day: said where all else is
+        return None
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _in_words(words: str, now: datetime) -> tuple[datetime, bool] | None:

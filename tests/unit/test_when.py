@@ -157,3 +157,51 @@ def test_any_text_is_a_time_or_a_usage_error(text: str) -> None:
     except UsageError:
         return
     assert found.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("2026-11-23t03:12:00z", True),
+        ("2026-11-23t03:12:00", True),
+        ("2026-11-23 03:12:00", True),
+        ("2026-11-23 03:12", True),
+        ("2026-11-23t03:12z", True),
+        ("2026-11-23t03:12:00.123456z", True),
+        ("1764000000", True),
+        ("-15m", True),
+        ("15m", True),
+        ("0s", True),
+        ("3w", True),
+        ("2026-11-23t03:12:00.5z", False),
+        ("2026-11-23t03:12:00+00:00", False),
+        ("2026-13-23t03:12:00z", False),
+        ("2026-11-23x03:12:00z", False),
+        ("2026-11-23t03:12.00z", False),
+        ("2026-w01-1t03:12:00", False),
+        ("2026-11-23 03.12", False),
+        ("2026-11-2\u0663 03:12", False),
+        ("1764000000123", False),
+        ("--15m", False),
+        ("- 15m", False),
+        ("1234567890m", False),
+        ("m", False),
+        ("yesterday", False),
+    ],
+)
+def test_what_programs_write_is_understood_in_the_same_way_without_regular_expressions(text: str, plain: bool) -> None:
+    found = when._plain(text, NOW)
+    assert (found is not None) == plain
+    if plain:
+        assert found == when._in_words(text, NOW)
+
+
+@given(st.text(alphabet="0123456789-:.tz smhdw", max_size=27))
+def test_and_so_is_whatever_looks_like_it(text: str) -> None:
+    words = " ".join(text.split())
+    try:
+        found = when._plain(words, NOW)
+    except OverflowError:
+        return
+    if found is not None:
+        assert found == when._in_words(words, NOW)
