@@ -43,9 +43,13 @@ def test_front_door_is_not_pyinstallers_bootloader(front: Path) -> None:
 def test_front_doors_modules_are_ours(front: Path) -> None:
     modules = set(front_modules(front))
     assert {"eni_ledger.plugin.chained", "eni_ledger.ledger.writer", "eni_ledger.journald"} <= modules
-    ours = {"eni_ledger", "encodings", "front_os", "front_door", "front_extensions"}
+    ours = {"eni_ledger", "encodings", "datetime", "front_os", "front_door", "front_extensions"}
     assert {name.split(".")[0] for name in modules} == ours
-    assert not [name for name in modules if name.startswith(("eni_ledger.cli", "eni_ledger.render"))]
+    questions = {"asked", "plain", "session", "sound", "twice"}  # and no more of the commands than plain ones take
+    assert {name for name in modules if name.startswith("eni_ledger.cli.")} == {
+        f"eni_ledger.cli.{n}" for n in questions
+    }
+    assert not [name for name in modules if name.startswith(("eni_ledger.ecs", "eni_ledger.kernel"))]
     assert "eni_ledger.plugin.process" not in modules  # that one is in C
 
 
