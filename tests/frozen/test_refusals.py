@@ -123,6 +123,40 @@ def test_import_of_a_module_that_is_not_there(closure: Any, tmp_path: Path) -> N
         closure.Closure(source(tmp_path, plugin__front="import eni_ledger.gone"), "eni_ledger.plugin.front")
 
 
+QUESTION = "from eni_ledger import deep\ndef f():\n    import json\n    from eni_ledger import heavy\n"
+
+
+def test_a_plain_question_may_do_without_what_a_function_imports(closure: Any, tmp_path: Path) -> None:
+    deep = "try:\n    from orjson import loads\nexcept ImportError:\n    import _json\nimport datetime\n"
+    root = source(tmp_path, plugin__front="import os", cli__plain=QUESTION, deep=deep, heavy="import re")
+    source(root, cli__session="from eni_ledger import deep", cli__asked="import os", config="")
+    found = closure.Closure(root, "eni_ledger.plugin.front")
+    assert {name for name in found.modules if name.startswith("eni_ledger.")} == {
+        *("eni_ledger.cli", "eni_ledger.cli.plain", "eni_ledger.deep", "eni_ledger.plugin", "eni_ledger.plugin.front"),
+    }
+    assert "datetime" in found.modules
+    assert "_datetime" in found.builtin | set(found.extensions)
+    assert "eni_ledger.heavy" not in found.modules
+
+
+def test_modules_of_questions_are_in_the_order_in_which_they_need_each_other(closure: Any, tmp_path: Path) -> None:
+    root = source(
+        tmp_path, plugin__front="", cli__plain="from eni_ledger.cli import asked, session", config="import os"
+    )
+    source(root, cli__asked="from eni_ledger import b\nimport eni_ledger.config", b="from eni_ledger import a", a="")
+    source(root, cli__session="def f():\n    from eni_ledger import late", late="")
+    found = closure.Closure(root, "eni_ledger.plugin.front").questions
+    assert [name.removeprefix("eni_ledger.") for name in found] == [
+        *("eni_ledger", "cli", "cli.session", "a", "b", "config", "cli.asked"),
+    ]
+
+
+def test_a_plain_question_may_not_import_it_at_once(closure: Any, tmp_path: Path) -> None:
+    root = source(tmp_path, plugin__front="", cli__plain="from eni_ledger import deep", deep="import re")
+    with pytest.raises(closure.NotAllowed, match=r"deep\.py:1: imports re"):
+        closure.Closure(root, "eni_ledger.plugin.front")
+
+
 def test_what_the_front_door_may_import(closure: Any, tmp_path: Path) -> None:
     front = (
         "from __future__ import annotations\n"
