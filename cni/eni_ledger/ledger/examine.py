@@ -57,7 +57,8 @@ def examine(part: Segment) -> Findings:
         return {"gone": True}
     try:
         for number, offset, event, crc in segment.walk(fd, part.name, part.size, damage=broken, loads=_quick):
-            _broken(found, broken)
+            if broken:
+                _broken(found, broken)
             _check(found, event, number, offset)
             _follow(live, event)
             found["last_line"], found["crc"], found["ts"] = number, crc, event["ts"]

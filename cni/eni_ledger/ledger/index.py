@@ -155,12 +155,12 @@ class Index:
         """Tell whether all of it is what was written. Raises OSError."""
         try:
             table = self._table()
-            keys = [self._page(number, table)[0] for number in range(len(self._firsts))]
+            pages = sum(len(self._raw_page(number, table)) for number in range(len(self._firsts)))
         except (ValueError, KeyError, IndexError, TypeError):
             return False
         entries: int = table["entries"]
         ends_at = self._tables_end + entries * _ENTRY
-        return sum(map(len, keys)) == entries and os.fstat(self._fd).st_size == ends_at
+        return pages == entries * _ENTRY and os.fstat(self._fd).st_size == ends_at
 
     def members(self) -> list[tuple[int, int, str]]:
         """Return for each member of the packed segment its place, its length and the time of its first event."""
@@ -195,12 +195,18 @@ class Index:
 
     def _page(self, number: int, table: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
         """Return the keys of a page, for each the member with it, and the member in which that ends."""
+        raw = self._raw_page(number, table)
+        count = len(raw) // _ENTRY
+        numbers = unpack_from(f"<{2 * count}H", raw, 8 * count)
+        return unpack_from(f"<{count}Q", raw), numbers[:count], numbers[count:]
+
+    def _raw_page(self, number: int, table: dict[str, Any]) -> bytes:
+        """Return the bytes of a page. Raises ValueError when they are not what was written."""
         count = min(PAGE, table["entries"] - number * PAGE)
         raw = self._read(count * _ENTRY, self._tables_end + number * PAGE * _ENTRY)
         if crc32(raw) != table["pages"][number][1]:
             raise ValueError("the index is not what was written")
-        numbers = unpack_from(f"<{2 * count}H", raw, 8 * count)
-        return unpack_from(f"<{count}Q", raw), numbers[:count], numbers[count:]
+        return raw
 
 
 def _begin(member: tuple[int, int, str]) -> str:

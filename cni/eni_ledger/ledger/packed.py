@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 import zlib
 from _struct import Struct
+from itertools import accumulate, chain, count, repeat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,10 +68,11 @@ def pack(data: bytes, line: int, offset: int, before: int, level: int = 6) -> by
     return MAGIC + numbers + zlib.crc32(body, zlib.crc32(numbers)).to_bytes(4, "little") + body
 
 
-def unpack(raw: bytes, at: int = 0, *, thorough: bool = True) -> tuple[Member, bytes]:
+def unpack(raw: bytes, at: int = 0, *, thorough: bool = False) -> tuple[Member, bytes]:
     """Return the member that `raw` is, read at `at`, and its lines; raise ValueError if it is not what was packed.
 
-    `check` proves that, unless whoever packed it made a mistake: only a `thorough` look goes by gzip's own sum as well.
+    `check` proves that. A `thorough` look, when it has just been packed, is whether other tools read the same: it goes
+    by gzip's own sum as well.
     """
     if len(raw) < _HEAD + _TRAILER.size or raw[: len(MAGIC)] != MAGIC:
         raise ValueError("not a member of a packed segment")
@@ -91,13 +93,13 @@ def unpack(raw: bytes, at: int = 0, *, thorough: bool = True) -> tuple[Member, b
 
 
 def read_member(fd: int, at: int, length: int) -> tuple[Member, bytes]:
-    """Return the member of `length` bytes at `at`, for a look-up. Raises ValueError, OSError."""
-    return unpack(os.pread(fd, length, at), at, thorough=False)
+    """Return the member of `length` bytes at `at`. Raises ValueError, OSError."""
+    return unpack(os.pread(fd, length, at), at)
 
 
-def members(fd: int, start: int = 0) -> Iterator[tuple[Member, bytes] | int]:
+def members(fd: int, start: int = 0, *, thorough: bool = False) -> Iterator[tuple[Member, bytes] | int]:
     """Yield each member, from the one at byte `start` on, with its lines; for a place that holds none, the number of
-    bytes up to the next one. Raises OSError.
+    bytes up to the next one. `thorough` as in `unpack`. Raises OSError.
     """
     at, end = start, os.fstat(fd).st_size
     while at < end:
@@ -106,7 +108,7 @@ def members(fd: int, start: int = 0) -> Iterator[tuple[Member, bytes] | int]:
         try:
             if not _HEAD < length <= end - at:
                 raise ValueError("no member is that long")
-            member, data = unpack(os.pread(fd, length, at), at)
+            member, data = unpack(os.pread(fd, length, at), at, thorough=thorough)
         except ValueError:
             following = _next(fd, at + 1, end)
             yield following - at
@@ -147,10 +149,11 @@ def lines(fd: int, start: int = 0) -> Iterator[tuple[int, int, bytes, int | None
         if member.line < number:
             continue  # of what has been there already
         number, offset, lost = member.line, member.offset, False
-        before: int | None = member.before
-        for line in split(data):
-            yield number, offset, line, before
-            number, offset, before = number + 1, offset + len(line), None
+        found_lines = split(data)
+        befores = chain((member.before,), repeat(None))
+        # All in C: `fsck` comes here with every line of a history.
+        yield from zip(count(number), accumulate(map(len, found_lines), initial=offset), found_lines, befores)
+        number, offset = number + len(found_lines), offset + len(data)
 
 
 def inflated_size(fd: int) -> int:

@@ -195,7 +195,7 @@ def _pieces(fd: int, name: str, builder: Builder) -> Iterator[tuple[bytes, int, 
 def _same(source: int, target: int) -> bool:
     """Tell whether the packed segment at `target` inflates to what is at `source`, to the byte."""
     at = 0
-    for found in packed.members(target):
+    for found in packed.members(target, thorough=True):
         if isinstance(found, int):
             return False
         _, data = found
