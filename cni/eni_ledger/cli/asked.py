@@ -23,16 +23,20 @@ def live(session: Session, at: str | None, *, as_json: bool) -> None:
     been printed.
     """
     times = session.times(at, "--at")
-    with History(session.state_dir()) as history:
-        require_ledger(history)
-        found = (
-            ask(history, lambda: known.during(history, *times), was_live(*times))
-            if times
-            else ask(history, history.live, is_live)
-        )
-        nothing = known.unknown(history, times[1]) if times and not found.found and not found.damage else None
-        twice = Twice(history, times, found) if times and not nothing else None
-        _print_live(session, found, times, twice, nothing, as_json=as_json)
+    progress = session.progress()
+    try:
+        with History(session.state_dir(), progress) as history:
+            require_ledger(history)
+            found = (
+                ask(history, lambda: known.during(history, *times), was_live(*times))
+                if times
+                else ask(history, history.live, is_live)
+            )
+            nothing = known.unknown(history, times[1]) if times and not found.found and not found.damage else None
+            twice = Twice(history, times, found) if times and not nothing else None
+    finally:
+        progress.close()
+    _print_live(session, found, times, twice, nothing, as_json=as_json)
     if error := found.damage or nothing:
         raise error
 

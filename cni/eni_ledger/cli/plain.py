@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PATIENCE = 0.3
+PATIENCE = 0.2
 """Seconds, after which it is not plain any more: the command line parses quicker, and shows a progress bar."""
 
 _WITH_A_VALUE = ("--state-dir", "--at")
@@ -92,12 +92,14 @@ def main(arguments: Sequence[str]) -> int | None:
     finally:
         sys.stdout, sys.stderr = stdout, stderr
     status = _print("".join(kept.parts).encode("utf-8", "backslashreplace"))
+    if status != 0:
+        return status
     if stderr is not None and said.parts:
         stderr.write("".join(said.parts))
-    if status == 0 and nothing is not None:
-        tell(nothing)
-        return _FOUND_NOTHING
-    return status
+    if nothing is None:
+        return 0
+    tell(nothing)
+    return _FOUND_NOTHING
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:

@@ -217,8 +217,8 @@ class Lookup:
             for number, offset, event, crc in lines:
                 if links:
                     links.next(number, event, crc)
-                if links and number % 4096 == 0 and not part.packed:
-                    self._progressed(offset)
+                if links and number % 4096 == 0:
+                    self._progressed(0 if part.packed else offset)  # an offset of what it inflates to
                 yield event
             if links:
                 links.end()
