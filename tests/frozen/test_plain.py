@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ENI, LATE_ENI = "eni-0123456789abcdef0", "eni-0123456789abcdef1"
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/prod/0123456789abcdef0123456789abcdef"
-AGE = re.compile(rb"\s*\b\d+s\b")
+AGE = re.compile(rb"\s*\b(?:\d+[smhd])+\b")  # it may be a second more when the other one is asked
 BOOTS = ("00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b")
 
 
