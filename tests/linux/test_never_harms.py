@@ -64,7 +64,7 @@ class Trial:
         text = json.dumps(plugin.net_conf()).encode()
         return plugin.call("ADD", text[:-1] + b',"prevResult":' + PREV + b"}", netns=self.netns)
 
-    def harmless(self, prefix: Sequence[str | Path], code: int) -> None:
+    def assert_harmless(self, prefix: Sequence[str | Path], code: int) -> None:
         """Assert the law for ADD, DEL and GC, and that with `onError` `fail` the error has `code`."""
         added = self.add(prefix)
         assert (added.status, added.stdout) == (0, PREV), added
@@ -110,29 +110,29 @@ def test_a_missing_one_is_made(trial: Trial) -> None:
 
 
 def test_one_that_cannot_be_made(trial: Trial) -> None:
-    trial.harmless(read_only(trial.state_dir.parent), 100)
+    trial.assert_harmless(read_only(trial.state_dir.parent), 100)
 
 
 def test_read_only(trial: Trial) -> None:
     trial.state_dir.mkdir(0o750)
-    trial.harmless(read_only(trial.state_dir), 100)
+    trial.assert_harmless(read_only(trial.state_dir), 100)
 
 
 def test_read_only_with_a_ledger(trial: Trial) -> None:
     assert trial.add().status == 0
-    trial.harmless(read_only(trial.state_dir), 100)
+    trial.assert_harmless(read_only(trial.state_dir), 100)
     assert len(trial.plugin().events("add")) == 1
 
 
 def test_full(trial: Trial) -> None:
     trial.state_dir.mkdir(0o750)
-    trial.harmless(full(trial.state_dir), 102)
+    trial.assert_harmless(full(trial.state_dir), 102)
 
 
 def test_no_more_inodes(trial: Trial) -> None:
     trial.state_dir.mkdir(0o750)
     script = 'mount -t tmpfs -o nr_inodes=1,mode=0750 tmpfs "$1"'
-    trial.harmless(privately(script, trial.state_dir), 100)
+    trial.assert_harmless(privately(script, trial.state_dir), 100)
 
 
 @pytest.mark.parametrize("room", [0, 1, 10, 200])
@@ -141,7 +141,7 @@ def test_room_for_a_part_of_a_line(trial: Trial, room: int) -> None:
     assert trial.add().status == 0
     ledger = trial.state_dir / "ledger.jsonl"
     before = ledger.read_bytes()
-    trial.harmless(["prlimit", f"--fsize={len(before) + room}", "--"], 102)
+    trial.assert_harmless(["prlimit", f"--fsize={len(before) + room}", "--"], 102)
     assert ledger.read_bytes() == before
     assert trial.add().stderr == ""
 
@@ -150,21 +150,21 @@ def test_a_symbolic_link(trial: Trial) -> None:
     real = trial.state_dir.with_name("real")
     real.mkdir(0o750)
     trial.state_dir.symlink_to(real)
-    trial.harmless([], 100)
+    trial.assert_harmless([], 100)
     assert list(real.iterdir()) == []
 
 
 def test_another_users(trial: Trial) -> None:
     trial.state_dir.mkdir(0o750)
     os.chown(trial.state_dir, ANOTHER_USER, 0)
-    trial.harmless([], 100)
+    trial.assert_harmless([], 100)
     assert list(trial.state_dir.iterdir()) == []
 
 
 def test_one_that_others_may_write_to(trial: Trial) -> None:
     trial.state_dir.mkdir()
     trial.state_dir.chmod(0o777)
-    trial.harmless([], 100)
+    trial.assert_harmless([], 100)
 
 
 @pytest.mark.parametrize("name", ["lock", "ledger.jsonl", "state.json"])
@@ -199,9 +199,9 @@ def test_no_permission(trial: Trial) -> None:
     need(shutil.which("setpriv"), "setpriv")
     trial.state_dir.mkdir(0o750)
     trial.state_dir.chmod(0o550)
-    trial.harmless(POWERLESS, 110)
+    trial.assert_harmless(POWERLESS, 110)
     trial.state_dir.parent.chmod(0)
-    trial.harmless(POWERLESS, 110)
+    trial.assert_harmless(POWERLESS, 110)
 
 
 def test_a_namespace_that_may_not_be_entered(trial: Trial) -> None:
@@ -266,7 +266,7 @@ def test_a_lock_held_by_a_stopped_process(trial: Trial, stopped: subprocess.Pope
 
 
 def test_a_stopped_process_and_no_room_for_the_spool(trial: Trial, stopped: subprocess.Popen[bytes]) -> None:
-    trial.harmless(read_only(trial.state_dir), 100)
+    trial.assert_harmless(read_only(trial.state_dir), 100)
 
 
 # --- the journal ---

@@ -114,7 +114,7 @@ class Snapshot:
             self.known_seq: int = known.head["seq"] if known is not None else 0
             self.segments = self._take()
             if known is not None and self._active >= 0:
-                self._marks(known.head)
+                self._marks(known)
         except BaseException:
             self.close()
             raise
@@ -162,13 +162,11 @@ class Snapshot:
             time.sleep(_PAUSE)
         raise LedgerError("the ledger keeps rotating while it is read", self.state_dir, "try again")
 
-    def _marks(self, head: dict[str, Any]) -> None:
+    def _marks(self, known: state.State) -> None:
         """Note with the active segment what `state.json` knows of its events, if it is that segment that it is of."""
-        active, size, marks = self.segments[-1], head.get("size"), head.get("marks")
-        if not isinstance(size, int) or not 0 <= size <= active.size or not isinstance(marks, list):
-            return
-        if 0 < _first_seq(self._active) <= head["seq"]:
-            active.known["marks"] = (frozenset(map(str, marks)), size)
+        active, found = self.segments[-1], known.marks()
+        if found and found[1] <= active.size and 0 < _first_seq(self._active) <= known.head["seq"]:
+            active.known["marks"] = found
 
     def _rotating(self) -> bool:
         """Whether a next segment lies ready, so that the active one will be there in a moment."""

@@ -239,6 +239,13 @@ class State:
         self.head = head
         self.lines = lines
 
+    def marks(self) -> tuple[set[str], int] | None:
+        """Return the marks of the active segment's events, and the bytes of it that they are of; None for not known."""
+        marks, size = self.head.get("marks"), self.head.get("size")
+        if not isinstance(marks, list) or not isinstance(size, int) or size < 0:
+            return None
+        return ({*marks}, size) if all(isinstance(mark, str) for mark in marks) else None
+
     def encode(self) -> bytes:
         """Return the bytes of the file: one JSON document with one association per line."""
         head = dumps(self.head)[:-1].encode("utf-8", "replace")

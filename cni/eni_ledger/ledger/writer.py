@@ -142,6 +142,7 @@ class Session:
         self._pending: list[bytes] = []
         self._folded: list[str] = []
         self._changed = False
+        self.marks: set[str] | None = None
         self._lock_fd = lock_fd if lock_fd >= 0 else lock.acquire(dir_fd, settings.lock_wait_ms)
         try:
             self._open()
@@ -198,7 +199,8 @@ class Session:
             return
         if known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
             self.lines, self.boot_id = known.lines, known.head.get("boot_id")
-            self.marks = set(known.head["marks"]) if known.head.get("size") == tail.size else None
+            marks, size = known.marks() or (None, 0)
+            self.marks = marks if size == tail.size else None
         else:
             from eni_ledger.ledger.rebuild import rebuild
 
@@ -216,7 +218,10 @@ class Session:
             os.close(self._fd)
             self._fd = -1
         self._fd = open_file(self._dir_fd, segment.ACTIVE, os.O_RDWR | os.O_APPEND)
-        self.marks = set(marks_of(decode(os.pread(self._fd, self.tail.size, 0))))  # all that is in it is a checkpoint
+        try:
+            self.marks = set(marks_of(decode(os.pread(self._fd, self.tail.size, 0))))  # all there is is a checkpoint
+        except (ValueError, KeyError):
+            self.marks = None  # somebody else is at work on it; not to know is no reason to record nothing
         self._changed = True
 
     def _seal_damaged(self) -> None:

@@ -163,6 +163,20 @@ def test_a_state_of_something_else_is_not_believed(tmp_path: Path, size: object,
         assert known is not None
         state.write(fd, state.State({**known.head, "size": size, "marks": marks}, known.lines))
     assert held(where) == {mark: mark in in_the_segment(where) for mark in MARKS}
+    record(where, add_event(8, boot_id=OTHER_BOOT))  # nor by a writer
+    assert state_file(where).get("marks") is None
+
+
+@pytest.mark.parametrize("marks", [None, "boot", [1], [[]], {}])
+def test_a_writer_goes_on_whatever_stands_there(tmp_path: Path, marks: object) -> None:
+    where = tmp_path / "s"
+    every_mark(where)
+    with opened(where) as fd:
+        known = state.read(fd)
+        assert known is not None
+        state.write(fd, state.State({**known.head, "marks": marks}, known.lines))
+    assert record(where, add_event(8, boot_id=OTHER_BOOT))["seq"] == known.head["seq"] + 1
+    assert "marks" not in state_file(where)
 
 
 def test_one_of_an_earlier_segment_is_not_believed(tmp_path: Path) -> None:
