@@ -29,7 +29,7 @@ ALWAYS = frozenset(
         *("_codecs", "_signal", "_stat", "time", "itertools", "atexit", "faulthandler", "_tracemalloc"),
     )
 )
-# The CLI is another executable; front.main only imports it when it is not in a bundle. Of plain questions: `questions`.
+# The CLI is another executable; front.main only imports it when it is not in a bundle. Followed from QUESTIONS alone.
 ELSEWHERE = ("eni_ledger.cli",)
 QUESTIONS = "eni_ledger.cli.plain"
 QUESTION = ("eni_ledger.cli.session", "eni_ledger.cli.asked", "eni_ledger.config")
@@ -140,7 +140,6 @@ class Closure:
         self.builtin: set[str] = set()
         self._strict = True
         self._add(start)
-        self.needed_by_calls = frozenset(self.modules)
         self._strict = False
         self._add(QUESTIONS)
         self.questions: list[str] = []
