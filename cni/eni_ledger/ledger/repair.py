@@ -13,8 +13,7 @@ from eni_ledger.ledger import segment, spool, state
 from eni_ledger.ledger.examine import Findings, examine_all
 from eni_ledger.ledger.health import FAILURES
 from eni_ledger.ledger.index import of as index_of
-from eni_ledger.ledger.reader import Segment, Snapshot
-from eni_ledger.ledger.statedir import open_file
+from eni_ledger.ledger.reader import Segment, Snapshot, cut_short
 
 Progress = Callable[[int, int], None]
 
@@ -124,7 +123,7 @@ class _Check:
             notes.append("state.json is missing or unusable; the next writer rebuilds it")
         elif known.head["seq"] < self.seq:
             notes.append(f"state.json is at event {known.head['seq']} of {self.seq}; the next writer rebuilds it")
-        elif known.head["seq"] > self.seq and self._ends_before(known.head["seq"]):
+        elif known.head["seq"] > self.seq and self._ends_before():
             part = self._snapshot.segments[-1] if self._snapshot.segments else None
             here = part if part is not None and not part.sealed else None
             path = os.path.join(self._snapshot.state_dir, segment.ACTIVE)
@@ -160,19 +159,12 @@ class _Check:
         ids = sorted(orjson.loads(line)["association_id"] for line in known.lines)
         return known.head.get("crc") == f"{self.crc or 0:08x}" and ids == self.live
 
-    def _ends_before(self, seq: int) -> bool:
-        """Whether the ledger still ends before `seq`, now that writers have had the time since the snapshot."""
+    def _ends_before(self) -> bool:
+        """Whether the ledger still ends before what `state.json` knows of, now that writers have had the time since."""
         try:
-            fd = open_file(self._snapshot.dir_fd, segment.ACTIVE, os.O_RDONLY)
-        except FileNotFoundError:
-            return True
-        try:
-            tail, _ = segment.read_tail(fd, segment.ACTIVE)
+            return cut_short(self._snapshot.dir_fd) is not None
         except LedgerDamaged:
             return False  # has been reported already
-        finally:
-            os.close(fd)
-        return tail is None or tail.seq < seq
 
 
 def fsck(state_dir: str, progress: Progress | None = None) -> FsckReport:
