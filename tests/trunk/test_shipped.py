@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from helpers.cni_client import Attachment, Client
+from helpers.ledgers import add_event, contents, record
 from helpers.prereq import need
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from helpers.trunk import Pause, Trunk
 
@@ -48,9 +49,32 @@ def test_a_conflist_works_as_it_is(path: Path, client: Client, front_door: Path,
     assert conflist["plugins"][-1]["type"] == "eni-ledger"
 
 
-def test_the_demonstration_runs_to_its_end(front_door: Path, the_trunk: Trunk) -> None:
+@pytest.fixture
+def ledgers_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+    """Give a machine with three ledgers, one for each place that says where a ledger is."""
+    default, configured, from_environment = Path("/var/lib/eni-ledger"), tmp_path / "configured", tmp_path / "exported"
+    config = Path("/etc/eni-ledger/config.json")
+    had = config.read_bytes() if config.exists() else None
+    config.parent.mkdir(exist_ok=True)
+    config.write_text(json.dumps({"stateDir": str(configured), "journald": False}))
+    named = tmp_path / "config.json"
+    named.write_bytes(config.read_bytes())
+    monkeypatch.setenv("ENI_LEDGER_CONFIG", str(named))
+    monkeypatch.setenv("ENI_LEDGER_STATE_DIR", str(from_environment))
+    for n, state_dir in enumerate((default, configured, from_environment)):
+        record(state_dir, add_event(n, container_id=f"of-the-machine-{n}", vlan_id=102))
+    yield [default, configured, from_environment]
+    config.unlink()
+    if had is not None:
+        config.write_bytes(had)
+
+
+def test_the_demonstration_has_a_ledger_of_its_own(
+    front_door: Path, the_trunk: Trunk, ledgers_of_the_machine: list[Path]
+) -> None:
     bundle = REPOSITORY / "dist/eni-ledger/eni-ledger"
     need(front_door.resolve() == bundle.resolve(), "the bundle (build/bundle), which the demonstration shows")
+    before = [contents(state_dir) for state_dir in ledgers_of_the_machine]
     done = subprocess.run(
         ["unshare", "--net", "build/lab.d/demo"],
         cwd=REPOSITORY,
@@ -62,3 +86,5 @@ def test_the_demonstration_runs_to_its_end(front_door: Path, the_trunk: Trunk) -
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith("demo: 4 ADDs and 1 DEL on a real trunk")
     assert the_trunk.name not in done.stderr
+    assert "of-the-machine" not in done.stdout
+    assert [contents(state_dir) for state_dir in ledgers_of_the_machine] == before
