@@ -2,11 +2,14 @@
 --
 --   duckdb -init /path/to/duckdb.sql
 --
+-- Packed segments (.gz) are read as well; one that is there in both forms, since it is being packed, is read once.
 -- Times are UTC.
 
 CREATE OR REPLACE VIEW events AS
+SELECT * EXCLUDE (filename)
 FROM read_json(
-    'ledger*.jsonl',
+    'ledger*.jsonl*',
+    filename = true,
     format = 'newline_delimited',
     maximum_object_size = 67108864,
     columns = {
@@ -25,7 +28,8 @@ FROM read_json(
         block_instance_metadata: 'BOOLEAN', identity_source: 'VARCHAR', late: 'BOOLEAN', imported_event: 'VARCHAR',
         occurred_ts: 'TIMESTAMP', import_id: 'VARCHAR', unconfirmed: 'BOOLEAN', sync: 'BOOLEAN'
     }
-);
+)
+WHERE filename NOT IN (SELECT file || '.gz' FROM glob('ledger-*.jsonl'));
 
 -- What ended what, and when: a del or lost of its own, an add that superseded it, a boot of the host.
 CREATE OR REPLACE VIEW ends AS

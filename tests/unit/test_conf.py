@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import subprocess
 import time
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
 
 from eni_ledger.config import DEFAULT_STATE_DIR, Settings, load
 from eni_ledger.ledger import codec, segment
+from eni_ledger.ledger.history import History
 from eni_ledger.ledger.models import Config, json_schema
+from eni_ledger.ledger.prune import prune
+from helpers.ledgers import add_event, plain, prove, record, settings
 
 CONFIG = Path(__file__).parents[2] / "conf/config.json"
 SHIPPERS = CONFIG.parent / "shippers"
@@ -90,3 +100,67 @@ def test_shippers_read_the_files_that_the_writer_writes() -> None:
         assert fnmatch(segment.ACTIVE, glob)
         assert fnmatch(segment.sealed_name(1, 2), glob)
         assert not fnmatch("failures.jsonl", glob)
+        assert not fnmatch(segment.sealed_name(1, 2) + segment.PACKED, glob)  # its events were shipped before
+
+
+@pytest.fixture
+def pruned(tmp_path: Path) -> Path:
+    """Give a ledger with packed segments, plain sealed ones, one in both forms, and the active one."""
+    where = tmp_path / "state"
+    for n in range(30):
+        record(where, add_event(n, ifname="a name\n with \u2028", vlan_id=n % 7 + 1), rotate_bytes=4000)
+        if n == 20:
+            prune(settings(where))
+    packed = sorted(where.glob("*.gz"))
+    assert len(packed) > 2
+    (where / packed[1].stem).write_bytes(plain(packed[1]))
+    assert len(list(where.glob("ledger-*.jsonl"))) > 2
+    return where
+
+
+def of_duckdb(where: Path, question: str) -> list[tuple[Any, ...]]:
+    """Return what DuckDB answers in the state directory, after duckdb.sql."""
+    with contextlib.chdir(where), duckdb.connect() as connection:
+        connection.execute((SHIPPERS / "duckdb.sql").read_text())
+        return connection.sql(question).fetchall()
+
+
+def test_duckdb_counts_every_event_of_a_pruned_ledger_once(pruned: Path) -> None:
+    assert of_duckdb(pruned, "SELECT seq FROM events ORDER BY seq") == [(event["seq"],) for event in prove(pruned)]
+
+
+def test_duckdb_gives_every_association_of_a_pruned_ledger_its_end(pruned: Path) -> None:
+    every = History(str(pruned)).all()
+    ends = [(one["association_id"], one.get("ended_by")) for one in every]
+    assert of_duckdb(pruned, "SELECT association_id, ended_by FROM associations ORDER BY add_seq") == ends
+    assert {end for _, end in ends} == {None, "superseded"}
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_duckdb_reads_a_ledger_with_segments_in_one_form(tmp_path: Path, packed: bool) -> None:
+    where = tmp_path / "state"
+    for n in range(9):
+        record(where, add_event(n), rotate_bytes=4000)
+    if packed:
+        prune(settings(where))
+    assert bool(list(where.glob("ledger-*.jsonl"))) is not packed
+    assert of_duckdb(where, "SELECT seq FROM events ORDER BY seq") == [(event["seq"],) for event in prove(where)]
+
+
+def test_packed_history_is_loaded_once_as_the_readme_says(pruned: Path, tmp_path: Path) -> None:
+    """What the shippers read of the ledger, and what the commands of the README load, is every event once."""
+    (script,) = re.findall(r"```sh\n(.*?)```", (SHIPPERS / "README.md").read_text(), re.S)
+    assert f"cd {DEFAULT_STATE_DIR}\n" in script
+    loaded, programs = tmp_path / "loaded", tmp_path / "programs"
+    programs.mkdir()
+    for name, does in (("aws", f'mkdir -p "{loaded}/${{4%/*}}" && mv "$3" "{loaded}/$4"'), ("systemctl", "")):
+        (programs / name).write_text(f"#!/bin/sh\n{does}\n")
+        (programs / name).chmod(0o755)
+    script = script.replace(f"cd {DEFAULT_STATE_DIR}\n", f"cd '{pruned}'\n")
+    env = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-euc", script], env=env, check=True, capture_output=True, timeout=60)
+    got = [(file.parent.name, line) for file in loaded.rglob("*.gz") for line in plain(file).splitlines()]
+    assert all(day == f"date={json.loads(line)['ts'][:10]}" for day, line in got)
+    shipped = [line for file in pruned.glob("ledger*.jsonl") for line in file.read_bytes().splitlines()]
+    seqs = [json.loads(line)["seq"] for line in [*shipped, *(line for _, line in got)]]
+    assert sorted(seqs) == [event["seq"] for event in prove(pruned)]
