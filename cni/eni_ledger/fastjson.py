@@ -114,8 +114,27 @@ def members(text: str) -> list[tuple[str, Any, int, int]]:
 
 
 def dumps(value: Any) -> str:
-    """Return `value` as compact JSON, non-ASCII characters as they are. Raises TypeError, ValueError (NaN, cycles)."""
+    """Return `value` as compact JSON, characters beyond ASCII as they are, those that do not print as escapes.
+
+    So a file of it can be shown on a terminal: the format and control characters of Unicode (categories Cc, Cf, Zl,
+    Zp) move the cursor or turn the direction of what follows. With them go spaces that are not U+0020 and what Unicode
+    has not assigned. A lone surrogate stays as it is. Raises TypeError, ValueError (NaN, cycles).
+    """
     try:
-        return "".join(_encode(value, 0))
+        text = "".join(_encode(value, 0))
     except RecursionError:
         raise ValueError("nested too deeply, or within itself") from None
+    if text.isascii():  # of control characters JSON itself escapes those below U+0020
+        return text.replace("\x7f", "\\u007f")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or "\ud800" <= c <= "\udfff" else escaped(c) for c in text)
+
+
+def escaped(c: str) -> str:
+    """Return one character as JSON escapes it (RFC 8259, section 7): a surrogate pair when it is beyond U+FFFF."""
+    code = ord(c)
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000  # own arithmetic: the front door has no codec for UTF-16
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"

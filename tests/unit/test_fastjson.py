@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+import unicodedata
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,8 +108,28 @@ def test_reads_what_json_writes(value: Any, ascii_only: bool, indent: Any, befor
 @given(VALUES)
 def test_json_reads_what_it_writes(value: Any) -> None:
     text = fastjson.dumps(value)
-    assert text == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    raw = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    assert text == raw or not raw.isprintable()
     assert json.dumps(json.loads(text)) == json.dumps(value)
+
+
+CONTROL = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")]
+
+
+@pytest.mark.parametrize("around", ["", "é", "\U0001f600", "漢"], ids=ascii)
+def test_writes_no_character_that_controls_a_terminal_or_the_direction_of_a_line(around: str) -> None:
+    for c in CONTROL:
+        for value in (f"{around}{c}{around}", {f"{c}{around}": [c]}):
+            text = fastjson.dumps(value)
+            assert c not in text, ascii(c)
+            assert text.isprintable(), ascii(c)
+            assert json.loads(text) == fastjson.loads(text) == orjson.loads(text) == value
+    assert fastjson.dumps("\U000e0001\U0001d173\x7f\x85\u202e") == r'"\udb40\udc01\ud834\udd73\u007f\u0085\u202e"'
+
+
+def test_writes_text_of_all_languages_as_it_is() -> None:
+    text = "Grüße, 東京 Ωμέγα שלום 👋🏽 e\u0301"
+    assert fastjson.dumps(text) == f'"{text}"'
 
 
 @given(st.text(alphabet='{}[],:"\\u0d8e19.-+ \n\ttrfalsn\u00e9\ud800', max_size=24))

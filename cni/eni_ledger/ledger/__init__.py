@@ -24,7 +24,9 @@ Names that begin with a dot are temporary and mean nothing.
 Lines
 =====
 
-One event per line: a JSON object (RFC 8259) in UTF-8, ended by one LF, no other LF in it. Keys are flat lower
+One event per line: a JSON object (RFC 8259) in UTF-8, ended by one LF, no other LF in it. Characters that do not print
+(of Unicode's categories Cc, Cf, Zl and Zp every one) are written as escapes, in every file here, so that `cat` shows
+nothing but text; a reader takes them in either form, as version 0.1.0 wrote some as they are. Keys are flat lower
 snake_case; `ts` comes first and `crc` last, the others in the order of `codec.KEYS`. A null value is left out; absent
 and null mean the same. Readers keep keys that they do not know.
 

@@ -194,12 +194,12 @@ def splice(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> tu
     kind = event["event"]
     if kind in ("add", "adopt"):
         needles = [
-            b'"%b":%b' % (key.encode(), dumps(event[key]).encode("utf-8", "replace"))
+            b'"%b":%b' % (key.encode(), text_of(event[key]))
             for key in ("container_id", "netns_inode", "vlan_id")
             if event.get(key) is not None
         ]
     elif kind in ("del", "lost", "identify"):
-        needles = [dumps(event["association_id"]).encode()]
+        needles = [text_of(event["association_id"])]
     elif kind not in ("boot", "checkpoint"):
         return lines, []
     touched = {line: parsed(line) for line in lines if not needles or any(needle in line for needle in needles)}
@@ -215,6 +215,15 @@ def splice(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> tu
     known = set(ids.values())
     spliced += [encode_association(each) for each in live if each["association_id"] not in known]
     return spliced, [old["association_id"] for old, _ in ended]
+
+
+def text_of(value: object) -> bytes:
+    """Return what is in every line that has `value`, however it was written there.
+
+    Nothing for a text with an escape in it: there is more than one way to write that, and other versions have another.
+    """
+    text = dumps(value).encode("utf-8", "replace")
+    return b"" if b"\\" in text else text
 
 
 def parsed(line: bytes) -> Any:
@@ -305,5 +314,5 @@ def find_live(state_dir: str, container_id: str, ifname: str) -> dict[str, Any] 
         lines, boot_id = live_lines(dir_fd)
     finally:
         os.close(dir_fd)
-    needle = dumps(container_id).encode("utf-8", "replace")
+    needle = text_of(container_id)
     return Live((parsed(line) for line in lines if needle in line), boot_id).attachment(container_id, ifname)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 
 from eni_ledger.errors import FutureFormat, LedgerDamaged, LedgerError, LockTimeout, StateDirError, WriteFailed
-from eni_ledger.fastjson import dumps
 from eni_ledger.ledger import lock, segment, spool, state
 from eni_ledger.ledger.codec import VERSION, decode, encode, format_ts, marks_of, now_us, parse_ts
 from eni_ledger.ledger.segment import Tail
@@ -287,7 +286,7 @@ class Session:
         """Prepare an event as `record` describes: `boot` before it when this is another boot, a `del` completed."""
         self.boot(event, occurred_us)
         if event["event"] == "del":
-            needle = dumps(event["container_id"]).encode("utf-8", "replace")
+            needle = state.text_of(event["container_id"])
             live = state.Live(state.parsed(line) for line in self.lines if needle in line)
             association = live.attachment(event["container_id"], event["ifname"])
             if association is None or event.get("spooled_ts", "~") < association["since"]:

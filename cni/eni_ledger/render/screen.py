@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from eni_ledger.fastjson import dumps
+from eni_ledger.fastjson import dumps, escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,13 +20,7 @@ def one_line(value: object) -> str:
     text = dumps(value)
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else _escape(c) for c in text)
-
-
-def _escape(c: str) -> str:
-    """Return one character as JSON escapes it, a surrogate pair when it is beyond U+FFFF."""
-    units = c.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
+    return "".join(c if c.isprintable() else escaped(c) for c in text)  # lone surrogates
 
 
 class Screen:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eni_ledger.errors import FutureFormat, LockTimeout, StateDirError, WriteFailed
-from eni_ledger.ledger import batch, health, statedir, writer
+from eni_ledger.ledger import batch, codec, health, state, statedir, writer
 from eni_ledger.ledger.codec import KEYS, format_ts, now_us, parse_ts
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.repair import fsck
@@ -64,6 +64,48 @@ def damaged(where: Path) -> bool:
 
 
 # -- what is written
+
+
+HOSTILE = "a\x9b2J\x7f\u202eb\u2028\u200f\U000e0001\U0001d173"
+"""A C1 control sequence, DEL, a direction override, a line separator, and characters beyond U+FFFF."""
+
+
+def test_every_file_can_be_shown_on_a_terminal(where: Path) -> None:
+    named = add_event(1, container_id=HOSTILE, ifname=HOSTILE, netns=f"/é/{HOSTILE}", **{HOSTILE: [{HOSTILE: HOSTILE}]})
+    record(where, named)
+    record(where, add_event(2), rotate_bytes=1)  # its checkpoint has the first one
+    with stuck_holder(where):
+        record(where, named, lock_wait_ms=0)
+    health.note_failure(settings(where), named, WriteFailed("no", HOSTILE))
+    found = contents(where)
+    assert {name.partition("/")[0] for name in found} >= {ACTIVE, "state.json", "spool", "failures.jsonl"}
+    for name, data in found.items():
+        assert all(line.isprintable() for line in data.decode().split("\n")), name
+    assert prove(where)[2]["live"][0][HOSTILE] == [{HOSTILE: HOSTILE}]
+    assert [one[HOSTILE] for one in History(str(where)).who(named["branch_mac"])] == [[{HOSTILE: HOSTILE}]]
+
+
+@pytest.mark.parametrize("derived", ["state.json", "rebuilt"])
+def test_a_del_ends_what_a_version_without_these_escapes_wrote(
+    where: Path, monkeypatch: pytest.MonkeyPatch, derived: str
+) -> None:
+    with monkeypatch.context() as older:
+        for module in (codec, state):
+            older.setattr(module, "dumps", lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+        added = record(where, add_event(1, container_id=HOSTILE))
+        assert HOSTILE.encode() in (where / ACTIVE).read_bytes()
+    if derived == "rebuilt":
+        (where / "state.json").unlink()
+    assert state.find_live(str(where), HOSTILE, "eth0") is not None
+    ended = record(where, {**del_event(1), "container_id": HOSTILE})
+    assert ended["association_id"] == added["association_id"]
+    again = record(where, add_event(2, container_id=HOSTILE))
+    with monkeypatch.context() as older:
+        for module in (codec, state):
+            older.setattr(module, "dumps", lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+        record(where, add_event(3))
+    assert record(where, add_event(4, container_id=HOSTILE))["supersedes"] == [again["association_id"]]
+    assert prove(where)
 
 
 def test_an_add(where: Path) -> None:
@@ -821,7 +863,7 @@ ENOSPC = """
 import os
 from eni_ledger.config import Settings
 from eni_ledger.errors import EniLedgerError
-from eni_ledger.ledger import batch, health, statedir, writer
+from eni_ledger.ledger import batch, codec, health, state, statedir, writer
 settings = Settings(sys.argv[1])
 base = {"boot_id": "b", "ifname": "eth0"}
 for n in range(5):
