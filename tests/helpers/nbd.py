@@ -84,8 +84,9 @@ class VolatileDisk:
 
 
 class Server:
-    """Lends a VolatileDisk to one machine at a time over the UNIX socket at `path`.
+    """Lends a VolatileDisk to one machine at a time over the UNIX socket at `path`, to the next one when it ends.
 
+    A machine that does not come up is started again, with the same disk; after the cut there is none any more.
     `cut_after(n)` kills that machine at its n-th write or flush from then on: what asks for it gets no answer, and
     nothing is done any more. `was_cut` tells whether that came to pass. A context manager.
     """
@@ -114,10 +115,15 @@ class Server:
         self._left = writes_and_flushes
 
     def _serve(self) -> None:
-        try:
-            connection, _ = self._socket.accept()
-        except OSError:
-            return  # nobody came
+        while not self.was_cut:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return  # nobody comes any more
+            self._lend(connection)
+
+    def _lend(self, connection: socket.socket) -> None:
+        """Do what one machine asks for, until it ends."""
         with connection, cast("IO[bytes]", connection.makefile("rwb")) as stream:
             try:
                 if self._negotiate(stream):

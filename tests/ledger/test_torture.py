@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from eni_ledger import ledger
+from helpers import qemu
 from helpers.prereq import need
 from ledger.torture import __main__ as command
 from ledger.torture import full, injected, kill_within, moved, power_cut, stuck, traced
 from ledger.torture.discover import attempt, trials
 from ledger.torture.scenarios import SCENARIOS
-from ledger.torture.trial import Run, Trial
+from ledger.torture.trial import Run, Trial, Unfit
 from ledger.torture.versions import changed
 
 TRIALS = trials()
@@ -28,8 +29,8 @@ SEED = 20261117
 @pytest.mark.parametrize("trial", TRIALS.values(), ids=TRIALS)
 def test_trial(trial: Trial, tmp_path: Path) -> None:
     outcome = attempt(trial, Run(tmp_path, SEED, trial.short))
-    need(not outcome.cannot, outcome.cannot)
     assert outcome.run.failures == []
+    need(not outcome.cannot, outcome.cannot)
     assert outcome.run.counts["rounds"] == trial.short
     assert sum(outcome.counts.values()) > 0, "nothing was tried"
 
@@ -166,9 +167,36 @@ def test_a_broken_writer_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     # Some faults show only when a kill comes at the right moment: as many rounds as that takes, it ends with the first.
     run = UntilItFails(tmp_path, SEED, 10 * trial.short, source=source)
     with suppress(Enough):
-        attempt(trial, run)
+        outcome = attempt(trial, run)
+        need(not outcome.cannot, outcome.cannot)
     (failure,) = run.failures
     assert re.search(broken.says, failure), failure
+
+
+# --- the machine whose power is cut ---
+
+
+def test_a_machine_that_does_not_come_up_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cannot = power_cut.TRIAL.needs()
+    need(not cannot, cannot)
+    starts = qemu.panics_first(tmp_path / "bin", 1, monkeypatch)
+    monkeypatch.setattr(power_cut, "FILE_SYSTEMS", {"ext4": power_cut.FILE_SYSTEMS["ext4"]})
+    outcome = attempt(power_cut.TRIAL, Run(tmp_path / "run", SEED, 1))
+    assert (outcome.run.failures, outcome.cannot) == ([], "")
+    assert outcome.counts["ext4: cuts"] == 1
+    assert starts() == 3  # one that panics, the one that is cut off, the last
+
+
+def test_a_machine_that_never_comes_up_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cannot = power_cut.TRIAL.needs()
+    need(not cannot, cannot)
+    starts = qemu.panics_first(tmp_path / "bin", 99, monkeypatch)
+    monkeypatch.setattr(power_cut, "FILE_SYSTEMS", {"ext4": power_cut.FILE_SYSTEMS["ext4"]})
+    outcome = attempt(power_cut.TRIAL, Run(tmp_path / "run", SEED, 1))
+    assert outcome.run.failures == []
+    assert "ext4: the virtual machine failed" in outcome.cannot
+    assert "did not come up (attempt 3 of 3)" in outcome.cannot
+    assert starts() == 3
 
 
 # --- the command ---
@@ -190,6 +218,10 @@ def _breaks(run: Run) -> None:
     raise RuntimeError("nobody thought of it")
 
 
+def _unfit(run: Run) -> None:
+    raise Unfit("its machine does not start")
+
+
 def _command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
 ) -> tuple[int, str, str]:
@@ -197,6 +229,7 @@ def _command(
         "fine": Trial("fine", "nothing", _fine, 3, 1),
         "fails": Trial("fails", "a wrong one", _fails, 5, 2),
         "breaks": Trial("breaks", "an exception", _breaks, 5, 2),
+        "unfit": Trial("unfit", "nothing", _unfit, 5, 2),
         "cannot": Trial("cannot", "nothing", _breaks, 5, 2, needs=lambda: "no such thing here"),
     }
     monkeypatch.setattr(command, "trials", lambda: known)
@@ -230,7 +263,7 @@ def test_an_exception_is_a_failure(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status"), [(["fine"], 0), (["fine", "cannot"], 3), (["no-such"], 2), (["--list"], 0)]
+    ("arguments", "status"), [(["fine"], 0), (["fine", "cannot"], 3), (["unfit"], 3), (["no-such"], 2), (["--list"], 0)]
 )
 def test_exit_status(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int

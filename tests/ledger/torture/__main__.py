@@ -119,7 +119,8 @@ def main() -> int:
         return 1
     if outcomes and outcomes[-1].interrupted:
         return 130
-    return 3 if chosen.trial and any(each.cannot for each in outcomes) else 0
+    # One that was not named and has no prerequisites here is left out; one that broke off is not.
+    return 3 if any(each.cannot and (chosen.trial or each.seconds) for each in outcomes) else 0
 
 
 if __name__ == "__main__":

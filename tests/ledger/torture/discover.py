@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ledger.torture
-from ledger.torture.trial import Run, Trial
+from ledger.torture.trial import Run, Trial, Unfit
 
 
 def trials() -> dict[str, Trial]:
@@ -30,7 +30,10 @@ def trials() -> dict[str, Trial]:
 
 @dataclass
 class Outcome:
-    """What came of a trial. `cannot` is why it could not be run, `seconds` how long it took, `kept` its files."""
+    """What came of a trial.
+
+    `cannot` is why it could not be run, or not to its end; `seconds` how long it took, `kept` its files.
+    """
 
     trial: Trial
     run: Run
@@ -43,9 +46,9 @@ class Outcome:
     @property
     def result(self) -> str:
         """Return in words what came of it."""
-        if self.cannot:
-            return f"cannot be run here: {self.cannot}"
         failed = len(self.run.failures)
+        if self.cannot and not failed:
+            return f"cannot be run here: {self.cannot}"
         words = "1 failure" if failed == 1 else f"{failed} failures" if failed else "ok"
         return f"{words}, interrupted" if self.interrupted else words
 
@@ -71,7 +74,10 @@ class Outcome:
 
 
 def attempt(trial: Trial, run: Run) -> Outcome:
-    """Run a trial; an exception that it does not expect is a failure, Ctrl-C ends it with what it has."""
+    """Run a trial; an exception that it does not expect is a failure, Ctrl-C ends it with what it has.
+
+    A trial whose machinery fails has no result: that is no finding, and no success either.
+    """
     outcome = Outcome(trial, run)
     if cannot := trial.needs():
         outcome.cannot = cannot
@@ -81,6 +87,8 @@ def attempt(trial: Trial, run: Run) -> Outcome:
         trial.run(run)
     except KeyboardInterrupt:
         outcome.interrupted = True
+    except Unfit as exc:
+        outcome.cannot = str(exc)
     except Exception:  # whatever it is, it was not promised
         run.check(fine=False, what=traceback.format_exc().rstrip())
     outcome.seconds = time.monotonic() - began

@@ -26,7 +26,7 @@ from eni_ledger.ledger.repair import fsck
 from helpers import ledgers
 from helpers.nbd import Server, VolatileDisk
 from ledger.torture.power_guest import RETAIN_BYTES, ROTATE_BYTES
-from ledger.torture.trial import Run, Trial
+from ledger.torture.trial import Run, Trial, Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,6 +55,12 @@ LONGEST = 100
 
 MISSING = re.compile(r"events are missing: |events \d+ to \d+ are missing|the name says events \d+ to \d+, inside are ")
 """How fsck says that events are not there any more, and that nothing else is wrong."""
+
+LIMIT_S = 1800
+"""So long may a machine write until the cut, which takes ten seconds or so where it is alone on two processors."""
+
+LAB_FAILED = 125
+"""The exit status of `build/lab` when the machine did not come up, or ended by itself."""
 
 NO_SYNC_EVERY = 5
 """Every fifth round there is a cut with `sync: false` too, on disks of their own."""
@@ -148,7 +154,10 @@ class Host:
         self.count("of them in the spool", sum("spooled" in event for event in boot.told))
 
     def boot(self, found: Path, chance: random.Random | None) -> Boot:
-        """Run the machine until it is cut off, or with no `chance` until it has handed out the ledger."""
+        """Run the machine until it is cut off, or with no `chance` until it has handed out the ledger.
+
+        Raises Unfit when the machine does not come up, or ends by itself.
+        """
         boot = Boot(found)
         found.mkdir(parents=True)
         disk, socket = VolatileDisk(self.image, self.atom), self.image.with_suffix(".disk")
@@ -157,7 +166,7 @@ class Host:
         arguments = ("/run/disk/state", chance.random() if chance else 0, 1_000_000 if chance else 0, self.promise)
         mount = f'mkdir /run/disk && mount -t {self.fs} /dev/vda /run/disk || exit 1; "$@"; umount /run/disk'
         guest = ["bash", "-c", mount, "-", sys.executable, "-I", "-S", GUEST, self.run.source, *arguments]
-        lab = ["build/lab", "run", "--quiet", "--timeout", "240", "--nbd", socket, "--", *guest]
+        lab = ["build/lab", "run", "--quiet", "--timeout", str(LIMIT_S), "--nbd", socket, "--", *guest]
         command = [str(each) for each in lab]
         complaints = found.with_name("complaints")
         with (
@@ -168,8 +177,11 @@ class Host:
             assert machine.stdout is not None
             moment = Moment(server, chance) if chance else None
             boot.hear(machine.stdout, *((moment.begins, moment.tells) if moment else (lambda: None, lambda _: None)))
+        said = complaints.read_text(errors="replace")
+        if machine.returncode == LAB_FAILED and not server.was_cut:
+            raise Unfit(f"{self.name}: the virtual machine failed: {said}")
         fine = boot.began and not boot.noise and server.was_cut == bool(chance)
-        self.check(fine, f"it did not go as planned: {boot.noise}{complaints.read_text(errors='replace')}")
+        self.check(fine, f"it did not go as planned: {boot.noise}{said}")
         if chance:
             self.count("cuts")
             for fate, number in disk.cut(chance).items():

@@ -18,6 +18,10 @@ from pathlib import Path
 from helpers.ledgers import SOURCE
 
 
+class Unfit(Exception):
+    """The machinery of a trial failed, which says nothing about the ledger. The text says what failed."""
+
+
 @dataclass
 class Run:
     """One run of a trial: in the empty directory `where`, for `rounds` rounds or until `seconds` are over.
@@ -65,7 +69,7 @@ class Run:
 class Trial:
     """`name` as it is typed, `what` is tried in one line, `rounds` of a whole run and of a `short` one in `build/test`.
 
-    `run` does it. `needs` returns the reason why it cannot be done here, or nothing.
+    `run` does it; it may raise Unfit. `needs` returns the reason why it cannot be done here, or nothing.
     """
 
     name: str
