@@ -16,7 +16,8 @@ directory that is a symbolic link, belongs to somebody else or may be written to
     state.json                       live associations; derived, replaced by rename, can always be rebuilt
     lock                             flock'ed by writers only, never renamed or removed
     spool/                           one file per event that could not wait for the lock
-    quarantine/                      torn tails and spool files that were cut short, as found; what a repair changed
+    quarantine/                      torn tails, spool files that were cut short or of a time to come, as found; what a
+                                     repair changed
     failures.jsonl                   events that could not be recorded at all, as far as that could be written down
 
 Names that begin with a dot are temporary and mean nothing.
@@ -51,7 +52,9 @@ and null mean the same. Readers keep keys that they do not know.
 `occurred_ts`       of an import: when it happened; `ts` is when it was imported
 `import_id`         of an import: 32 hex digits, made from the log's line; no two events have the same
 `spool`             the spool file that the event waited in
-`spooled_ts`        when it happened, if the chain had a later time by the time it was folded in
+`spooled_ts`        when it happened, if the chain had a later time by the time it was folded in. A time that is more
+                    than ten minutes ahead of the clock by then is not believed: the event has the time of the one that
+                    was put there after it, or that of the folding in; its file is kept in the quarantine
 `crc`               8 lower-case hex digits: CRC-32 (as in zlib) of the line from ``{`` up to, and not including,
                     ``,"crc":``, seeded with the CRC of the line before; for the very first line with 0
 =================== =================================================================================================

@@ -3,7 +3,11 @@
 A file is one line in the ledger's own format, its CRC not chained (seeded with 0), named
 `<microseconds, 16 digits>-<pid>-<8 hex>.json` so that the order of names is the order of time, also where the clock was
 set back. The name goes into the ledger with the event (`spool`): a writer that dies between appending and unlinking
-leaves a file behind, and the name tells the next one that it is already in. Standard library only: loaded on every ADD.
+leaves a file behind, and the name tells the next one that it is already in.
+
+The time in a name counts only when a sound file of that time stands behind it, and no time that is more than `AHEAD_US`
+ahead of the clock gets from here into the chain, which would never go back: an event of such a time happened, as far as
+can be told, before the next one in the spool, and before it is folded in. Standard library only: loaded on every ADD.
 """
 
 from __future__ import annotations
@@ -18,9 +22,13 @@ from eni_ledger.ledger.statedir import open_file, open_subdir, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 DIRECTORY = "spool"
+AHEAD_US = 600_000_000
+"""Microseconds by which an event may be ahead of the clock, or the time in a file's name ahead of its event."""
+
 _LIMIT = 4 * 1024 * 1024
 _MARK = b'"spool":"'
 _LONGEST_NAME = 256
@@ -35,13 +43,15 @@ def put(dir_fd: int, event: dict[str, Any], occurred_us: int, *, sync: bool) -> 
     """
     spool_fd = open_subdir(dir_fd, DIRECTORY)
     try:
-        latest_us = _latest(spool_fd)
-        floor_us = max(latest_us, _ledger_us(dir_fd))
+        stamp_us, latest_us = _latest(spool_fd)
+        clock_us, floor_us = now_us(), _ledger_us(dir_fd)
+        if latest_us <= clock_us + AHEAD_US:
+            floor_us = max(floor_us, latest_us)
         ts_us = occurred_us
-        if now_us() < floor_us:
+        if clock_us < floor_us:
             ts_us = floor_us
             event = {**event, "clock_step_us": ts_us - occurred_us}
-        name = f"{max(ts_us, latest_us + 1):016}-{os.getpid()}-{os.urandom(4).hex()}.json"
+        name = f"{max(ts_us, stamp_us + 1):016}-{os.getpid()}-{os.urandom(4).hex()}.json"
         event = {"ts": format_ts(ts_us), **event}
         write_file(spool_fd, name, encode(event, 0)[0], sync=sync)
         if os.fstat(spool_fd).st_nlink == 0:  # removed meanwhile; the file alone may be gone: somebody folded it in
@@ -51,10 +61,25 @@ def put(dir_fd: int, event: dict[str, Any], occurred_us: int, *, sync: bool) -> 
         os.close(spool_fd)
 
 
-def _latest(spool_fd: int) -> int:
-    """Return the microseconds in the name of the last file that waits, -1 without one. Raises OSError."""
-    stamps = (name[:16] for name in os.listdir(spool_fd) if name[16:17] == "-" and name.endswith(".json"))
-    return max((int(stamp) for stamp in stamps if stamp.isascii() and stamp.isdigit()), default=-1)
+def _latest(spool_fd: int) -> tuple[int, int]:
+    """Return the time in the name of the last file that waits, and that of its event; -1 without one. Raises OSError.
+
+    The files are read from the last name on, as a rule one of them.
+    """
+    for name in sorted(os.listdir(spool_fd), reverse=True):
+        if _stamp(name) >= 0 and (event := _load(spool_fd, name)) is not None:
+            ts_us = parse_ts(event["ts"])
+            if 0 <= _stamp(name) - ts_us <= AHEAD_US:  # else somebody has given it this name
+                return _stamp(name), ts_us
+    return -1, -1
+
+
+def _stamp(name: str) -> int:
+    """Return the microseconds in the name of a file that waits, -1 for a name that a writer does not give."""
+    digits = name[:16]
+    if name[16:17] != "-" or not name.endswith(".json") or not (digits.isascii() and digits.isdigit()):
+        return -1
+    return int(digits)
 
 
 def _ledger_us(dir_fd: int) -> int:
@@ -91,12 +116,14 @@ def waiting(dir_fd: int) -> list[str]:
         os.close(spool_fd)
 
 
-def take(dir_fd: int, names: list[str], active_fd: int) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the events in the spool files `names` that are not in the ledger yet, and the names to remove.
+def take(dir_fd: int, names: list[str], active_fd: int, ledger_us: int) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the events in the spool files `names` that are not in the ledger yet, in order, and the names to remove.
 
     Each event has `spooled_ts` (when it happened; it stays only if the chain has a later time by then) and `spool` (its
-    file). A file that is not what was written (power went while it was) is moved to the quarantine. Call with the lock
-    held; remove the names once the events are durable. Raises OSError.
+    file). A file that is not what was written (power went while it was) is moved to the quarantine. One with a time
+    ahead of the clock, and of the ledger's last event at `ledger_us`, is linked there, and its event gets the time of
+    the next one in the spool, or the clock's. Call with the lock held; remove the names once the events are durable.
+    Raises OSError.
 
     What is in the ledger already is removed here and now, the active segment open at `active_fd` being synced first:
     left until after the next append, and that writer killed as well, it would outlive the segments that are looked at.
@@ -109,25 +136,29 @@ def take(dir_fd: int, names: list[str], active_fd: int) -> tuple[list[dict[str, 
         except OSError:
             pass  # tried again next time
         names = [name for name in names if name not in seen]
-    events, done = [], []
+    events = []
     spool_fd = open_subdir(dir_fd, DIRECTORY)
     try:
-        for name in names:
+        before_us = max(now_us(), ledger_us)
+        latest_us = max(before_us, now_us() + AHEAD_US)
+        for name in reversed(names):
             event = _load(spool_fd, name)
             if event is None:
-                try:
-                    _quarantine(dir_fd, spool_fd, name)
-                except OSError:
-                    pass  # it stays where it is; what is sound has to be written down all the same
+                _keep(dir_fd, spool_fd, name, os.rename)
                 continue
-            done.append(name)
-            event["spooled_ts"] = event.pop("ts")
+            ts_us = parse_ts(event.pop("ts"))
+            if ts_us > latest_us:
+                _keep(dir_fd, spool_fd, name, os.link)
+                ts_us = before_us
+            before_us = min(before_us, ts_us)
+            event["spooled_ts"] = format_ts(ts_us)
             event["spool"] = name
             event.pop("crc")
             events.append(event)
     finally:
         os.close(spool_fd)
-    return events, done
+    events.reverse()
+    return events, [event["spool"] for event in events]
 
 
 def remove(dir_fd: int, names: list[str]) -> None:
@@ -178,12 +209,19 @@ def _usable(event: dict[str, Any]) -> bool:
     return isinstance(kind, str) and isinstance(event.get("association_id", ""), str)
 
 
-def _quarantine(dir_fd: int, spool_fd: int, name: str) -> None:
-    quarantine_fd = open_subdir(dir_fd, "quarantine")
+def _keep(dir_fd: int, spool_fd: int, name: str, put: Callable[..., None]) -> None:
+    """Move (`os.rename`) or link (`os.link`) a file that waits to the quarantine, as found.
+
+    Where that fails it stays where it is, and what is sound has to be written down all the same.
+    """
     try:
-        os.rename(name, f"spool-{name}", src_dir_fd=spool_fd, dst_dir_fd=quarantine_fd)
-    finally:
-        os.close(quarantine_fd)
+        quarantine_fd = open_subdir(dir_fd, "quarantine")
+        try:
+            put(name, f"spool-{name}", src_dir_fd=spool_fd, dst_dir_fd=quarantine_fd)
+        finally:
+            os.close(quarantine_fd)
+    except OSError:
+        pass
 
 
 def _already_folded(dir_fd: int) -> set[str]:

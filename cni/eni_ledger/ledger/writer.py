@@ -247,7 +247,7 @@ class Session:
         names = spool.waiting(self._dir_fd)
         if not names:
             return
-        events, self._folded = spool.take(self._dir_fd, names, self._fd)
+        events, self._folded = spool.take(self._dir_fd, names, self._fd, self.tail.ts_us)
         nothing = []
         for event in events:
             stale = self._boot_id == self.boot_id != event.get("boot_id") and event.get("boot_id") is not None

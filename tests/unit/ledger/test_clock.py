@@ -13,6 +13,7 @@ from unittest import mock
 import pytest
 
 from eni_ledger.ledger import codec, state, writer
+from eni_ledger.ledger import spool as spool_files
 from eni_ledger.ledger.history import History
 from helpers import ledgers
 from helpers.ledgers import BOOT, OTHER_BOOT, add_event, del_event, prove, record, settings, stuck_holder
@@ -93,6 +94,72 @@ def test_a_del_that_waited_does_not_end_what_began_after_it(where: Path, clock: 
     name.write_bytes(late)
     record(where, add_event(3))
     assert added["association_id"] in {one["association_id"] for one in History(str(where)).live()}
+
+
+ABSURD = f"{9_999_999_999_999_999}-1-00000000.json"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"a sound one, renamed"])
+def test_the_time_in_a_name_is_not_believed_for_itself(where: Path, clock: Clock, content: bytes) -> None:
+    record(where, add_event(1))
+    (first,) = spool(where, add_event(2))
+    (file,) = (where / "spool").iterdir()
+    (where / "spool" / ABSURD).write_bytes(file.read_bytes() if b"sound" in content else content)
+    waiting, gone = spool(where, add_event(3), del_event(2))
+    assert first["ts"] < waiting["ts"] < gone["ts"] < codec.format_ts(clock.us)
+    assert "clock_step_us" not in waiting
+    last = record(where, add_event(4))
+    assert last["ts"] <= codec.format_ts(clock.us)
+    kinds = [event["event"] for event in prove(where) if event.get("spool") != ABSURD]
+    assert kinds == ["checkpoint", "add", "add", "add", "del", "add"]
+
+
+def ahead(where: Path, us: int, *events: dict[str, Any]) -> list[str]:
+    """Put events into the spool as a writer does whose clock is ahead; return their times."""
+    dir_fd = os.open(where, os.O_RDONLY)
+    with mock.patch.object(spool_files, "now_us", return_value=NOON + us):
+        made = [spool_files.put(dir_fd, event, NOON + us + n, sync=False) for n, event in enumerate(events)]
+    os.close(dir_fd)
+    return [event["ts"] for event in made]
+
+
+@pytest.mark.parametrize("minutes", [9, 11, 260 * 365 * 24 * 60])
+def test_a_time_far_ahead_of_the_clock_does_not_get_from_the_spool_into_the_chain(
+    where: Path, clock: Clock, minutes: int
+) -> None:
+    record(where, add_event(1))
+    new = {**add_event(2), "association_id": "assoc-00000000000000002"}
+    times = ahead(where, minutes * 60_000_000, new, del_event(1))
+    names = sorted(path.name for path in (where / "spool").iterdir())
+    files = {path.name: path.read_bytes() for path in (where / "spool").iterdir()}
+    (waiting,) = spool(where, del_event(2))  # by a clock that is right: behind the two in any case
+    assert waiting["ts"] <= max(codec.format_ts(clock.us), codec.format_ts(NOON + 10 * 60_000_000))
+    record(where, add_event(4))
+    events = prove(where)
+    assert [event["event"] for event in events] == ["checkpoint", "add", "add", "del", "del", "add"]
+    assert [event["spool"] for event in events[2:4]] == names
+    if minutes < 10:
+        assert [event["ts"] for event in events[2:4]] == times
+        assert not (where / "quarantine").exists()
+        return
+    assert all(event["ts"] <= codec.format_ts(clock.us) for event in events)
+    assert not any("spooled_ts" in event for event in events)
+    kept = {path.name.removeprefix("spool-"): path.read_bytes() for path in (where / "quarantine").iterdir()}
+    assert kept == files
+    (one,) = History(str(where)).live()
+    assert one["container_id"] == add_event(4)["container_id"]
+
+
+def test_a_ledger_that_is_ahead_of_the_clock_takes_from_the_spool_what_happened_then(where: Path, clock: Clock) -> None:
+    clock.us += 24 * HOUR  # wrong at boot, as a host without a battery is
+    record(where, add_event(1))
+    (waiting,) = spool(where, add_event(2))
+    later = record(where, add_event(3))
+    clock.us -= 24 * HOUR
+    record(where, del_event(2))
+    ended = prove(where)[-1]
+    assert ended["event"] == "del"
+    assert waiting["ts"] <= later["ts"] <= ended["ts"]
 
 
 def test_a_checkpoint_says_too_that_the_clock_is_behind(where: Path, clock: Clock) -> None:
