@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
 
 from eni_ledger.cli.session import PROGRAM, Session, full_path
-from eni_ledger.errors import LedgerDamaged
+from eni_ledger.errors import LedgerDamaged, UsageError
 
 COMPLETE_VAR = "_ENI_LEDGER_COMPLETE"
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 _PATHS = ("FILE", "FILE...", "DIR")
+_TYPED = "eni_ledger.typed"
+_LIKE = 0.7  # of difflib; with less --since is like --json
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -32,7 +34,49 @@ def session_of(ctx: click.Context, state_dir: str | None, no_color: bool) -> Ses
     return Session(state_dir, no_color=no_color or defaults.no_color)
 
 
-class Command(click.Command):
+class Parsed(click.Command):
+    """A command, or a group of them, that takes each of its options once and knows what a wrong one may have meant."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse. An error that click raises without it learns whose command line it was.
+
+        Raises UsageError for an option that is there twice, before the command's name and behind it included.
+        """
+        try:
+            if not ctx.resilient_parsing:
+                self._refuse_twice(ctx, args)
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as exc:
+            meant = near(exc.option_name, args, self.params)
+            raise click.NoSuchOption(exc.option_name, possibilities=meant, ctx=exc.ctx or ctx) from exc
+        except click.UsageError as exc:
+            exc.ctx = exc.ctx or ctx
+            raise
+
+    def _refuse_twice(self, ctx: click.Context, args: list[str]) -> None:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        typed = ctx.meta.setdefault(_TYPED, set())  # of those before the command's name, too
+        for param in order:
+            if isinstance(param, click.Option) and not param.multiple:
+                if param.name in typed:
+                    hint = f"{ctx.command_path} --help"
+                    raise UsageError("this option is there twice", max(param.opts, key=len), hint)
+                typed.add(param.name)
+
+
+def near(name: str, args: Iterable[str], params: Iterable[click.Parameter]) -> list[str]:
+    """Return those of the options `params` that a wrong one may have meant: those it begins, else those like it."""
+    from difflib import get_close_matches
+
+    known = {opt.lstrip("-"): opt for param in params for opt in param.opts if opt.startswith("--")}
+    if not name.startswith("--"):  # -json is to click a -j
+        name = next((arg for arg in args if arg.startswith(name) and len(arg) > len(name)), name)
+    word = name.lstrip("-").partition("=")[0].lower()
+    begun = [each for each in known if len(word) > 1 and each.startswith(word)]
+    return [known[each] for each in begun or get_close_matches(word, known, 1, _LIKE)]
+
+
+class Command(Parsed):
     """A command whose help ends with examples, each a full command line with a few words on it."""
 
     def __init__(self, *args: Any, examples: list[tuple[str, str]], **kwargs: Any) -> None:
@@ -42,14 +86,6 @@ class Command(click.Command):
         for param in self.params:  # so that shells complete them; what is wrong with one is said better elsewhere
             if param.metavar in _PATHS and param.type is click.STRING:
                 param.type = click.Path(readable=False)
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; an error that click raises without it learns whose command line it was."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as exc:
-            exc.ctx = exc.ctx or ctx
-            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; where a value of the ledger made it fail that no eni-ledger writes, say which."""

@@ -18,7 +18,9 @@ from eni_ledger.cli.common import (
     CONTEXT_SETTINGS,
     Command,
     Defaults,
+    Parsed,
     colour_option,
+    near,
     print_version,
     state_dir_option,
 )
@@ -49,16 +51,8 @@ found what is not as it should be; 2 usage; 3 the ledger cannot be read, or only
 """
 
 
-class Commands(click.Group):
+class Commands(Parsed, click.Group):
     """The group of all commands; a command's module is imported when the command is asked for."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; an error that click raises without it learns that it was ours."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as exc:
-            exc.ctx = exc.ctx or ctx
-            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order in which people need them."""
@@ -209,14 +203,16 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _behind_command(exc: click.ClickException, args: Sequence[str]) -> str:
-    """Return the hint for an option that stands before its command, empty when it is something else."""
+    """Return the hint for an option, or for one like it, that stands before its command; empty when it is no such."""
     if not isinstance(exc, click.NoSuchOption) or exc.ctx is None or exc.ctx.parent is not None:
         return ""
     name = next((arg for arg in args if arg in COMMANDS), "")
     found = load(name)
-    if found is None or not any(exc.option_name in param.opts for param in found.params):
+    if found is None or exc.possibilities:
         return ""
-    return f"{PROGRAM} {name} ... {exc.option_name}"
+    known = any(exc.option_name in param.opts for param in found.params)
+    meant = [exc.option_name] if known else near(exc.option_name, args, found.params)
+    return f"{PROGRAM} {name} ... {meant[0]}" if meant else ""
 
 
 def _fail(exc: EniLedgerError, code: int) -> int:

@@ -1,9 +1,9 @@
 """What `fsck --repair` does: the work of the next writer, now and thoroughly. Nothing recorded is changed or lost.
 
-Before anything is changed, the files that will be are copied to the quarantine. A torn tail is set aside; an active
-segment that is damaged anywhere is sealed as it is, and the next one's checkpoint names the damage; `state.json` is
-built anew; the spool is folded in; what was left half written under a temporary name goes. Damage in a sealed segment
-stays: what those lines said, nobody knows.
+Before anything is changed, the files that will be are copied to the quarantine; a sound segment is not, to which events
+of the spool may be appended. A torn tail is set aside; an active segment that is damaged anywhere is sealed as it is,
+and the next one's checkpoint names the damage; `state.json` is built anew; the spool is folded in; what was left half
+written under a temporary name goes. Damage in a sealed segment stays: what those lines said, nobody knows.
 """
 
 from __future__ import annotations
@@ -119,8 +119,18 @@ class _Before:
         """Whether a writer would have something to mend."""
         if not self._active:
             return bool(self._sealed or self._known or self._waiting)
-        fresh = self._known is not None and self._known.head["seq"] == self._active["last_seq"]
-        return not fresh or self.damaged_inside() or bool(self._active["torn"] or self._waiting)
+        return bool(not self._fresh() or self._unsound() or self._waiting)
+
+    def _fresh(self) -> bool:
+        """Whether `state.json` is of the event that the active segment ends with."""
+        if self._known is None or self._active is None:
+            return False
+        of = self._known.head["seq"], self._known.head.get("crc")
+        return of == (self._active["last_seq"], f"{self._active['crc'] or 0:08x}")
+
+    def _unsound(self) -> bool:
+        """Whether the active segment has to be cut or sealed."""
+        return self.damaged_inside() or bool(self._active and self._active["torn"])
 
     def damaged_inside(self) -> bool:
         """Whether the active segment has a line that is not what was written."""
@@ -128,14 +138,18 @@ class _Before:
 
     def copy_aside(self) -> list[str]:
         """Copy what will be changed to the quarantine, synced; return what was done."""
+        stale = self._unsound() or not self._fresh()
+        changed = [*([segment.ACTIVE] if self._unsound() else []), *([state.STATE_FILE] if stale else [])]
+        changed = [name for name in changed if name in self._names]
+        if not changed:
+            return []
         done, stamp = [], f"{now_us():016}"
         quarantine_fd = open_subdir(self._dir_fd, QUARANTINE)
         try:
-            for name in (segment.ACTIVE, state.STATE_FILE):
-                if name in self._names:
-                    copy = f"repair-{stamp}-{name}"
-                    write_file(quarantine_fd, copy, _read(self._dir_fd, name), sync=True)
-                    done.append(f"copied {name} to {QUARANTINE}/{copy}")
+            for name in changed:
+                copy = f"repair-{stamp}-{name}"
+                write_file(quarantine_fd, copy, _read(self._dir_fd, name), sync=True)
+                done.append(f"copied {name} to {QUARANTINE}/{copy}")
         finally:
             os.close(quarantine_fd)
         return done

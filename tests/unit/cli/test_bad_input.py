@@ -239,6 +239,21 @@ def test_any_bytes_for_a_ledger_end_in_an_answer_or_one_error(
 
 
 @pytest.mark.parametrize(
+    ("command", "option"),
+    [("who 1", "--since"), ("log", "--att"), ("list", "--live"), ("fsck", "--adopt"), ("version", "--state-dir")],
+)
+def test_what_the_command_has_nothing_like_is_not_suggested(run: Run, command: str, option: str) -> None:
+    done = run(*command.split(), option, "x")
+    clear(done, 2)
+    assert done.err.splitlines()[0] == f"error: no such option '{option}'"
+
+
+def test_what_may_be_given_several_times_is_taken(run: Run, filled: Ledger, tmp_path: Path) -> None:
+    done = run("doctor", "--conf-dir", str(tmp_path), "--conf-dir", str(tmp_path / "a"), "--json")
+    assert done.json()["checks"]
+
+
+@pytest.mark.parametrize(
     ("args", "words", "hint"),
     [
         (["lst"], "there is no such command: 'lst'", "eni-ledger list"),
@@ -275,6 +290,26 @@ def test_any_bytes_for_a_ledger_end_in_an_answer_or_one_error(
         (["schema", "nothing"], "invalid value for", "eni-ledger schema --help"),
         (["completion", "tcsh"], "invalid value for", "eni-ledger completion --help"),
         (["list", "--state-dir", ""], "--state-dir is empty", "--state-dir /var/lib/eni-ledger"),
+        (["list", "--at", "1h ago", "--at", "2h ago"], "this option is there twice: --at", "eni-ledger list --help"),
+        (["list", "--json", "--json"], "this option is there twice: --json", "eni-ledger list --help"),
+        (["log", "-n", "3", "--lines", "4"], "this option is there twice: --lines", "eni-ledger log --help"),
+        (
+            ["--state-dir", "/a", "--state-dir", "/b", "list"],
+            "this option is there twice: --state-dir",
+            "eni-ledger --",
+        ),
+        (["--no-color", "who", "1", "--no-color"], "this option is there twice: --no-color", "eni-ledger who --help"),
+        (["install", "ecs", "--root", "/a", "--root", "/b"], "twice: --root", "eni-ledger install ecs --help"),
+        (["list", "--jsn"], "no such option '--jsn'. Did you mean '--json'?", "eni-ledger list --help"),
+        (["list", "-json"], "no such option '-j'. Did you mean '--json'?", "eni-ledger list --help"),
+        (
+            ["verify", "--mark_lost"],
+            "no such option '--mark_lost'. Did you mean '--mark-lost'?",
+            "eni-ledger verify --",
+        ),
+        (["prune", "--retain-day", "3"], "Did you mean '--retain-days'?", "eni-ledger prune --help"),
+        (["--jsn", "list"], "no such option '--jsn' before the command", "eni-ledger list ... --json"),
+        (["--stat-dir", "/a", "list"], "no such option '--stat-dir'. Did you mean '--state-dir'?", "eni-ledger --help"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

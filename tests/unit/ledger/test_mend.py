@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eni_ledger.errors import FutureFormat, StateDirError, WriteFailed
-from eni_ledger.ledger import mend, writer
+from eni_ledger.ledger import mend, state, writer
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.repair import fsck
 from helpers import ledgers
@@ -77,18 +77,25 @@ def test_damage_in_the_middle_of_the_active_segment_which_no_writer_looks_at(whe
     assert record(where, add_event(30))["seq"] == report.events + 2  # the damaged line has its seq, too
 
 
-@pytest.mark.parametrize("how", ["gone", "old", "binary"])
-def test_state_json(where: Path, how: str) -> None:
+@pytest.mark.parametrize("how", ["gone", "old", "binary", "another's"])
+def test_state_json_is_written_without_a_copy_of_a_sound_segment(where: Path, how: str) -> None:
     path = where / "state.json"
     old = path.read_bytes()
     record(where, add_event(20))
     fresh = ledgers.state_file(where)
     if how == "gone":
         path.unlink()
+    elif how == "another's":
+        made = state.decode(path.read_bytes())
+        assert made is not None
+        path.write_bytes(state.State({**made.head, "crc": "00000000"}, []).encode())
     else:
         path.write_bytes(old if how == "old" else b"\0" * 100)
+    replaced = path.read_bytes() if how != "gone" else None
     assert any("wrote state.json anew" in words for words in repaired(where))
     assert {**ledgers.state_file(where), "sum": ""} == {**fresh, "sum": ""}  # the order of keys may be another
+    kept = [path.read_bytes() for path in where.glob("quarantine/*")]
+    assert kept == ([] if replaced is None else [replaced])
 
 
 def test_the_spool_is_folded_in(where: Path) -> None:
@@ -96,6 +103,7 @@ def test_the_spool_is_folded_in(where: Path) -> None:
     spool_one(where, 21)
     assert any("folded 2 of the spool's files in" in words for words in repaired(where))
     assert list((where / "spool").iterdir()) == []
+    assert not (where / "quarantine").exists()  # no more is changed than by an ADD
     assert [event["container_id"] for event in prove(where)[-2:]] == [f"{20:064x}", f"{21:064x}"]
 
 
@@ -200,4 +208,4 @@ def test_killed_at_any_step_it_can_be_run_again(
             break
     else:
         raise AssertionError("there are more steps than this")
-    assert steps > 10
+    assert steps > (3 if what == "spool" else 10)
