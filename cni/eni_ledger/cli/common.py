@@ -34,6 +34,19 @@ def session_of(ctx: click.Context, state_dir: str | None, no_color: bool) -> Ses
     return Session(state_dir, no_color=no_color or defaults.no_color)
 
 
+class WrongOption(click.NoSuchOption):
+    """An option that the command does not have; `meant` are those of its own that may have been meant."""
+
+    def __init__(self, name: str, meant: list[str], ctx: click.Context) -> None:
+        super().__init__(name, f"No such option {name!r}.", ctx=ctx)
+        self.meant = meant
+
+    def format_message(self) -> str:
+        """Return the sentence, and the question whether another one was meant."""
+        question = f" Did you mean {' or '.join(map(repr, self.meant))}?" if self.meant else ""
+        return self.message + question
+
+
 class Parsed(click.Command):
     """A command, or a group of them, that takes each of its options once and knows what a wrong one may have meant."""
 
@@ -47,8 +60,7 @@ class Parsed(click.Command):
                 self._refuse_twice(ctx, args)
             return super().parse_args(ctx, args)
         except click.NoSuchOption as exc:
-            meant = near(exc.option_name, args, self.params)
-            raise click.NoSuchOption(exc.option_name, possibilities=meant, ctx=exc.ctx or ctx) from exc
+            raise WrongOption(exc.option_name, near(exc.option_name, args, self.params), exc.ctx or ctx) from exc
         except click.UsageError as exc:
             exc.ctx = exc.ctx or ctx
             raise

@@ -19,6 +19,7 @@ from eni_ledger.cli.common import (
     Command,
     Defaults,
     Parsed,
+    WrongOption,
     colour_option,
     near,
     print_version,
@@ -204,11 +205,11 @@ def _run(argv: Sequence[str] | None) -> int:
 
 def _behind_command(exc: click.ClickException, args: Sequence[str]) -> str:
     """Return the hint for an option, or for one like it, that stands before its command; empty when it is no such."""
-    if not isinstance(exc, click.NoSuchOption) or exc.ctx is None or exc.ctx.parent is not None:
+    if not isinstance(exc, WrongOption) or exc.meant or exc.ctx is None or exc.ctx.parent is not None:
         return ""
     name = next((arg for arg in args if arg in COMMANDS), "")
     found = load(name)
-    if found is None or exc.possibilities:
+    if found is None:
         return ""
     known = any(exc.option_name in param.opts for param in found.params)
     meant = [exc.option_name] if known else near(exc.option_name, args, found.params)
