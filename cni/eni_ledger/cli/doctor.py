@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import textwrap
+from pathlib import Path
 
 import click
 
 from eni_ledger.cli.common import Command, Defaults, reading, session_of
 from eni_ledger.cli.session import Session
-from eni_ledger.config import load
+from eni_ledger.config import CONFIG_FILE, load
 from eni_ledger.ecs.callers import CONF_DIR
 from eni_ledger.ecs.doctor import FAIL, OK, SKIPPED, WARN, Finding, examine
 from eni_ledger.errors import ConfigError
@@ -49,7 +50,7 @@ def command(
     settings = load(None, os.environ, given, problems=problems)
     broken = [Finding("configuration", FAIL, str(one), one.hint) for one in problems]
     findings = [
-        *(broken or [Finding("configuration", OK, "it can be read")]),
+        *(broken or [Finding("configuration", OK, _configuration(os.environ.get("ENI_LEDGER_CONFIG") or CONFIG_FILE))]),
         *examine(settings, conf_dirs=conf_dirs or (CONF_DIR,)),
     ]
     healthy = not any(finding.status == FAIL for finding in findings)
@@ -62,6 +63,10 @@ def command(
     else:
         _print(findings, session)
     return 0 if healthy else FAILED
+
+
+def _configuration(path: str) -> str:
+    return f"{path} can be read" if Path(path).exists() else f"there is no {path}; the defaults apply"
 
 
 def _print(findings: list[Finding], session: Session) -> None:

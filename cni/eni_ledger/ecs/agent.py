@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 
-from eni_ledger.ecs.layout import KEY, RESTART
+from eni_ledger.ecs.layout import KEY, RESTART, same_path
 from eni_ledger.errors import InstallError
 from eni_ledger.plugin.front import original_environment
 
@@ -59,12 +59,12 @@ class Agent:
     def using(self, plugin_path: str) -> list[Process]:
         """Return the processes that call plugins in `plugin_path`."""
         own = os.getpid()
-        return [one for one in self.processes() if one.plugin_path == plugin_path and one.pid != own]
+        return [one for one in self.processes() if same_path(one.plugin_path, plugin_path) and one.pid != own]
 
     def in_force(self, plugin_path: str) -> bool | None:
         """Tell whether the running agent calls plugins in `plugin_path`; None when no agent runs."""
         agents = [one for one in self.processes() if one.name == "agent"]
-        return any(one.plugin_path == plugin_path for one in agents) if agents else None
+        return any(same_path(one.plugin_path, plugin_path) for one in agents) if agents else None
 
     def plugins(self, directory: str) -> list[str] | None:
         """Return the names in a directory of the running agent's image; None when no agent runs."""

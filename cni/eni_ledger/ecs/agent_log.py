@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import re
 import zlib
 from collections import deque
@@ -135,10 +136,19 @@ def read(
 
 
 def rolled(path: Path) -> list[Path]:
-    """Return the files of the log with this name, oldest first: the plain one if there is one, then the hours."""
-    name = path.name
-    found = [other for other in path.parent.glob(f"{name}.*") if _ROLLED.fullmatch(other.name[len(name) :])]
-    return [*([path] if path.is_file() else []), *sorted(found)]
+    """Return the files of the log with this name, oldest first: the plain one if there is one, then the hours.
+
+    Raises PermissionError for a directory that may not be read: what is in it is not known.
+    """
+    try:
+        names = sorted(os.listdir(path.parent))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    found = [path.parent / name for name in names if name.startswith(path.name)]
+    return [
+        *([path] if path.is_file() else []),
+        *(other for other in found if _ROLLED.fullmatch(other.name[len(path.name) :])),
+    ]
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from eni_ledger import fastjson
 from eni_ledger.config import Settings
-from eni_ledger.ecs import callers, layout
+from eni_ledger.ecs import callers, envfile, layout
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.files import Tree
 from eni_ledger.errors import EniLedgerError, StateDirError
 from eni_ledger.identity import bolt
+from eni_ledger.ledger import spool
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.statedir import open_state_dir
 
@@ -122,17 +123,16 @@ class Host:
 
     @cached_property
     def agent_file(self) -> dict[str, str]:
-        """Return what the agent's configuration files set."""
-        found: dict[str, str] = {}
-        for path in (layout.INSTANCE_CONFIG, layout.ECS_CONFIG):
-            try:
-                with open(self.paths.of(path), encoding="utf-8", errors="replace") as file:
-                    lines = [line.strip() for line in file]
-            except OSError:
-                continue
-            pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-            found |= {name.strip(): value.strip().strip("\"'") for name, equals, value in pairs if equals}
-        return found
+        """Return what the agent's configuration files set. Raises OSError, InstallError."""
+        return self._file(layout.INSTANCE_CONFIG) | self._file(layout.ECS_CONFIG)
+
+    def set_in(self, key: str) -> str:
+        """Return the configuration file that sets `key` for the agent, or the one in which it can be set."""
+        instance = key in self._file(layout.INSTANCE_CONFIG) and key not in self._file(layout.ECS_CONFIG)
+        return layout.INSTANCE_CONFIG if instance else layout.ECS_CONFIG
+
+    def _file(self, path: str) -> dict[str, str]:
+        return envfile.variables(self.paths.tree.read(path) or b"")
 
     @cached_property
     def live(self) -> list[dict[str, Any]]:
@@ -153,6 +153,20 @@ class Host:
                 case _:
                     return Finding(name, FAIL, str(exc), exc.hint)
         return None
+
+    @cached_property
+    def spooled(self) -> int:
+        """Return how many events wait in the spool; 0 when there is no ledger. Raises OSError, StateDirError."""
+        try:
+            dir_fd = open_state_dir(self.settings.state_dir)
+        except StateDirError as exc:
+            if isinstance(exc.__cause__, FileNotFoundError):
+                return 0
+            raise
+        try:
+            return len(spool.waiting(dir_fd))
+        finally:
+            os.close(dir_fd)
 
     @cached_property
     def scan(self) -> Scan:

@@ -1,8 +1,10 @@
 """The doctor's questions about trunking and the ECS agent.
 
-Source: amazon-ecs-agent, `agent/config` (ECS_ENABLE_TASK_ENI; ECS_ENABLE_HIGH_DENSITY_ENI, on by default with it),
-`ecs-init/docker` (sets the former), `ecs-agent/api/attachment/eni` (type `instance-eni`: the trunk, which ECS attaches
-when the account setting awsvpcTrunking was on as the instance registered). The setting itself the host cannot see.
+Source: amazon-ecs-agent, `agent/config` (ECS_ENABLE_TASK_ENI, off by default; ECS_ENABLE_HIGH_DENSITY_ENI, on by
+default), `ecs-init/docker` (sets the former to true unless a file has it), `ecs-agent/api/attachment/eni` (type
+`instance-eni`: the trunk). ECS attaches a trunk when, as the instance registers, the account setting awsvpcTrunking is
+on for its role, its type has trunking, and task ENIs are on. The host sees only the trunk: that none was attached is
+known, the reason is not.
 """
 
 from __future__ import annotations
@@ -14,15 +16,26 @@ from typing import Any
 
 from eni_ledger import fastjson
 from eni_ledger.config import AGENT_PLUGIN_DIR
-from eni_ledger.ecs import agent_log, layout
+from eni_ledger.ecs import agent_log, envfile, layout
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.doctor import FAIL, OK, SKIPPED, WARN, Check, Finding, Host, hidden
 from eni_ledger.errors import StateDirError
+from eni_ledger.identity import agent_db
 from eni_ledger.ledger.state import happened_at
 from eni_ledger.plugin.front import INTERPOSED
+from eni_ledger.render.text import counted
 
-_NO_ECS = "there is no ECS agent on this host"
-_ACCOUNT = "aws ecs put-account-setting-default --name awsvpcTrunking --value enabled; then launch a new instance"
+TASK_ENI, TRUNKING = "ECS_ENABLE_TASK_ENI", "ECS_ENABLE_HIGH_DENSITY_ENI"
+
+_NO_ECS = f"no ECS agent runs on this host, and there is no {layout.AGENT_DATA}"
+_REASONS = (
+    "awsvpcTrunking was off for the role of this instance, the instance type has no trunking, "
+    "or task ENIs were off when it registered"
+)
+_ACCOUNT = (
+    "aws ecs list-account-settings --effective-settings --name awsvpcTrunking --principal-arn ROLE shows the setting; "
+    "after a change, launch a new instance"
+)
 _RESTART = "systemctl restart ecs"
 
 
@@ -30,85 +43,116 @@ def trunk(host: Host) -> Finding:
     """Is there a trunk, with branches?"""
     from eni_ledger.kernel.scan import attachments
 
-    found = attachments(host.scan)
-    names = sorted({str(each.get("trunk_ifname", "of another namespace")) for each in found})
+    found, unseen = attachments(host.scan), host.scan.unreadable
     if found:
-        return Finding("trunk", OK, f"{len(found)} branches on trunk {', '.join(names)}")
+        names = sorted({str(each.get("trunk_ifname", "a link of another namespace")) for each in found})
+        least = f"at least {len(found)}" if unseen else str(len(found))
+        return Finding("trunk", OK, f"{least} {'branch' if len(found) == 1 else 'branches'} on {', '.join(names)}")
     macs = _trunk_macs(host)
-    link = next((link.name for link in host.scan.own if link.mac in macs), None)
+    link = next((link.name for link in host.scan.own if link.mac in (macs or ())), None)
+    if unseen:
+        words = f"{link} is a trunk; whether it has branches" if link else "whether there is a branch"
+        return Finding("trunk", SKIPPED, f"{words} is not known, a namespace cannot be looked into: {unseen[0]}")
     if link:
         return Finding("trunk", OK, f"{link} is a trunk; it has no branch now")
-    if host.scan.unreadable:
-        return Finding("trunk", SKIPPED, f"not all namespaces can be looked into: {host.scan.unreadable[0]}")
+    if macs:
+        words = f"ECS attached the trunk {', '.join(sorted(macs))}, and no link of this namespace has that MAC"
+        return Finding("trunk", WARN, words, "run it in the network namespace of the host; ip link lists its links")
     if not host.has_ecs:
-        return Finding("trunk", SKIPPED, f"no VLAN link in any namespace, and {_NO_ECS}")
-    return Finding("trunk", WARN, "there is no trunk link and no branch on this host", _ACCOUNT)
+        return Finding("trunk", SKIPPED, f"no VLAN link in any other namespace; {_NO_ECS}")
+    if macs is None:
+        words = f"there is no branch; whether a link is a trunk is not known without {host.paths.agent_db}"
+        return Finding("trunk", SKIPPED, words)
+    return Finding("trunk", WARN, "there is no branch, and ECS attached no trunk", "see account-setting")
 
 
-def _trunk_macs(host: Host) -> set[str]:
-    """Return the MACs of the trunks that ECS has attached, as the agent knows them."""
+def _trunk_macs(host: Host) -> set[str] | None:
+    """Return the MACs of the trunks that ECS attached, from agent.db; None when there is no such file."""
     try:
         found = host.agent_objects("eniattachments")
     except FileNotFoundError:
-        return set()
+        return None
     return {str(one.get("macAddress", "")).lower() for one in found if one.get("attachmentType") == "instance-eni"}
 
 
 def agent_configuration(host: Host) -> Finding:
     """Does the agent give tasks ENIs, and branches of a trunk?"""
     name = "agent-configuration"
-    if not host.has_ecs:
-        return Finding(name, SKIPPED, _NO_ECS)
     if host.agent_hidden:
         return hidden(name, "the environment of the agent")
+    if not host.has_ecs:
+        return Finding(name, SKIPPED, _NO_ECS)
     running = bool(host.agent_env)
-    said = host.agent_env or host.agent_file
-    where = "the running agent" if running else layout.ECS_CONFIG
-    task_eni = said.get("ECS_ENABLE_TASK_ENI", "false" if running else "true").lower()  # ecs-init sets it
-    if task_eni != "true":
-        hint = f"ECS_ENABLE_TASK_ENI=true in {layout.ECS_CONFIG}, then {_RESTART}"
-        return Finding(name, FAIL, f"{where} has ECS_ENABLE_TASK_ENI={task_eni}: no task can use awsvpc", hint)
-    if said.get("ECS_ENABLE_HIGH_DENSITY_ENI", "true").lower() == "false":
-        hint = f"take ECS_ENABLE_HIGH_DENSITY_ENI out of {layout.ECS_CONFIG}, then {_RESTART}"
-        return Finding(name, FAIL, f"{where} has ECS_ENABLE_HIGH_DENSITY_ENI=false: no trunking", hint)
+    # For an agent that is started, ecs-init sets ECS_ENABLE_TASK_ENI=true unless one of the files has the key.
+    said = host.agent_env if running else {TASK_ENI: "true", **host.agent_file}
+    if not envfile.boolean(said.get(TASK_ENI, "")):
+        where = "the running agent" if running else host.set_in(TASK_ENI)
+        words = f"{where} has {_assigned(said, TASK_ENI, 'off')}: no task can use awsvpc"
+        return Finding(name, FAIL, words, f"{TASK_ENI}=true in {layout.ECS_CONFIG}, then {_RESTART}")
+    if envfile.boolean(said.get(TRUNKING, "")) is False:
+        where = "the running agent" if running else host.set_in(TRUNKING)
+        hint = f"take {TRUNKING} out of {host.set_in(TRUNKING)}, then {_RESTART}"
+        return Finding(name, FAIL, f"{where} has {_assigned(said, TRUNKING, 'on')}: no trunking", hint)
     if not running:
-        return Finding(name, WARN, "the agent does not run; its configuration allows trunking", "systemctl start ecs")
+        words = "the agent does not run; its configuration files turn neither task ENIs nor trunking off"
+        return Finding(name, WARN, words, "systemctl start ecs")
     return Finding(name, OK, "the running agent has task ENIs and trunking on")
 
 
+def _assigned(said: dict[str, str], key: str, default: str) -> str:
+    """Return in words what `key` is set to, and what it means when it is no boolean."""
+    value = said.get(key)
+    if value is None:
+        return f"no {key}"
+    if value.strip() and envfile.boolean(value) is None:
+        return f"{key}={value}, which is no boolean and counts as {default}"
+    return f"{key}={value}"
+
+
 def account_setting(host: Host) -> Finding:
-    """Was awsvpcTrunking on when this instance registered?"""
+    """Did ECS attach a trunk to this instance?"""
     name = "account-setting"
     if not host.has_ecs:
         return Finding(name, SKIPPED, _NO_ECS)
-    try:
-        if macs := _trunk_macs(host):
-            return Finding(name, OK, f"ECS attached the trunk {', '.join(sorted(macs))}: awsvpcTrunking was on")
-        tasks = host.agent_objects("tasks")
-    except FileNotFoundError:
-        return Finding(name, SKIPPED, f"there is no {host.paths.agent_db}; the agent has not run yet")
+    macs = _trunk_macs(host)
+    if macs is None:
+        return Finding(name, SKIPPED, f"not known without {host.paths.agent_db}, and there is no such file")
+    if macs:
+        return Finding(name, OK, f"ECS attached the trunk {', '.join(sorted(macs))}: awsvpcTrunking was on")
+    tasks = host.agent_objects("tasks")
     if any('"InterfaceAssociationProtocol":"vlan"' in fastjson.dumps(task.get("ENI")) for task in tasks):
         return Finding(name, OK, "tasks of this instance have branch ENIs: awsvpcTrunking was on")
-    return Finding(name, WARN, "ECS attached no trunk: awsvpcTrunking was off when this instance registered", _ACCOUNT)
+    if not tasks and "container_instance_arn" not in agent_db.metadata(host.paths.agent_db, 2.0):
+        return Finding(
+            name, SKIPPED, "not known: this instance has not registered, and ECS attaches a trunk after that"
+        )
+    words = f"ECS attached no trunk to this instance. Possible reasons: {_REASONS}"
+    return Finding(name, WARN, words, _ACCOUNT)
 
 
 def interposed(host: Host) -> Finding:
     """Does the running agent call eni-ledger?"""
     name = "interposed"
-    if not host.has_ecs:
-        return Finding(name, SKIPPED, _NO_ECS)
     if host.agent_hidden:
         return hidden(name, "the environment of the agent")
+    if not host.has_ecs:
+        return Finding(name, SKIPPED, _NO_ECS)
     wanted = host.agent_file.get(layout.KEY)
+    set_ours = layout.is_ours(wanted)
     install = "eni-ledger install ecs"
+    if wanted and not wanted.startswith("/"):  # `install ecs` refuses such a line
+        install = (
+            f"take the {layout.KEY} line out of {host.set_in(layout.KEY)}, it names no absolute path; then {install}"
+        )
     if host.agent_pid is None:
-        status, hint = (WARN, "systemctl start ecs") if wanted == layout.PLUGIN_PATH else (FAIL, install)
-        return Finding(name, status, f"the agent does not run; {layout.KEY} is {wanted or 'not set'}", hint)
+        status, hint = (WARN, "systemctl start ecs") if set_ours else (FAIL, install)
+        words = f"the agent does not run; {layout.KEY} is {wanted or 'not set'} in {host.set_in(layout.KEY)}"
+        return Finding(name, status, words, hint)
     if not host.agent_env:
         return Finding(name, SKIPPED, "the running agent's environment may not be read", "run it as root")
-    path = host.agent_env.get(layout.KEY)
-    if path != layout.PLUGIN_PATH:
-        hint = _RESTART if wanted == layout.PLUGIN_PATH else install
+    path = host.agent_env.get(layout.KEY) or ""
+    if not layout.is_ours(path):
+        hint = _RESTART if set_ours else install
         return Finding(name, FAIL, f"the running agent has {layout.KEY}={path or '(not set)'}", hint)
     missing = [plugin for plugin in INTERPOSED if not _executable(host, f"{path}/{plugin}")]
     if missing:
@@ -124,10 +168,10 @@ def interposed(host: Host) -> Finding:
 def delegates(host: Host) -> Finding:
     """Are the plugins there that eni-ledger stands in front of?"""
     name = "delegates"
-    if not host.has_ecs:
-        return Finding(name, SKIPPED, _NO_ECS)
     if host.agent_hidden:
         return hidden(name, "the environment of the agent")
+    if not host.has_ecs:
+        return Finding(name, SKIPPED, _NO_ECS)
     if host.agent_pid is None:
         return Finding(name, SKIPPED, "the agent does not run, and they are in its image")
     os.listdir(f"{host.paths.proc}/{host.agent_pid}/root/")  # PermissionError is not "not there"
@@ -161,29 +205,39 @@ def last_add(host: Host) -> Finding:
         return Finding(name, SKIPPED, _NO_ECS)
     files = agent_log.rolled(Path(host.paths.agent_log))
     if not files:
-        return Finding(name, SKIPPED, f"there is no {host.paths.agent_log}; no plugin has run, or it does not log")
+        words = f"there is no {host.paths.agent_log}: no plugin has run since, or the agent logs at warn or above"
+        return Finding(name, SKIPPED, words)
     adds = [event.fields for event in agent_log.read(files[-2:]) if event.fields["imported_event"] == "add"]
     if not adds:
         return Finding(name, SKIPPED, "there is no ADD in the newest logs")
     if (unseen := host.no_ledger(name)) and os.path.lexists(host.settings.state_dir):
         return unseen
     last = adds[-1]
-    what = f"the ADD of {last['occurred_ts'][:19]}Z (VLAN {last.get('vlan_id', 'none')}, {last['branch_mac']})"
-    if _in_ledger(host, last):
+    kind = f"VLAN {last['vlan_id']}" if "vlan_id" in last else "whole ENI"
+    what = f"the ADD of {last['occurred_ts'][:19]}Z ({kind}, {last['branch_mac']})"
+    if _recorded(host, last):
         return Finding(name, OK, f"{what} is in the ledger")
     started = _started(host)
     if started is not None and last["occurred_ts"] < started:
         hint = f"eni-ledger import {host.paths.agent_log}; eni-ledger verify --adopt"
         return Finding(name, OK, f"{what} was before this agent started; none since", hint)
-    return Finding(name, FAIL, f"{what} is not in the ledger", "journalctl -t eni-ledger -p warning says why")
+    if count := host.spooled:
+        return Finding(name, WARN, f"{what} is not in the ledger; in the spool: {counted(count, 'event')}")
+    if last.get("unconfirmed"):
+        words = f"{what} was not recorded; the log does not say whether it has ended, or how"
+        return Finding(name, WARN, words, "run doctor again in two minutes")
+    hint = "look at the check failures, and into journalctl -t eni-ledger -p warning"
+    return Finding(name, FAIL, f"{what} was not recorded", hint)
 
 
-def _in_ledger(host: Host, add: dict[str, Any]) -> bool:
+def _recorded(host: Host, add: dict[str, Any]) -> bool:
+    """Tell whether the ledger has the call; one that the log says no outcome of may have been recorded as failed."""
     begin = datetime.fromisoformat(add["occurred_ts"]).astimezone(UTC) - timedelta(seconds=2)
     since = begin.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    kinds = ("add", "add_failed") if add.get("unconfirmed") else ("add",)
     try:
         return any(
-            event["event"] == "add"
+            event["event"] in kinds
             and happened_at(event) >= since
             and (event.get("branch_mac"), event.get("vlan_id")) == (add["branch_mac"], add.get("vlan_id"))
             for event in host.history.events(since)

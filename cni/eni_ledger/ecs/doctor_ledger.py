@@ -11,10 +11,9 @@ from eni_ledger.ecs.doctor import FAIL, NO_LEDGER, OK, SKIPPED, WARN, Check, Fin
 from eni_ledger.errors import FutureFormat
 from eni_ledger.identity.sources import is_branch, wanted
 from eni_ledger.journald import SOCKETS
-from eni_ledger.ledger import spool
-from eni_ledger.ledger.health import FAILURES, unfit
+from eni_ledger.ledger.health import FAILURES, FAILURES_LIMIT, unfit
 from eni_ledger.ledger.repair import fsck
-from eni_ledger.ledger.statedir import open_state_dir
+from eni_ledger.ledger.statedir import open_file, open_state_dir
 from eni_ledger.render.text import counted
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Below this an ADD will soon not be recorded; the second is what a busy host writes in some weeks.
 DISK_FAIL, DISK_WARN = 16 << 20, 256 << 20
+# What the last line can add to a file that the writer found below its limit.
+_LINE_MAX = 1 << 16
 
 
 def ledger(host: Host) -> Finding:
@@ -52,13 +53,20 @@ def failures(host: Host) -> Finding:
     if missing := host.no_ledger("failures"):
         return missing
     path = os.path.join(host.settings.state_dir, FAILURES)
+    dir_fd = open_state_dir(host.settings.state_dir)
     try:
-        with open(path, "rb") as file:
-            lines = file.read().splitlines()
+        with open(open_file(dir_fd, FAILURES, os.O_RDONLY), "rb") as file:
+            full = os.fstat(file.fileno()).st_size >= FAILURES_LIMIT
+            lines = [line for line in file.read(FAILURES_LIMIT + _LINE_MAX).splitlines() if line.strip()]
     except FileNotFoundError:
         return Finding("failures", OK, f"no failure is on record: there is no {FAILURES}")
+    finally:
+        os.close(dir_fd)
+    if not lines:
+        return Finding("failures", OK, f"no failure is on record: {FAILURES} is empty")
     hint = f"mend the cause; eni-ledger verify --adopt records what is there; then remove {path}"
-    words = f"{len(lines)} events could not be recorded{_newest(lines)}"
+    least = "at least " if full else ""  # the writer adds nothing to a file of this size
+    words = f"{least}{counted(len(lines), 'event')} could not be recorded{_newest(lines)}"
     return Finding("failures", FAIL, words, hint)
 
 
@@ -76,14 +84,9 @@ def spooled(host: Host) -> Finding:
     """Do events wait in the spool?"""
     if missing := host.no_ledger("spooled"):
         return missing
-    dir_fd = open_state_dir(host.settings.state_dir)
-    try:
-        count = len(spool.waiting(dir_fd))
-    finally:
-        os.close(dir_fd)
-    if count:
+    if count := host.spooled:
         hint = f"the next ADD or DEL folds them in; fuser -v {host.settings.state_dir}/lock names who holds the lock"
-        return Finding("spooled", WARN, f"{count} events wait in the spool", hint)
+        return Finding("spooled", WARN, f"in the spool: {counted(count, 'event')}", hint)
     return Finding("spooled", OK, "no event waits")
 
 

@@ -2,7 +2,8 @@
 
 What counts is amazon-ecs-init (`ecs-init/docker/docker.go`, getEnvVars): lines end with LF; white space around a line
 is dropped; the key is everything before the first ``=``, the value everything after it, quotes included; a later line
-goes before an earlier one. A comment is a line whose key nobody asks for. Bytes that are no UTF-8 are kept.
+goes before an earlier one. A comment is a line whose key nobody asks for. Bytes that are no UTF-8 are kept. A boolean
+is what Go's strconv.ParseBool takes for one (`agent/config/parse.go`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from typing import Any
 
 # unicode.IsSpace of Go; Python's str.strip() takes four more for white space.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+
+# Go, strconv.ParseBool: the texts that are true, and those that are false. Every other text is no boolean.
+_TRUE = ("1", "t", "T", "true", "TRUE", "True")
+_FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
 
 def text_of(data: bytes) -> str:
@@ -35,10 +40,21 @@ def value_of(line: str, key: str) -> str | None:
     return value if equals and name == key else None
 
 
+def variables(data: bytes) -> dict[str, str]:
+    """Return every key of the file with the value that the agent takes for it."""
+    pairs = (line.strip(_SPACE).partition("=") for line in text_of(data).split("\n"))
+    return {name: value for name, equals, value in pairs if equals}
+
+
 def effective(data: bytes, key: str) -> str | None:
     """Return the value that the agent takes for `key` from the file, None when no line assigns one."""
-    values = [value for line in text_of(data).split("\n") if (value := value_of(line, key)) is not None]
-    return values[-1] if values else None
+    return variables(data).get(key)
+
+
+def boolean(value: str) -> bool | None:
+    """Return what the agent takes a boolean setting for; None when it is no boolean, and the agent's default holds."""
+    text = value.strip(_SPACE)
+    return True if text in _TRUE else False if text in _FALSE else None
 
 
 def assign(data: bytes, key: str, value: str) -> tuple[bytes, dict[str, Any]]:

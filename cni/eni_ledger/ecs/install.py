@@ -125,18 +125,13 @@ class _Changes:
     @staticmethod
     def _ecs_config(tree: Tree, record: dict[str, Any]) -> bytes | None:
         now = tree.read(layout.ECS_CONFIG)
-        if now is not None and is_ours(envfile.effective(now, layout.KEY)):
+        if now is not None and layout.is_ours(envfile.effective(now, layout.KEY)):
             # The record may be lost with the agent's data directory: what is known then is only that it is ours.
             record.setdefault("ecs_config", {"value": envfile.effective(now, layout.KEY), "absent": False})
             return None
         after, undo = envfile.assign(now or b"", layout.KEY, layout.PLUGIN_PATH)
         record["ecs_config"] = {**undo, "absent": now is None}
         return after
-
-
-def is_ours(value: str | None) -> bool:
-    """Tell whether a value of ECS_CNI_PLUGINS_PATH is our plugin directory, however it is spelled."""
-    return value is not None and os.path.normpath(value) == layout.PLUGIN_PATH
 
 
 def _delegate_dir(tree: Tree, manifest: dict[str, Any]) -> str:
@@ -158,7 +153,7 @@ def _delegate_dir(tree: Tree, manifest: dict[str, Any]) -> str:
         (layout.INSTANCE_CONFIG, tree.read(layout.INSTANCE_CONFIG) or b""),
     ):
         value = envfile.effective(data, layout.KEY)
-        if value is None or is_ours(value):
+        if value is None or layout.is_ours(value):
             continue
         if value == "":
             break  # for the agent that is the same as not set, also when the other file sets it

@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any
 
@@ -69,6 +70,20 @@ _PLUGIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 def is_plugin_name(name: str) -> bool:
     """Tell whether a name in the agent's plugin directory can be a plugin's."""
     return _PLUGIN_NAME.fullmatch(name) is not None
+
+
+def same_path(one: str | None, other: str) -> bool:
+    """Tell whether two paths are absolute and the same, apart from how they are spelled."""
+    return one is not None and one.startswith("/") and _normal(one) == _normal(other)
+
+
+def is_ours(value: str | None) -> bool:
+    """Tell whether a value of ECS_CNI_PLUGINS_PATH is our plugin directory, however it is spelled."""
+    return same_path(value, PLUGIN_PATH)
+
+
+def _normal(path: str) -> str:
+    return os.path.normpath(f"/{path.lstrip('/')}")  # normpath alone keeps two slashes at the beginning
 
 
 def plugin_links(delegate_dir: str, more: list[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 from eni_ledger.ecs import envfile, jsonfile, layout
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.files import Tree
-from eni_ledger.ecs.install import OUTSIDE, is_ours
+from eni_ledger.ecs.install import OUTSIDE
 from eni_ledger.ecs.plan import Plan
 from eni_ledger.errors import InstallError
 
@@ -27,7 +27,7 @@ def plan_setting(tree: Tree) -> Plan:
     value = envfile.effective(now or b"", layout.KEY)
     if now is None or value is None:
         return plan
-    if not is_ours(value):
+    if not layout.is_ours(value):
         if "ecs_config" in manifest:
             plan.note(f"{layout.KEY} in {layout.ECS_CONFIG} is {value} by now, which is not ours; it stays")
         return plan

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 FAILURES = "failures.jsonl"
 
 _REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "gfs2", "ocfs2", "virtiofs")
-_FAILURES_LIMIT = 1024 * 1024
+#: Bytes; nothing is added to a file of failures that has so many.
+FAILURES_LIMIT = 1024 * 1024
 
 
 def probe(settings: Settings) -> None:
@@ -93,7 +94,7 @@ def note_failure(settings: Settings, event: Event, error: Exception) -> None:
             fd = open_file(dir_fd, FAILURES, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
                 found = os.fstat(fd)
-                if found.st_size < _FAILURES_LIMIT and found.st_nlink == 1:  # else it may be a file that is not ours
+                if found.st_size < FAILURES_LIMIT and found.st_nlink == 1:  # else it may be a file that is not ours
                     kept: Event = {
                         key: event[key] for key in ("event", "container_id", "ifname", "netns") if key in event
                     }

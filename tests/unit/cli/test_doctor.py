@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eni_ledger.cli import doctor as command
 from eni_ledger.cli.doctor import _wrapped
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from unit.cli.conftest import Ledger, Run
 
@@ -22,6 +25,15 @@ def test_a_broken_configuration_keeps_no_other_check_from_looking(ledger: Ledger
     assert "jurnald" in found["configuration"]["message"]
     assert (found["ledger"]["status"], found["failures"]["status"]) == ("ok", "ok")
     assert "disk" in found
+
+
+def test_a_configuration_that_is_not_there_is_not_read(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "CONFIG_FILE", str(tmp_path / "none.json"))
+    done = run("doctor", "--json", "--state-dir", str(tmp_path / "no"), env={"ENI_LEDGER_CONFIG": ""})
+    found = done.json()["checks"][0]
+    assert (found["status"], found["message"]) == ("ok", f"there is no {tmp_path}/none.json; the defaults apply")
 
 
 def test_a_ledger_that_is_not_there_is_not_ok(run: Run, tmp_path: Path) -> None:

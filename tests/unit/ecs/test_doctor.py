@@ -13,10 +13,11 @@ import pytest
 
 from eni_ledger.ecs import doctor
 from eni_ledger.ecs.doctor import FAIL, OK, SKIPPED, WARN, Finding, Paths, examine
-from eni_ledger.ledger import codec
+from eni_ledger.ledger import codec, health
 from helpers.agent_db import eni_id, mac, task
 from helpers.bolt import BoltWriter
 from helpers.ledgers import ACTIVE, add_event, record, settings, stuck_holder
+from helpers.prereq import need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +129,10 @@ def test_a_host_without_ecs(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     found = {one.name: one for one in examine(settings(tmp_path / "none"), Paths(str(tmp_path)))}
     for name in ("trunk", "agent-configuration", "account-setting", "interposed", "delegates", "last-add"):
-        assert (found[name].status, "there is no ECS agent" in found[name].message) == (SKIPPED, True)
+        assert (found[name].status, "no ECS agent runs on this host" in found[name].message) == (
+            SKIPPED,
+            True,
+        )
     for name in ("ledger", "failures", "spooled", "identity", "kernel"):
         assert (found[name].status, "there is no ledger yet" in found[name].message) == (SKIPPED, True)
     assert found["chained"].status == WARN
@@ -138,7 +142,15 @@ def test_a_host_without_ecs(tmp_path: Path) -> None:
 class TestTrunking:
     def test_no_trunk_link(self, host: Host) -> None:
         found = host.ask()["trunk"]
-        assert (found.status, found.hint[:31]) == (WARN, "aws ecs put-account-setting-def")
+        assert (found.status, TRUNK in found.message) == (WARN, True)
+
+    def test_none_is_not_the_same_as_not_known(self, host: Host) -> None:
+        host.database()
+        found = host.ask()["trunk"]
+        assert (found.status, found.message) == (WARN, "there is no branch, and ECS attached no trunk")
+        (host.root / "var/lib/ecs/data/agent.db").unlink()
+        found = host.ask()["trunk"]
+        assert (found.status, "whether a link is a trunk is not known" in found.message) == (SKIPPED, True)
 
     def test_on(self, host: Host) -> None:
         found = host.ask()
@@ -148,25 +160,71 @@ class TestTrunking:
     def test_task_enis_are_off(self, host: Host) -> None:
         host.run_agent(ECS_CNI_PLUGINS_PATH=PLUGINS)
         found = host.ask()["agent-configuration"]
-        assert (found.status, "ECS_ENABLE_TASK_ENI=false" in found.message) == (FAIL, True)
+        assert (found.status, "the running agent has no ECS_ENABLE_TASK_ENI" in found.message) == (FAIL, True)
 
     def test_trunking_is_off(self, host: Host) -> None:
         host.run_agent(ECS_ENABLE_TASK_ENI="true", ECS_ENABLE_HIGH_DENSITY_ENI="false")
         found = host.ask()["agent-configuration"]
         assert (found.status, "HIGH_DENSITY" in found.message, "HIGH_DENSITY" in found.hint) == (FAIL, True, True)
 
-    def test_the_files_say_it_when_no_agent_runs(self, host: Host) -> None:
+    @pytest.mark.parametrize(
+        ("line", "status"),
+        [
+            ("ECS_CLUSTER=prod", WARN),
+            ("ECS_ENABLE_TASK_ENI=1", WARN),
+            ("ECS_ENABLE_TASK_ENI=T", WARN),
+            ("ECS_ENABLE_TASK_ENI= True ", WARN),
+            ('ECS_ENABLE_TASK_ENI="true"', FAIL),
+            ("ECS_ENABLE_TASK_ENI=", FAIL),
+            ("ECS_ENABLE_TASK_ENI=yes", FAIL),
+            ("ECS_ENABLE_TASK_ENI = false", WARN),
+            ("#ECS_ENABLE_TASK_ENI=false", WARN),
+            ("ECS_ENABLE_HIGH_DENSITY_ENI=0", FAIL),
+            ("ECS_ENABLE_HIGH_DENSITY_ENI=f", FAIL),
+            ("ECS_ENABLE_HIGH_DENSITY_ENI='false'", WARN),
+        ],
+    )
+    def test_the_file_is_read_as_the_agent_reads_it(self, host: Host, line: str, status: str) -> None:
         host.stop_agent()
+        (host.root / "etc/ecs/ecs.config").write_text(f"ECS_CLUSTER=prod\n{line}\n")
+        found = host.ask()["agent-configuration"]
+        assert found.status == status, found.message
+        key, _, value = line.partition("=")
+        if status == FAIL:
+            assert f"{key}={value.strip()}" in found.message
+
+    def test_the_file_that_sets_it_is_named(self, host: Host) -> None:
+        host.stop_agent()
+        (host.root / "var/lib/ecs/ecs.config").write_text("ECS_ENABLE_TASK_ENI=0\n")
+        assert host.ask()["agent-configuration"].message.startswith("/var/lib/ecs/ecs.config has ECS_ENABLE_TASK_ENI=0")
+        host.configure(ECS_ENABLE_TASK_ENI="1")
         assert host.ask()["agent-configuration"].status == WARN
-        host.configure(ECS_ENABLE_TASK_ENI="false")
+
+    def test_a_value_that_is_no_boolean(self, host: Host) -> None:
+        host.run_agent(ECS_ENABLE_TASK_ENI='"true"')
+        found = host.ask()["agent-configuration"]
+        assert '"true", which is no boolean and counts as off' in found.message
+
+    def test_the_running_agent_is_read_as_it_reads_itself(self, host: Host) -> None:
+        for value in ("1", "t", "TRUE"):
+            host.run_agent(ECS_ENABLE_TASK_ENI=value)
+            assert host.ask()["agent-configuration"].status == OK
+        host.run_agent(ECS_ENABLE_TASK_ENI="true", ECS_ENABLE_HIGH_DENSITY_ENI="0")
         assert host.ask()["agent-configuration"].status == FAIL
 
     def test_the_account_setting_as_far_as_it_shows(self, host: Host) -> None:
-        host.database()
+        whole = {"ec2Id": eni_id(2, 2), "MacAddress": mac(2), "InterfaceAssociationProtocol": "default"}
+        host.database(task("b" * 32, eni_id(2, 2), mac(2), ENI=[whole]))
         found = host.ask()["account-setting"]
-        assert (found.status, "awsvpcTrunking" in found.hint) == (WARN, True)
+        assert (found.status, "list-account-settings" in found.hint) == (WARN, True)
+        assert found.message.startswith("ECS attached no trunk to this instance. Possible reasons: ")
+        for reason in ("awsvpcTrunking was off", "the instance type has no trunking", "task ENIs were off"):
+            assert reason in found.message
         host.database(task("a" * 32, eni_id(1, 1), mac(1), vlan=101))
         assert host.ask()["account-setting"].status == OK
+        host.database()
+        found = host.ask()["account-setting"]
+        assert (found.status, "has not registered" in found.message) == (SKIPPED, True)
         (host.root / "var/lib/ecs/data/agent.db").unlink()
         assert host.ask()["account-setting"].status == SKIPPED
         (host.root / "var/lib/ecs/data/agent.db").write_bytes(b"x" * 9000)
@@ -183,6 +241,23 @@ class TestInterposed:
         host.run_agent(ECS_ENABLE_TASK_ENI="true")
         found = host.ask()["interposed"]
         assert (found.status, found.hint) == (FAIL, "systemctl restart ecs")
+
+    @pytest.mark.parametrize("path", [f"{PLUGINS}/", "/data/./eni-ledger//plugins", "//data/eni-ledger/x/../plugins"])
+    def test_however_the_path_is_spelled(self, host: Host, path: str) -> None:
+        host.run_agent(ECS_CNI_PLUGINS_PATH=path, ECS_ENABLE_TASK_ENI="true")
+        assert host.ask()["interposed"].status == OK
+        host.run_agent(ECS_ENABLE_TASK_ENI="true")
+        host.configure(ECS_CNI_PLUGINS_PATH=path)
+        assert host.ask()["interposed"].hint == "systemctl restart ecs"
+        host.stop_agent()
+        assert host.ask()["interposed"].status == WARN
+
+    def test_quotes_are_a_part_of_the_path(self, host: Host) -> None:
+        host.stop_agent()
+        host.configure(ECS_CNI_PLUGINS_PATH=f'"{PLUGINS}"')
+        found = host.ask()["interposed"]
+        assert (found.status, f'"{PLUGINS}"' in found.message) == (FAIL, True)
+        assert "names no absolute path" in found.hint  # install ecs refuses to overwrite it
 
     def test_not_installed(self, host: Host) -> None:
         host.run_agent(ECS_ENABLE_TASK_ENI="true")
@@ -335,16 +410,45 @@ class TestLastAdd:
         assert host.ask()["last-add"].status != OK or "before this agent" in host.ask()["last-add"].message
 
     def test_it_is_not(self, host: Host) -> None:
-        host.log(LINE.format(vlan=102, mac="0a:1b:2c:3d:00:02").replace("14:00:01Z", "14:30:00Z"))
+        host.log(done(LINE.format(vlan=102, mac="0a:1b:2c:3d:00:02")).replace("14:00:01Z", "14:30:00Z"))
         found = host.ask()["last-add"]
         assert (found.status, "VLAN 102, 0a:1b:2c:3d:00:02" in found.message) == (FAIL, True)
         record(host.state, add_event(1, vlan_id=103, branch_mac="0a:1b:2c:3d:00:02"))
         assert host.ask()["last-add"].status == FAIL
 
+    def test_the_log_does_not_say_how_it_ended(self, host: Host) -> None:
+        host.log(LINE.format(vlan=102, mac="0a:1b:2c:3d:00:02").replace("14:00:01Z", "14:30:00Z"))
+        found = host.ask()["last-add"]
+        assert (found.status, "the log does not say" in found.message) == (WARN, True)
+        record(host.state, add_event(1, event="add_failed", vlan_id=102, branch_mac="0a:1b:2c:3d:00:02"))
+        assert host.ask()["last-add"].status == OK
+
+    def test_it_waits_in_the_spool(self, host: Host) -> None:
+        host.log(done(LINE.format(vlan=102, mac="0a:1b:2c:3d:00:02")).replace("14:00:01Z", "14:30:00Z"))
+        record(host.state, add_event(1))
+        with stuck_holder(host.state):
+            record(host.state, add_event(2, vlan_id=102, branch_mac="0a:1b:2c:3d:00:02"), lock_wait_ms=0)
+        found = host.ask()["last-add"]
+        assert (found.status, "in the spool: 1 event" in found.message) == (WARN, True)
+
+    def test_a_log_directory_that_may_not_be_read(self, host: Host) -> None:
+        (host.root / "var/log/ecs").chmod(0o700)
+        need(os.geteuid() == 0, "root, to become another user")
+        assert as_nobody(host)["last-add"].status == SKIPPED
+        assert "cannot be read" in as_nobody(host)["last-add"].message
+
     def test_it_was_before_this_agent_started(self, host: Host) -> None:
         host.log(LINE.format(vlan=102, mac="0a:1b:2c:3d:00:02"))
         found = host.ask()["last-add"]
         assert (found.status, "eni-ledger import" in found.hint) == (OK, True)
+
+
+def done(line: str) -> str:
+    """Return the line of an ADD together with that of its result."""
+    mac = line.partition("BranchMACAddress:")[2][:17]
+    result = f"[{{Name:eth0 Mac:{mac} Sandbox:/host/proc/7/ns/net}}] IPs:[]"
+    words = f"Writing CNI result to stdout: &{{CNIVersion:1.0.0 Interfaces:{result} Routes:[]}}"
+    return f"{line}2026-11-23T14:00:01Z [INFO] {words}\n"
 
 
 def rewrite(path: Path, events: list[dict[str, Any]]) -> None:
@@ -394,7 +498,16 @@ class TestLedger:
             "no space left",
         )
         (host.state / "failures.jsonl").write_bytes(b"\xff\n")
-        assert host.ask()["failures"].message == "1 events could not be recorded"
+        assert host.ask()["failures"].message == "1 event could not be recorded"
+        (host.state / "failures.jsonl").write_bytes(b"\n")
+        found = host.ask()["failures"]
+        assert (found.status, found.message) == (OK, "no failure is on record: failures.jsonl is empty")
+        (host.state / "failures.jsonl").write_text(line * (health.FAILURES_LIMIT // len(line) + 1))
+        assert host.ask()["failures"].message.startswith("at least ")
+
+    def test_failures_that_are_no_file(self, host: Host) -> None:
+        os.mkfifo(host.state / "failures.jsonl")
+        assert host.ask()["failures"].status == FAIL
 
     def test_events_in_the_spool(self, host: Host) -> None:
         record(host.state, add_event(1))
@@ -402,7 +515,7 @@ class TestLedger:
         with stuck_holder(host.state):
             record(host.state, add_event(2), lock_wait_ms=0)
         found = host.ask()["spooled"]
-        assert (found.status, found.message) == (WARN, "1 events wait in the spool")
+        assert (found.status, found.message) == (WARN, "in the spool: 1 event")
 
     def test_identity(self, host: Host) -> None:
         record(host.state, add_event(1, protocol="vlan"))

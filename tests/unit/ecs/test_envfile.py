@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eni_ledger.ecs.envfile import assign, effective, withdraw
+from eni_ledger.ecs.envfile import assign, boolean, effective, variables, withdraw
 
 KEY = "ECS_CNI_PLUGINS_PATH"
 OURS = "/data/eni-ledger/plugins"
@@ -40,6 +40,26 @@ LINE = f"{KEY}={OURS}".encode()
 )
 def test_the_value_is_what_the_agent_takes(data: bytes, value: str | None) -> None:
     assert effective(data, KEY) == value
+
+
+def test_every_key_has_the_value_that_the_agent_takes() -> None:
+    data = b'A=1\n# B=2\nC = 3\n D="4" \r\nA=5\nE\n'
+    assert variables(data) == {"A": "5", "# B": "2", "C ": " 3", "D": '"4"'}
+
+
+@pytest.mark.parametrize("text", ["1", "t", "T", "true", "TRUE", "True", " true\t"])
+def test_what_the_agent_takes_for_true(text: str) -> None:
+    assert boolean(text) is True
+
+
+@pytest.mark.parametrize("text", ["0", "f", "F", "false", "FALSE", "False", "\u2003false"])
+def test_what_the_agent_takes_for_false(text: str) -> None:
+    assert boolean(text) is False
+
+
+@pytest.mark.parametrize("text", ["", " ", "yes", "on", "tRUE", "2", '"true"', "'1'", "\x1ctrue", "true # comment"])
+def test_what_is_no_boolean_for_the_agent(text: str) -> None:
+    assert boolean(text) is None
 
 
 @pytest.mark.parametrize(
