@@ -9,6 +9,7 @@ from eni_ledger.cli.common import Command, reading, session_of
 from eni_ledger.cli.session import Session
 from eni_ledger.cli.writing import settings_of
 from eni_ledger.ecs.import_log import Report, files_of, import_files
+from eni_ledger.errors import NotFound
 from eni_ledger.render.progress import Progress
 from eni_ledger.render.text import clock, safe
 
@@ -35,7 +36,8 @@ def command(
     it; it never counts as live.
 
     It can be run again at any time: a line is imported once, and what the ledger recorded itself is left out. ADDs
-    go on meanwhile. Exit status 3, and nothing imported, when one of the files is no such log at all.
+    go on meanwhile. Exit status 1 when there was no ADD and no DEL to be read in any file; 3, and nothing imported,
+    when one of the files is no such log at all.
     """
     session = session_of(ctx, state_dir, no_color)
     settings = settings_of(session)
@@ -50,6 +52,11 @@ def command(
         session.screen.json_document({"dry_run": dry_run, **report.document()})
     else:
         _print(report, session, dry_run=dry_run)
+    if report.read.events == 0:
+        hint = (
+            "on an ECS host the log is /var/log/ecs/vpc-branch-eni.log; an agent that logs at warn or above writes none"
+        )
+        raise NotFound("nothing was read", _why_nothing(report), hint)
 
 
 def _print(report: Report, session: Session, *, dry_run: bool) -> None:
@@ -70,3 +77,12 @@ def _print(report: Report, session: Session, *, dry_run: bool) -> None:
         for source, numbers in report.read.unread_lines.items():
             more = ", ..." if len(numbers) > SHOWN else ""
             screen.line(f"  {safe(source)}: line {', '.join(map(str, numbers[:SHOWN]))}{more}")
+
+
+def _why_nothing(report: Report) -> str:
+    """Return in words why a log gave no event: each file is a log, else there had been NoLog."""
+    if report.read.lines == 0:
+        return f"{', '.join(report.files[:5])}: empty"
+    if report.read.unread == report.read.lines:
+        return f"no line of {', '.join(report.files[:5])} can be read"
+    return f"{', '.join(report.files[:5])}: no ADD and no DEL of vpc-branch-eni or vpc-eni"

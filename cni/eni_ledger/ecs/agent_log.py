@@ -12,7 +12,9 @@ wrote. The agent sends the logs of all its VPC plugins into one file, `/log/vpc-
 * `Executing ADD with netconfig: &{...}.` is the configuration as Go's `%+v` prints it. For `vpc-branch-eni` there is no
   container ID in it; namespace and interface name stand in later lines of the same call, together with the MAC:
   `Moving branch link {...} to netns ...`, `Renaming branch link {...} to eth0.` `Writing CNI result to stdout: ...`
-  says that an ADD succeeded. DEL tells nothing of its end.
+  says that an ADD succeeded; every one that succeeds writes it. `CNI command failed: ...` does not say whose it is: it
+  belongs to the ADD that ran alone, else to one that never wrote a result. DEL tells nothing of its end; that of
+  `vpc-branch-eni` cannot fail once it has written its configuration.
 * An agent that logs at `warn` or above hands that level on, and then there is nothing to import.
 """
 
@@ -50,6 +52,9 @@ _MOVING = re.compile(r"Moving (?:branch|ENI) link \{linkName:(\S+) macAddress:(\
 _RENAMING = re.compile(r"Renaming (?:branch|ENI) link \{linkName:\S+ macAddress:(\S+)\} to (\S+)\.")
 _RESULT = re.compile(r"Writing CNI result to stdout: .*?Interfaces:\[\{Name:(\S*) Mac:(\S*) Sandbox:(\S*)\}")
 _SEARCHING = re.compile(r"Searching for netns (\S+)\.")
+_LINK = re.compile(
+    r"Failed to (?:create|attach|add) (?:branch interface|(?:VLAN|vlan) link for branch) \[?\S+?\.(\d+)\]?: "
+)
 _ROLLED = re.compile(r"\.\d{4}-\d\d-\d\d-\d\d(?:\.gz)?")
 _FAILED = "CNI command failed: "
 
@@ -61,8 +66,9 @@ class LogEvent:
     `fields` are an `import` event's, in the ledger's keys: `imported_event` is `add`, `add_failed` or `del`,
     `occurred_ts` when the call began (whole seconds). `import_id` comes from the text of the line alone, so the same
     line in a copy or in a second import has the same (and two calls with the same configuration in the same second are
-    one). `unconfirmed` marks an ADD of which neither success nor failure is in the log. `settled` is False when the
-    log ends so soon after such an ADD that more may follow: import it later.
+    one). `unconfirmed` marks an ADD without a result in the log and without an error that is certainly its own: as
+    `add_failed` when an error may be its own, else as `add`. `settled` is False when the log ends so soon after an ADD
+    without a result that more may follow: import it later.
     """
 
     source: str
@@ -94,6 +100,14 @@ class Report:
 
 
 @dataclass(slots=True)
+class _Failure:
+    """A failed command that says nothing of itself, and the ADDs that were not over then: one may be it."""
+
+    text: str
+    calls: list[_Call]
+
+
+@dataclass(slots=True)
 class _Call:
     event: LogEvent
     began: float
@@ -101,6 +115,11 @@ class _Call:
     alone: bool = False  # nothing else ran: lines without a MAC are its own
     confirmed: bool = False
     done: bool = False
+    failures: list[_Failure] = field(default_factory=list)
+
+    @property
+    def outcome_known(self) -> bool:
+        return self.confirmed or "error_msg" in self.event.fields
 
 
 def parse(lines: Iterable[bytes], report: Report | None = None, source: str = "") -> Iterator[LogEvent]:
@@ -221,6 +240,8 @@ class _Parser:
         self.waiting.append(call)
         if event.fields["imported_event"] == "del" or not call.key:
             call.done = True
+            if event.fields["plugin"] == "vpc-branch-eni" and self.running:
+                self.running.pop()  # an error that follows is another's
             return
         if call.key in self.open:
             self._over(call.key)  # the agent tries again only after the first one is over
@@ -261,17 +282,25 @@ class _Parser:
                     call.event.fields |= place(match[1])
 
     def _error(self, message: str) -> None:
-        """Take the error of an ADD: a line with its MAC, or the last word of a plugin that ran alone."""
-        failed = message.startswith(_FAILED)
+        """Take an error: one that names the MAC or the link of an ADD, or the last word of a plugin."""
+        if not message.startswith(_FAILED):
+            link = _LINK.search(message)
+            for call in self.open.values():
+                if f"macAddress:{call.key}}}" in message or (link and link[1] == str(call.event.fields.get("vlan_id"))):
+                    call.event.fields |= {"imported_event": "add_failed", "error_msg": printable(message)}
+            return
+        text = printable(message.removeprefix(_FAILED))
         for call in list(self.open.values()):
-            if f"macAddress:{call.key}}}" in message:
-                call.event.fields |= {"imported_event": "add_failed", "error_msg": printable(message)}
-            elif failed and call.alone:
-                text = printable(message.removeprefix(_FAILED))
-                call.event.fields |= {"imported_event": "add_failed", "error_msg": text}
+            named = text in call.event.fields.get("error_msg", "")
+            if call.alone or named:
+                said = call.event.fields["error_msg"] if named else text
+                call.event.fields |= {"imported_event": "add_failed", "error_msg": said}
                 self._over(call.key)
                 return
-        if failed and len(self.running) == 1:
+        failure = _Failure(text, list(self.open.values()))
+        for call in failure.calls:
+            call.failures.append(failure)
+        if len(self.running) == 1:
             self.running.clear()
 
     def _whose(self, mac: str) -> _Call | None:
@@ -290,10 +319,22 @@ class _Parser:
         if self.open.get(call.key) is call:
             del self.open[call.key]
         if event.fields["imported_event"] == "add" and not call.confirmed:
-            event.fields["unconfirmed"] = True
+            self._judge(call)
         event.settled = call.done or self.newest - call.began > ADD_SECONDS_MAX
         self.report.events += 1
         return event
+
+    @staticmethod
+    def _judge(call: _Call) -> None:
+        """Say what became of an ADD that wrote no result and no error that is certainly its own."""
+        fields = call.event.fields
+        for failure in reversed(call.failures):
+            others = [one for one in failure.calls if one is not call and not one.outcome_known]
+            fields |= {"imported_event": "add_failed"}
+            if not others:
+                fields["error_msg"] = failure.text
+                return
+        fields["unconfirmed"] = True
 
 
 def _seconds(text: str) -> float | None:

@@ -130,7 +130,9 @@ class _Identity(_Record):
     cni_version: str | None = _opt("cniVersion of the configuration.", "1.0.0")
     interface_type: str | None = _opt("interfaceType of vpc-branch-eni: vlan, tap or macvtap.", "vlan")
     block_instance_metadata: bool | None = _opt("Whether the plugin was told to keep the metadata service away.")
-    unconfirmed: bool | None = _opt("Imported: the log has the ADD's beginning, and neither its success nor failure.")
+    unconfirmed: bool | None = _opt(
+        "Imported: the log has neither a result of this ADD nor an error that is certainly its own."
+    )
 
 
 class Association(_Identity):

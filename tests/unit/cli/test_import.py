@@ -144,9 +144,34 @@ def test_what_is_no_log_at_all(ledger: Ledger, run: Run, logs: Path, tmp_path: P
     assert not ledger.path.exists()
 
 
-def test_an_empty_log_is_one(run: Run, tmp_path: Path) -> None:
-    (tmp_path / LOG).write_bytes(b"")
-    assert run("import", str(tmp_path / LOG)).code == 0
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "empty"),
+        ("\n\n", "no ADD and no DEL"),
+        ("2026-11-23T14:00:00Z [INFO] Plugin vpc-eni version 1 executing CNI command.\n", "no ADD and no DEL"),
+        ("2026-11-23T14:00:00Z [ERROR] CNI command failed: file exists\ngarbage\n", "no ADD and no DEL"),
+    ],
+)
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--json",)])
+def test_an_import_that_read_nothing(
+    ledger: Ledger, run: Run, tmp_path: Path, content: str, why: str, more: tuple[str, ...]
+) -> None:
+    (tmp_path / LOG).write_text(content)
+    done = run("import", str(tmp_path / LOG), *more)
+    assert (done.code, f"error: nothing was read: {tmp_path}/{LOG}: {why}" in done.err, "try: " in done.err) == (
+        1,
+        True,
+        True,
+    )
+    if more == ("--json",):
+        assert done.json()["imported"] == {}
+    assert not ledger.path.exists()
+
+
+def test_an_import_of_what_is_there_already_read_something(ledger: Ledger, run: Run, logs: Path) -> None:
+    run("import", str(logs / LOG))
+    assert run("import", str(logs / LOG)).code == 0
 
 
 def test_a_packed_log_that_was_cut_short(run: Run, logs: Path) -> None:

@@ -103,7 +103,7 @@ def test_everything_that_the_real_plugins_did() -> None:
         ("add_failed", 105),
         ("del", 104),
         ("del", 105),
-        ("add", 106),  # failed, but DELs had just been running: whose error it was the log does not say
+        ("add_failed", 106),  # DELs had just been running
         ("add_failed", 107),
         ("add", None),
         ("del", None),
@@ -114,10 +114,11 @@ def test_everything_that_the_real_plugins_did() -> None:
         ("add", 113),
     ]
     assert report == Report(lines=174, events=19)
-    assert [event.fields["vlan_id"] for event in events if "unconfirmed" in event.fields] == [106]
+    assert not [event for event in events if "unconfirmed" in event.fields]
     failed = {event.fields["vlan_id"]: event.fields["error_msg"] for event in events if "error_msg" in event.fields}
-    assert failed[101] == "route ip+net: no such network interface"
+    assert failed[101].endswith("branch interface enp40s0.101: route ip+net: no such network interface.")
     assert failed[103] == "open /proc/999999/ns/net: no such file or directory"
+    assert failed[106] == "file exists"
     assert failed[107].endswith("via branch {linkName:eth7 macAddress:0a:1b:2c:3d:00:07}: file exists.")
 
 
@@ -218,20 +219,69 @@ def test_an_add_again_ends_the_one_before() -> None:
     assert [event.fields.get("pid") for event in events] == [None, 42]
 
 
-def test_an_error_counts_only_for_one_that_ran_alone() -> None:
-    failed = at(1, "CNI command failed: file exists", "ERROR")
-    first, second = "0a:1b:2c:3d:00:01", "0a:1b:2c:3d:00:02"
-    events, _ = parse(start(0), add(0, 101, first), failed)
-    assert events[0].fields["error_msg"] == "file exists"
-    events, _ = parse(start(0), add(0, 101, first), start(0), add(0, 102, second), failed)
-    assert kinds(events) == [("add", 101), ("add", 102)]
-    assert all(event.fields["unconfirmed"] for event in events)
-    # one that started before and has not said that it is over
-    events, _ = parse(start(0), start(0), add(0, 101, first), failed)
-    assert kinds(events) == [("add", 101)]
-    # after it has, the next one is alone again
-    events, _ = parse(start(0), add(0, 101, first), result(0, first, 7), start(0), add(0, 102, second), failed)
-    assert kinds(events) == [("add", 101), ("add_failed", 102)]
+FAILED = "CNI command failed: file exists"
+ONE, TWO = "0a:1b:2c:3d:00:01", "0a:1b:2c:3d:00:02"
+
+
+def outcomes(events: Iterable[LogEvent]) -> list[tuple[int | None, str, str | None, bool]]:
+    """Return VLAN ID, kind, error and whether it is unconfirmed, of each event."""
+    return [
+        (
+            event.fields.get("vlan_id"),
+            event.fields["imported_event"],
+            event.fields.get("error_msg"),
+            event.fields.get("unconfirmed", False),
+        )
+        for event in events
+    ]
+
+
+def test_an_error_is_that_of_the_one_that_ran_alone() -> None:
+    failed = at(1, FAILED, "ERROR")
+    events, _ = parse(start(0), add(0, 101, ONE), failed)
+    assert outcomes(events) == [(101, "add_failed", "file exists", False)]
+    events, _ = parse(start(0), add(0, 101, ONE), result(0, ONE, 7), start(0), add(0, 102, TWO), failed)
+    assert outcomes(events)[1] == (102, "add_failed", "file exists", False)
+
+
+@pytest.mark.parametrize("other", ["aws-appmesh", "ecs-serviceconnect", "vpc-branch-eni", "vpc-eni"])
+def test_an_error_after_another_plugin_had_just_started_is_that_of_the_add_without_a_result(other: str) -> None:
+    begun = at(0, f"Plugin {other} version 2023.08.0 executing CNI command.")
+    events, _ = parse(begun, start(3), add(3, 101, ONE), at(4, FAILED, "ERROR"), start(300))
+    assert outcomes(events) == [(101, "add_failed", "file exists", False)]
+
+
+def test_an_error_beside_an_add_that_succeeds_is_that_of_the_other() -> None:
+    failed = at(1, FAILED, "ERROR")
+    both = (start(0), add(0, 101, ONE), start(0), add(0, 102, TWO))
+    for lines in ((failed, result(1, TWO, 7)), (result(1, TWO, 7), failed)):
+        events, _ = parse(*both, *lines, start(300))
+        assert outcomes(events) == [(101, "add_failed", "file exists", False), (102, "add", None, False)]
+    events, _ = parse(*both, failed, result(1, TWO, 7), result(1, ONE, 8), start(300))
+    assert outcomes(events) == [(101, "add", None, False), (102, "add", None, False)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Failed to attach branch interface enp40s0.102: file exists.",
+        "Failed to add vlan link for branch [enp40s0.102]: file exists",
+        "Failed to add IP route {Ifindex: 8} via branch {linkName:eth7 macAddress:0a:1b:2c:3d:00:02}: file exists.",
+    ],
+)
+def test_an_error_that_names_its_link_is_that_of_its_add(line: str) -> None:
+    both = (start(0), add(0, 101, ONE), start(0), add(0, 102, TWO))
+    events, _ = parse(*both, at(1, line, "ERROR"), at(1, FAILED, "ERROR"), start(300))
+    assert [(vlan, kind) for vlan, kind, _, _ in outcomes(events)] == [(101, "add"), (102, "add_failed")]
+    assert outcomes(events)[0] == (101, "add", None, True)  # nothing tells what became of it
+
+
+def test_an_error_of_one_of_two_that_both_wrote_no_result() -> None:
+    failed = at(1, FAILED, "ERROR")
+    events, _ = parse(start(0), add(0, 101, ONE), start(0), add(0, 102, TWO), failed, start(300))
+    assert outcomes(events) == [(101, "add_failed", None, True), (102, "add_failed", None, True)]
+    events, _ = parse(start(0), start(0), add(0, 101, ONE), failed, start(300))
+    assert outcomes(events) == [(101, "add_failed", "file exists", False)]
 
 
 def test_a_result_stands_against_an_error() -> None:
