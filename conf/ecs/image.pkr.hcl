@@ -1,13 +1,23 @@
 # Packer: an ECS-optimised Amazon Linux 2023 image with eni-ledger in it.
 #
 #   packer init image.pkr.hcl
-#   packer build -var package=dist/packages/eni-ledger-0.1.0-1.x86_64.rpm image.pkr.hcl
+#   packer build -var package=dist/packages/eni-ledger-0.1.0-1.x86_64.rpm -var sha256=... image.pkr.hcl
 #
 # To add it to an image of your own, the two provisioners are enough.
 
 variable "package" {
   type        = string
   description = "The .rpm of eni-ledger, on the machine that runs Packer."
+}
+
+variable "sha256" {
+  type        = string
+  description = "The SHA-256 of the package, from SHA256SUMS."
+
+  validation {
+    condition     = can(regex("^[0-9a-f]{64}$", var.sha256))
+    error_message = "The sha256 must be 64 hexadecimal digits."
+  }
 }
 
 variable "region" {
@@ -58,6 +68,7 @@ build {
     execute_command = "sudo sh -c '{{ .Vars }} {{ .Path }}'"
     inline = [
       "set -eu",
+      "echo '${var.sha256}  /tmp/eni-ledger.rpm' | sha256sum --check --strict --quiet",
       "systemctl stop ecs",
       "rm -rf /var/lib/ecs/data/* /var/log/ecs/*",
       "rpm --upgrade --replacepkgs /tmp/eni-ledger.rpm",

@@ -259,6 +259,10 @@ class TestOnThisHost:
         assert host.picture() == host.before
 
 
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 class TestUnattended:
     """The scripts of `conf/ecs`, with a package in a bucket or on the instance."""
 
@@ -292,9 +296,8 @@ class TestUnattended:
     def test_user_data(self, host: Host, package: Path, where: str) -> None:
         (host.etc / "ecs/ecs.config").write_text("")
         source = where.replace("file", f"{package.parent}/") + "eni-ledger-ARCH.tar.gz"
-        digest = hashlib.sha256(package.read_bytes()).hexdigest()
-        for _ in range(2):
-            done = self.user_data(host, ENI_LEDGER_SOURCE=source, ENI_LEDGER_SHA256=digest)
+        for sums in (sha256(package), f"{'0' * 64} {sha256(package)}"):
+            done = self.user_data(host, ENI_LEDGER_SOURCE=source, ENI_LEDGER_SHA256=sums)
             assert done.returncode == 0, done.stderr
             assert self.config(host) == f"ECS_CLUSTER=default\nECS_CNI_PLUGINS_PATH={OURS}\n"
             assert self.enabled(host) == TIMERS
@@ -303,7 +306,10 @@ class TestUnattended:
     @pytest.mark.parametrize(
         "values",
         [
+            {"ENI_LEDGER_SHA256": ""},
             {"ENI_LEDGER_SHA256": "0" * 64},
+            {"ENI_LEDGER_SHA256": "none"},
+            {"ENI_LEDGER_SOURCE": "s3://b/eni-ledger-ARCH.tar.gz", "ENI_LEDGER_SHA256": ""},
             {"ENI_LEDGER_SOURCE": "s3://bucket/none.tar.gz"},
             {"ENI_LEDGER_SOURCE": "https://localhost/x.tar.gz"},
             {"ENI_LEDGER_SOURCE": "eni-ledger.rpm"},
@@ -312,17 +318,34 @@ class TestUnattended:
     def test_the_instance_joins_its_cluster_whatever_goes_wrong(
         self, host: Host, package: Path, values: dict[str, str]
     ) -> None:
-        done = self.user_data(host, **{"ENI_LEDGER_SOURCE": str(package), "ECS_CLUSTER": "mine", **values})
+        (host.etc / "ecs/ecs.config").write_text("")
+        given = {"ENI_LEDGER_SOURCE": str(package), "ENI_LEDGER_SHA256": sha256(package), "ECS_CLUSTER": "mine"}
+        done = self.user_data(host, **given | values)
         assert done.returncode == 1
         assert "the instance goes on without it" in done.stderr
         assert "ECS_CLUSTER=mine\n" in self.config(host)
         assert "ECS_CNI_PLUGINS_PATH" not in self.config(host)
 
-    @pytest.mark.usefixtures("package")
-    def test_systems_manager(self, host: Host) -> None:
+    @pytest.mark.parametrize("line", ["ECS_CLUSTER=prod", "  ECS_CLUSTER=prod\t", "ECS_CLUSTER="])
+    def test_a_cluster_that_is_set_stays(self, host: Host, package: Path, line: str) -> None:
+        (host.etc / "ecs/ecs.config").write_text(f"# ours\n{line}\nA=1\n")
+        values = {"ENI_LEDGER_SOURCE": str(package), "ENI_LEDGER_SHA256": sha256(package), "ECS_CLUSTER": "mine"}
+        done = self.user_data(host, **values)
+        assert done.returncode == 0, done.stderr
+        assert self.config(host) == f"# ours\n{line}\nA=1\nECS_CNI_PLUGINS_PATH={OURS}\n"
+        assert f"/etc/ecs/ecs.config has {line}, which stays" in done.stderr
+
+    @pytest.mark.parametrize("before", ["# ECS_CLUSTER=prod\n", "A=1", "ECS_CLUSTER =prod\n", "XECS_CLUSTER=prod\n"])
+    def test_a_cluster_that_is_not_set_is_added_on_a_line_of_its_own(self, host: Host, before: str) -> None:
+        (host.etc / "ecs/ecs.config").write_text(before)
+        self.user_data(host, ECS_CLUSTER="mine")
+        assert self.config(host) == before.rstrip("\n") + "\nECS_CLUSTER=mine\n"
+
+    def test_systems_manager(self, host: Host, package: Path) -> None:
         host.start_agent()
         (commands,) = re.findall(r"^        - \|\n((?: {10}.*\n|\n)+)", SSM_DOCUMENT.read_text(), re.M)
-        values = {"Action": "install", "Source": "s3://b/eni-ledger-ARCH.tar.gz", "Sha256": "none", "Restart": "yes"}
+        source, sums = "s3://b/eni-ledger-ARCH.tar.gz", sha256(package)
+        values = {"Action": "install", "Source": source, "Sha256": sums, "Restart": "yes"}
 
         def command(**more: str) -> subprocess.CompletedProcess[str]:
             text = textwrap.dedent(commands)
@@ -331,11 +354,15 @@ class TestUnattended:
             return host.run("bash", "-c", text)
 
         before = self.config(host)
+        for bad, why in (("none", "has to be the SHA-256"), ("0" * 64, "which is not in Sha256")):
+            done = command(Sha256=bad)
+            assert (done.returncode, why in done.stderr) == (1, True)
+        assert host.run("test", "-e", "/opt/eni-ledger").returncode == 1
         done = command()
         assert done.returncode == 0, done.stderr
         assert (host.restarts(), "the agent was restarted" in done.stdout) == (1, True)
         assert self.enabled(host) == TIMERS
-        assert command(Sha256="0" * 64).returncode == 1
+        assert command(Sha256=f"{'0' * 64} {sums}").returncode == 0
         assert command(Action="uninstall", Restart="no").returncode == 3
         assert command(Action="uninstall").returncode == 0
         assert (host.restarts(), self.config(host)) == (2, before)

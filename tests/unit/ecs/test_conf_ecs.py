@@ -72,7 +72,7 @@ class TestDocument:
             assert "allowedValues" in about or about["allowedPattern"].startswith("^")
             if "allowedPattern" in about:
                 assert re.match(about["allowedPattern"], about["default"])
-                for bad in ("x'; reboot; '", "s3://b/$(reboot)", "/a b", "s3://b/`x`", ""):
+                for bad in ("x'; reboot; '", "s3://b/$(reboot)", "/a b", "s3://b/`x`", "", "none none", "0" * 63):
                     assert not re.match(about["allowedPattern"], bad)
             else:
                 assert about["default"] in about["allowedValues"]
@@ -98,10 +98,18 @@ class TestImage:
 
     def test_its_commands_are_sound(self) -> None:
         (block,) = re.findall(r"inline = \[(.*?)\]", self.TEXT, re.S)
-        commands = re.findall(r'"(.*?)"', block)
+        commands = [re.sub(r"\$\{var\.\w+\}", "0", one) for one in re.findall(r'"(.*?)"', block)]
         lint("#!/bin/sh\n" + "\n".join(commands) + "\n")
         empties = next(at for at, one in enumerate(commands) if "rm -rf" in one)
         assert commands.index("eni-ledger install ecs") > empties
+
+    def test_nothing_is_installed_before_its_checksum(self) -> None:
+        (block,) = re.findall(r"inline = \[(.*?)\]", self.TEXT, re.S)
+        commands = re.findall(r'"(.*?)"', block)
+        check = "echo '${var.sha256}  /tmp/eni-ledger.rpm' | sha256sum --check --strict --quiet"
+        assert commands.index(check) < next(at for at, one in enumerate(commands) if one.startswith("rpm "))
+        (about,) = re.findall(r'^variable "sha256" \{(.*?)^\}', self.TEXT, re.M | re.S)
+        assert "default" not in about
 
     def test_its_timers_are_all_that_there_are(self) -> None:
         (line,) = re.findall(r"systemctl enable (.*\.timer)", self.TEXT)
