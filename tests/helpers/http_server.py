@@ -1,4 +1,4 @@
-"""A web server on loopback or on a Unix socket that answers as a test tells it, and remembers what it was asked."""
+"""A web server on an address or a Unix socket that answers as a test tells it, and remembers what it was asked."""
 
 from __future__ import annotations
 
@@ -52,8 +52,10 @@ class _Tcp(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def serve(answer: Callable[[Request], Reply], unix: Path | None = None) -> Iterator[Server]:
-    """Run a server until the block ends."""
+def serve(
+    answer: Callable[[Request], Reply], unix: Path | None = None, at: tuple[str, int] = ("127.0.0.1", 0)
+) -> Iterator[Server]:
+    """Run a server until the block ends, at an address and port (0: any) or a Unix socket."""
     over = threading.Event()
     server: Server
 
@@ -84,8 +86,8 @@ def serve(answer: Callable[[Request], Reply], unix: Path | None = None) -> Itera
         def address_string(self) -> str:
             return "test"
 
-    listener: Any = _Unix(str(unix), Handler) if unix else _Tcp(("127.0.0.1", 0), Handler)
-    server = Server(str(unix) if unix else f"http://127.0.0.1:{listener.server_address[1]}")
+    listener: Any = _Unix(str(unix), Handler) if unix else _Tcp(at, Handler)
+    server = Server(str(unix) if unix else f"http://{at[0]}:{listener.server_address[1]}")
     thread = threading.Thread(target=listener.serve_forever, args=(0.05,))
     thread.start()
     try:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 from fnmatch import fnmatch
@@ -19,6 +21,7 @@ from eni_ledger.ledger.history import History
 from eni_ledger.ledger.models import Config, json_schema
 from eni_ledger.ledger.prune import prune
 from helpers.ledgers import add_event, plain, prove, record, settings
+from helpers.prereq import need
 
 CONFIG = Path(__file__).parents[2] / "conf/config.json"
 SHIPPERS = CONFIG.parent / "shippers"
@@ -40,6 +43,36 @@ def test_the_config_file_changes_nothing() -> None:
 def test_the_model_has_the_defaults_of_the_loader() -> None:
     defaults = Settings()
     assert Config().model_dump() == {name: getattr(defaults, name) for name in Settings.__slots__}
+
+
+# --- units ---
+
+_UNITS = sorted((CONFIG.parent / "systemd").glob("*.service"))
+_MOST = 40  # tenths of the exposure level, of which 10.0 is the worst
+
+
+@pytest.mark.parametrize("unit", _UNITS, ids=lambda path: path.stem)
+def test_a_unit_may_little_and_says_why_it_may_that(unit: Path) -> None:
+    """What `systemd-analyze security` misses in a unit has its reason in a comment beside it."""
+    need(shutil.which("systemd-analyze"), "systemd-analyze, of systemd 250 or later")
+    command = ["systemd-analyze", "security", "--offline=yes", "--json=short", f"--threshold={_MOST}", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
+    need("offline" not in done.stderr, "systemd-analyze, of systemd 250 or later")
+    rows = json.loads(done.stdout)
+    assert done.returncode == 0, f"exposed to more than {_MOST / 10}"
+    lines = unit.read_text().splitlines()
+    reasons = [line for line in lines if line.startswith("#")]
+    explained = {after.partition("=")[0] for line, after in itertools.pairwise(lines) if line.startswith("#")}
+    unexplained = []
+    for row in rows:
+        if not float(row["exposure"] or 0):
+            continue
+        names = re.findall(r"(\w+)=", row["name"])
+        assert names, row
+        if not any(name in explained or re.search(rf"\b{name}=", line) for name in names for line in reasons):
+            unexplained.append(row["name"])
+    # The clock of the hardware may be read, which ProtectClock= adds by itself.
+    assert [name for name in unexplained if name != "DeviceAllow="] == []
 
 
 # --- shippers ---
