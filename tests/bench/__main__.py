@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from time import perf_counter_ns
 
-from bench.figures import BASE, DELEGATES_MS, NOT_ROTATING, ROTATING, Figures, table
+from bench.figures import BASE, CONDITIONS, DELEGATES_MS, NOT_ROTATING, ROTATING, Figures, add_name, list_name, table
 from bench.history import CACHE, prepare, prepare_full
+from bench.rounds import Measured, Pair, Rounds, Taken
 from bench.run import Failed, Plugin, bare, host_local, interposed, new_container, recorder, spooled
 from bench.scene import Journald, make_namespaces, own_run
 
@@ -28,57 +30,83 @@ def say(text: str) -> None:
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
-def measure(plugins: list[Plugin], rounds: int, figures: Figures) -> None:
-    """Take `rounds` times of an ADD of each plugin, in turns, so that a busy moment of the machine is everybody's."""
-    for plugin in plugins:
-        plugin.add_and_del()
-    for n in range(rounds):
-        if n % 20 == 0:
-            say(f"round {n} of {rounds}")
-        # Each round begins with another one: who comes after whom should not matter.
-        for plugin in plugins[n % len(plugins) :] + plugins[: n % len(plugins)]:
-            wall, processor = plugin.add_and_del()
-            figures.times.setdefault(plugin.name, []).append(wall)
-            figures.processor.setdefault(plugin.name, []).append(processor)
+def add(plugin: Plugin) -> Measured:
+    """Return an ADD of a plugin; the DEL after it is not measured."""
+    return Measured(plugin.name, plugin.add_and_del)
 
 
-def measure_at_once(plugins: list[Plugin], namespaces: list[str], rounds: int, figures: Figures) -> None:
-    """Take the time of many ADDs at once, each in a namespace of its own."""
-    say(f"{len(namespaces)} ADDs at once")
-    for _ in range(rounds):
-        for plugin in plugins:
-            figures.at_once.setdefault(plugin.name, []).append(plugin.all_at_once(namespaces))
+def at_once(plugin: Plugin, namespaces: list[str]) -> Measured:
+    """Return many ADDs at once, each in a namespace of its own: from the start of the first to the end of the last."""
+    name = f"{len(namespaces)} {plugin.name}s at once, wall"
+    return Measured(name, lambda: (plugin.all_at_once(namespaces), None))
 
 
-def measure_list(directories: dict[str, Path], rounds: int, figures: Figures) -> None:
-    """Take the time of `eni-ledger list`, its table going nowhere."""
-    for _ in range(rounds):
-        for name, directory in directories.items():
-            started = perf_counter_ns()
-            subprocess.run([FRONT, "--state-dir", directory, "list"], check=True, stdout=subprocess.DEVNULL)
-            figures.list_ms.setdefault(name, []).append((perf_counter_ns() - started) / 1e6)
+def listed(events: int, directory: Path) -> Measured:
+    """Return `eni-ledger list`, its table going nowhere."""
+
+    def take() -> Taken:
+        started = perf_counter_ns()
+        subprocess.run([FRONT, "--state-dir", directory, "list"], check=True, stdout=subprocess.DEVNULL)
+        return (perf_counter_ns() - started) / 1e6, None
+
+    return Measured(list_name(events), take)
 
 
-def measure_rotation(directory: Path, netns: str, rounds: int, journald: bool, figures: Figures) -> None:
+def measure_rotation(directory: Path, plugin: Plugin, number: int, rounds: Rounds) -> None:
     """Take the time of an ADD that begins a new segment, and of the next. Raises Failed when it did not begin any."""
     say("rotation")
     full = directory.with_suffix(".full")
     prepare_full(full, 120)
-    plugin = recorder(FRONT, directory, netns, ROTATING, journald=journald)
-    for _ in range(rounds):
-        shutil.copytree(full, directory)
-        directory.chmod(0o750)
-        os.sync()  # what the copy costs is nobody's
-        for name in (ROTATING, NOT_ROTATING):
-            figures.rotating_ms.setdefault(name, []).append(plugin.timed("ADD", new_container())[0])
-            if len(list(directory.glob("ledger-*.jsonl"))) != 1:
-                raise Failed(f"{name}: that is not what it did")
-        shutil.rmtree(directory)
+
+    def take() -> Taken:
+        taken = plugin.timed("ADD", new_container())
+        if len(list(directory.glob("ledger-*.jsonl"))) != 1:
+            raise Failed("rotation: that is not what it did")
+        return taken
+
+    for _ in range(number):
+        for condition in CONDITIONS:
+            shutil.copytree(full, directory)
+            directory.chmod(0o750)
+            os.sync()  # what the copy costs is nobody's
+            rounds.in_order(condition, Measured(ROTATING, take), Measured(NOT_ROTATING, take))
+            shutil.rmtree(directory)
+
+
+class Scene:
+    """What is measured. `pairs` and `delegates` are compared, `crowd` is many times at once."""
+
+    def __init__(
+        self, scratch: Path, namespaces: list[str], histories: tuple[int, ...], *, with_journald: bool
+    ) -> None:
+        netns = namespaces[0]
+        self.base = host_local(HOST_LOCAL, scratch / "host-local", netns)
+        self.base.name = BASE
+        self.adds: dict[tuple[int, int], Plugin] = {}
+        for events in histories:
+            for live in LIVE:
+                directory = scratch / f"state-{events}-{live}"
+                prepare(directory, events, live)
+                name = add_name(events, live)
+                self.adds[events, live] = recorder(FRONT, directory, netns, name, journald=with_journald)
+        version = bare(FRONT, self.adds[0, 0].conf, netns)
+        self.pairs = [Pair(add(plugin), add(self.base)) for plugin in (*self.adds.values(), version)]
+        self.pairs += [Pair(add(self.adds[histories[-1], live]), add(self.adds[0, live])) for live in LIVE]
+        self.plugins = [self.base, *self.adds.values(), version]
+        self.delegates: list[Pair] = []
+        for delegate_ms, agent_db in (*((each, AGENT_DB) for each in DELEGATES_MS), (20, None)):
+            place = scratch / f"agent-{delegate_ms}{'' if agent_db else '-none'}"
+            of, to = interposed(FRONT, place, netns, delegate_ms, agent_db=agent_db)
+            self.delegates.append(Pair(add(of), add(to)))
+            self.plugins += [of, to]
+        rush = scratch / "rush"
+        rush.mkdir(mode=0o750)
+        self.crowd = recorder(FRONT, rush, netns, "chained ADD", journald=with_journald)
 
 
 def run(options: argparse.Namespace, scratch: Path) -> Figures:
     """Prepare everything, measure everything. Raises Failed, OSError, CalledProcessError."""
-    figures = Figures(width=AT_ONCE)
+    figures = Figures(options.seed)
     load, processors = os.getloadavg()[0], os.cpu_count() or 1
     if load > processors / 2:
         figures.remarks.append(f"The machine was busy before (load {load:.1f} on {processors}): run this again later.")
@@ -89,38 +117,29 @@ def run(options: argparse.Namespace, scratch: Path) -> Figures:
     if journald.why_not:
         figures.remarks.append(f"WITHOUT journald, so less is measured than the target means: {journald.why_not}")
     histories = (0, 1_000) if options.quick else (0, 1_000, 1_000_000)
-    base = host_local(HOST_LOCAL, scratch / "host-local", namespaces[0])
-    base.name = BASE
-    plugins = [base]
-    for events in histories:
-        for live in LIVE:
-            directory = scratch / f"state-{events}-{live}"
-            prepare(directory, events, live)
-            name = f"ADD, {events:,} events, {live} live"
-            plugins.append(recorder(FRONT, directory, namespaces[0], name, journald=not journald.why_not))
-    plugins.append(bare(FRONT, plugins[1].conf, namespaces[0]))
-    for delegate_ms in DELEGATES_MS:
-        place = scratch / f"agent-{delegate_ms}"
-        plugins += interposed(FRONT, place, namespaces[0], delegate_ms, agent_db=AGENT_DB)
-    plugins += interposed(FRONT, scratch / "agent-none", namespaces[0], 20, agent_db=None)[1:]
+    scene = Scene(scratch, namespaces, histories, with_journald=not journald.why_not)
     try:
-        for plugin in plugins:
+        for plugin in scene.plugins:
             plugin.check(quiet="ADD, " in plugin.name)
-        measure(plugins, options.rounds, figures)
-        rush = scratch / "rush"
-        rush.mkdir(mode=0o750)
-        crowd = [base, recorder(FRONT, rush, namespaces[0], "chained ADD", journald=not journald.why_not)]
-        measure_at_once(crowd, namespaces, max(3, options.rounds // 20), figures)
-        figures.spooled = spooled(rush)
-        measure_rotation(
-            scratch / "rotation", namespaces[0], max(5, options.rounds // 5), not journald.why_not, figures
-        )
+            plugin.add_and_del()
+        chance = random.Random(figures.seed)
+        rounds = Rounds(figures, chance, scene.base.add_and_del)
+        rounds.run("ADDs", scene.pairs, options.rounds)
+        # Apart from the others, which none of them then comes after: the processor goes idle while a delegate sleeps.
+        rounds.run("delegates", scene.delegates, options.rounds)
+        crowd = Pair(at_once(scene.crowd, namespaces), at_once(scene.base, namespaces))
+        number = max(3, options.rounds // 20)
+        rounds.run(f"{AT_ONCE} ADDs at once", [crowd], number)
+        figures.at_once, figures.spooled = AT_ONCE * number * len(CONDITIONS), spooled(scratch / "rush")
+        number = max(5, options.rounds // 5)
+        rotating = recorder(FRONT, scratch / "rotation", namespaces[0], ROTATING, journald=not journald.why_not)
+        measure_rotation(scratch / "rotation", rotating, number, rounds)
         say("memory and list")
         figures.peak_mib = {
-            plugin.name: plugin.peak_mib() for plugin in (plugins[1], plugins[len(histories) * len(LIVE)])
+            plugin.name: plugin.peak_mib() for plugin in (scene.adds[0, 0], scene.adds[histories[-1], 120])
         }
-        lists = {f"{events:,} events, 120 live": scratch / f"state-{events}-120" for events in (0, histories[-1])}
-        measure_list(lists, max(10, options.rounds // 5), figures)
+        lists = [listed(events, scratch / f"state-{events}-120") for events in (histories[-1], 0)]
+        rounds.run("list", [Pair(*lists)], max(10, options.rounds // 5))
         if not journald.why_not and not journald.entries():
             raise Failed("journald took no entry of ours")
     finally:
@@ -133,6 +152,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="build/bench")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, no million events")
     parser.add_argument("--rounds", type=int, help="default 100, with --quick 20")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--json", action="store_true", help="figures as JSON")
     options = parser.parse_args()
     options.rounds = options.rounds or (20 if options.quick else 100)

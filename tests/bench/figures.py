@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from statistics import median, quantiles
 
-from bench.run import BARE
-
 # The targets of the project.
 TIMES_HOST_LOCAL = 5.0
 TIMES_ITSELF = 1.1
@@ -16,45 +14,121 @@ PEAK_MIB = 24.0
 LIST_MS = 200.0
 ROTATING_MS = 50.0
 
+IDLE_MS = 60
+BUSY, IDLE = "back to back", f"after {IDLE_MS} ms"
+CONDITIONS = (BUSY, IDLE)
+"""What comes before each: another process right before, or nothing for `IDLE_MS` milliseconds."""
+
+DELEGATES_MS = (5, 20, 60)
+BASE = "host-local ADD"
+BARE = "front door, VERSION"
+ROTATING, NOT_ROTATING = "ADD that seals 16 MiB, 120 live", "the ADD after it"
+LAST_EVENTS = 1_000_000
+
+
+def add_name(events: int, live: int) -> str:
+    """Return what an ADD after so many events is called, with so many associations live."""
+    return f"ADD, {events:,} events, {live} live"
+
+
+def list_name(events: int) -> str:
+    """Return what `list` after so many events is called."""
+    return f"list, {events:,} events, 120 live"
+
+
+def delegate_names(delegate_ms: int, *, agent_db: bool) -> tuple[str, str]:
+    """Return what a delegate is called: with eni-ledger in front of it, and alone."""
+    name = f"delegate of {delegate_ms} ms"
+    with_db = ", agent.db of 160 tasks" if agent_db else ""
+    return f"{name}, interposed{with_db}", f"{name}, alone"
+
+
+@dataclass
+class Comparison:
+    """`pairs` of milliseconds, of `of` and of `to` that stood side by side, in one condition."""
+
+    of: str
+    to: str
+    condition: str
+    pairs: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def ratios(self) -> list[float]:
+        """The ratio of each pair."""
+        return [of / to for of, to in self.pairs]
+
+    @property
+    def ratio(self) -> float:
+        """The median of the ratios of pairs."""
+        return median(self.ratios)
+
+    @property
+    def more_ms(self) -> float:
+        """The median of the differences of pairs, in milliseconds."""
+        return median(of - to for of, to in self.pairs)
+
 
 @dataclass
 class Figures:
-    """Milliseconds of each round by what was measured.
+    """Milliseconds by condition and by what was measured, in each round.
 
-    `times` by the clock, `processor` user and system time; `at_once` the walls of `width` ADDs, `spooled` how many of
-    them went through the spool; `rotating_ms` an ADD that begins a new segment, and the one after it.
+    `times` by the clock, `processor` user and system time; `comparisons` of pairs. `spooled` of `at_once` ADDs at once
+    went through the spool. `seed` draws the orders again as they were.
     """
 
-    times: dict[str, list[float]] = field(default_factory=dict)
-    processor: dict[str, list[float]] = field(default_factory=dict)
-    at_once: dict[str, list[float]] = field(default_factory=dict)
-    width: int = 64
+    seed: int
+    times: dict[str, dict[str, list[float]]] = field(default_factory=lambda: {each: {} for each in CONDITIONS})
+    processor: dict[str, dict[str, list[float]]] = field(default_factory=lambda: {each: {} for each in CONDITIONS})
+    comparisons: list[Comparison] = field(default_factory=list)
+    at_once: int = 0
     spooled: int = 0
     peak_mib: dict[str, float] = field(default_factory=dict)
-    list_ms: dict[str, list[float]] = field(default_factory=dict)
-    rotating_ms: dict[str, list[float]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
-    def ratio(self, name: str, to: str) -> float:
-        """The ratio of two medians."""
-        return median(self.times[name]) / median(self.times[to])
+    def expect(self, of: str, to: str) -> None:
+        """Announce a pair: tables have what they show in this order, whatever is drawn."""
+        for condition in CONDITIONS:
+            for name in (to, of):
+                self.times[condition].setdefault(name, [])
+            if not any((one.of, one.to, one.condition) == (of, to, condition) for one in self.comparisons):
+                self.comparisons.append(Comparison(of, to, condition))
+
+    def note(self, condition: str, name: str, wall: float, processor: float | None) -> None:
+        """Take in one measurement."""
+        self.times[condition].setdefault(name, []).append(wall)
+        if processor is not None:
+            self.processor[condition].setdefault(name, []).append(processor)
+
+    def compare(self, condition: str, of: str, to: str, taken: dict[str, float]) -> None:
+        """Take in one pair that was announced."""
+        (one,) = (one for one in self.compared(of, to) if one.condition == condition)
+        one.pairs.append((taken[of], taken[to]))
+
+    def compared(self, of: str, to: str) -> list[Comparison]:
+        """Return the comparisons of two, one for each condition; none when they were not measured."""
+        return [one for one in self.comparisons if (one.of, one.to) == (of, to)]
+
+    def medians(self, name: str) -> list[float]:
+        """Return the medians of what was measured, one for each condition; none when it was not."""
+        return [median(values) for values in (self.times[each].get(name) for each in CONDITIONS) if values]
 
     def added(self, delegate_ms: int) -> list[float]:
-        """The milliseconds that standing in front of a delegate adds to it: one figure, none if not measured."""
-        alone = self.times.get(f"delegate of {delegate_ms} ms, alone")
-        both = [
-            times for name, times in self.times.items() if name.startswith(f"delegate of {delegate_ms} ms, interposed")
-        ]
-        return [median(times) - median(alone) for times in both if alone]
-
-    def rotation(self) -> float | None:
-        """The milliseconds that an ADD takes longer when it has to rotate, None if not measured."""
-        return median(self.rotating_ms[ROTATING]) - median(self.rotating_ms[NOT_ROTATING]) if self.rotating_ms else None
+        """Return the milliseconds that standing in front of a delegate adds to it, with agent.db and without."""
+        names = [delegate_names(delegate_ms, agent_db=agent_db) for agent_db in (True, False)]
+        return [one.more_ms for of, to in names for one in self.compared(of, to)]
 
     def as_json(self) -> dict[str, object]:
         """Everything, for programs."""
-        medians = {name: median(values) for name, values in self.times.items()}
-        return {**asdict(self), "median_ms": medians, "targets": [asdict(target) for target in targets(self)]}
+        medians = {
+            condition: {name: median(values) for name, values in self.times[condition].items()}
+            for condition in CONDITIONS
+        }
+        compared = [
+            {"of": one.of, "to": one.to, "condition": one.condition, "ratio": one.ratio, "more_ms": one.more_ms}
+            for one in self.comparisons
+        ]
+        told = {"median_ms": medians, "compared": compared, "targets": [asdict(target) for target in targets(self)]}
+        return {**asdict(self), **told}
 
 
 @dataclass
@@ -78,53 +152,78 @@ class Target:
         return f"{word:<13} {self.what}: {reached}target {self.limit:g}{self.unit}"
 
 
-ROTATING, NOT_ROTATING = "ADD that seals 16 MiB, 120 live", "the ADD after it"
-DELEGATES_MS = (5, 20, 60)
-BASE = "host-local ADD"
-FIRST = "ADD, 0 events, 0 live"
-LAST = "ADD, 1,000,000 events, 0 live"
-LAST_LIVE = "ADD, 1,000,000 events, 120 live"
-FIRST_LIVE = "ADD, 0 events, 120 live"
-
-
 def targets(figures: Figures) -> list[Target]:
-    """Every target with what this run says to it."""
-    adds = [name for name in figures.times if name.startswith("ADD, ")]
-    worst = max((figures.ratio(name, BASE) for name in adds), default=None)
-    grown = [
-        figures.ratio(last, first) for last, first in ((LAST, FIRST), (LAST_LIVE, FIRST_LIVE)) if last in figures.times
-    ]
+    """Return every target with what this run says to it, in the condition that is worse for it."""
+    adds = [one.ratio for one in figures.comparisons if one.of.startswith("ADD, ") and one.to == BASE]
+    grown = [one.ratio for live in (0, 120) for one in figures.compared(add_name(LAST_EVENTS, live), add_name(0, live))]
     added = [ms for delegate_ms in DELEGATES_MS for ms in figures.added(delegate_ms)]
     slow = [ms for delegate_ms in DELEGATES_MS if delegate_ms >= 20 for ms in figures.added(delegate_ms)]
-    beyond = max(slow) - median(figures.times[BARE]) if slow else None
+    # The start that a delegate's time hides comes after idleness, as an agent's call does.
+    beyond = max(slow) - max(figures.medians(BARE)) if slow else None
+    rotation = [one.more_ms for one in figures.compared(ROTATING, NOT_ROTATING)]
+    lists = [ms for events in (0, 1_000, LAST_EVENTS) for ms in figures.medians(list_name(events))]
     return [
-        Target("chained ADD, slowest of the histories, against host-local", TIMES_HOST_LOCAL, worst, "x"),
-        Target("chained ADD after a million events against none", TIMES_ITSELF, max(grown, default=None), "x"),
-        Target("added to a delegate, the most", ADDED_MS, max(added, default=None), " ms"),
+        Target("chained ADD, slowest of the histories, against host-local", TIMES_HOST_LOCAL, _most(adds), "x"),
+        Target("chained ADD after a million events against none", TIMES_ITSELF, _most(grown), "x"),
+        Target("added to a delegate, the most", ADDED_MS, _most(added), " ms"),
         Target("of that beyond the front's bare start, delegates of 20 and 60 ms", BEYOND_BARE_MS, beyond, " ms"),
-        Target("one ADD that has to rotate, more than another one", ROTATING_MS, figures.rotation(), " ms"),
-        Target("peak memory of an ADD", PEAK_MIB, max(figures.peak_mib.values(), default=None), " MiB"),
-        Target("list, the slower one", LIST_MS, max(map(median, figures.list_ms.values()), default=None), " ms"),
+        Target("one ADD that has to rotate, more than another one", ROTATING_MS, _most(rotation), " ms"),
+        Target("peak memory of an ADD", PEAK_MIB, _most(list(figures.peak_mib.values())), " MiB"),
+        Target("list, the slower one", LIST_MS, _most(lists), " ms"),
     ]
+
+
+def _most(values: list[float]) -> float | None:
+    return max(values, default=None)
 
 
 def table(figures: Figures) -> str:
-    """The table that people read."""
-    lines = [f"{'':52} {'median':>9} {'p10':>8} {'p90':>8} {'ratio':>7} {'cpu':>8} {'ratio':>7}"]
-    for name, values in figures.times.items():
-        deciles = quantiles(values, n=10)
-        row = f"{median(values):9.2f} {deciles[0]:8.2f} {deciles[-1]:8.2f} {figures.ratio(name, BASE):6.2f}x"
-        processor = median(figures.processor[name])
-        row += f" {processor:8.2f} {processor / median(figures.processor[BASE]):6.2f}x"
-        lines.append(f"{name:52} {row}")
-    for name, values in figures.at_once.items():
-        wall = median(values)
-        lines.append(f"{f'{figures.width} {name}s at once, wall':52} {wall:9.2f}   {wall / figures.width:.2f} ms each")
+    """Return the tables that people read."""
+    lines = [*times_table(figures), "", *pairs_table(figures), ""]
     if figures.at_once:
-        total = figures.width * min(map(len, figures.at_once.values()))
-        lines.append(f"{'  of these through the spool':52} {figures.spooled:9}   of {total}")
-    lines += [f"{f'peak memory, {name}':52} {mib:9.1f} MiB" for name, mib in figures.peak_mib.items()]
-    lines += [f"{f'list, {name}':52} {median(values):9.2f}" for name, values in figures.list_ms.items()]
-    lines += [f"{name:52} {median(values):9.2f}" for name, values in figures.rotating_ms.items()]
-    lines.append("Milliseconds from spawn to exit; cpu is user and system time. Ratios are of medians, to host-local.")
-    return "\n".join([*lines, *figures.remarks, "", *(target.line() for target in targets(figures))])
+        lines.append(f"of {figures.at_once} ADDs at once {figures.spooled} went through the spool")
+    lines += [f"peak memory, {name}: {mib:.1f} MiB" for name, mib in figures.peak_mib.items()]
+    lines += [explained(figures.seed), *figures.remarks, ""]
+    return "\n".join([*lines, *(target.line() for target in targets(figures))])
+
+
+def times_table(figures: Figures) -> list[str]:
+    """Return the lines with what each took, in each condition."""
+    lines = [
+        f"{'milliseconds, from spawn to exit':58}" + "".join(f" | {condition:^32}" for condition in CONDITIONS),
+        f"{'':58}" + f" | {'median':>8} {'p10':>7} {'p90':>7} {'cpu':>7}" * len(CONDITIONS),
+    ]
+    for name in dict.fromkeys(name for condition in CONDITIONS for name in figures.times[condition]):
+        lines.append(f"{name:58}" + "".join(f" | {_row(figures, condition, name)}" for condition in CONDITIONS))
+    return lines
+
+
+def pairs_table(figures: Figures) -> list[str]:
+    """Return the lines with what was compared, in each condition."""
+    lines = [
+        f"{'medians over pairs that stood side by side':84}" + "".join(f" | {each:^21}" for each in CONDITIONS),
+        f"{'':84}" + f" | {'ratio':>8} {'more ms':>12}" * len(CONDITIONS),
+    ]
+    for of, to in dict.fromkeys((one.of, one.to) for one in figures.comparisons):
+        both = [f"{one.ratio:7.2f}x {one.more_ms:12,.2f}" for one in figures.compared(of, to)]
+        lines.append(f"{f'{of} / {to}':84}" + "".join(f" | {text}" for text in both))
+    return lines
+
+
+def explained(seed: int) -> str:
+    """Return what the columns mean, and how the orders come about again."""
+    return (
+        f"{BUSY}: another process ended right before; {IDLE}: nothing ran for {IDLE_MS} ms before each. cpu is user and"
+        f" system time.\nOrders were drawn with --seed {seed}."
+    )
+
+
+def _row(figures: Figures, condition: str, name: str) -> str:
+    """Return the columns of one condition."""
+    values = figures.times[condition].get(name)
+    if not values:
+        return " " * 32
+    deciles = quantiles(values, n=10) if len(values) > 1 else [values[0]]
+    processor = figures.processor[condition].get(name)
+    cpu = f"{median(processor):7.2f}" if processor else " " * 7
+    return f"{median(values):8.2f} {deciles[0]:7.2f} {deciles[-1]:7.2f} {cpu}"

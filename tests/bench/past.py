@@ -19,11 +19,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 from typing import Any
 
+from bench.figures import Figures, explained, pairs_table, times_table
 from bench.history import CACHE
+from bench.rounds import Measured, Pair, Rounds, Taken
 from eni_ledger import journald
 from eni_ledger.config import Settings
 from eni_ledger.ledger.codec import now_us, parse_ts
@@ -38,6 +39,7 @@ FRONT = Path(__file__).parents[2] / "dist/eni-ledger/eni-ledger"
 JOURNAL_REMOTE = Path("/lib/systemd/systemd-journal-remote")
 BEGINS_US = 1_451_606_400_000_000  # 2016-01-01: ten million events are ten years of a busy host
 WHO_MS, FSCK_MB_S = 100.0, 200.0
+OURS = "eni-ledger"
 
 DUCKDB = """
 import sys, time, duckdb
@@ -193,28 +195,39 @@ def make_journal(place: Path) -> Path | None:
     return journal
 
 
-def measure(events: int, rounds: int, slow: int, only: list[str] | None) -> dict[str, Any]:
-    """Ask everybody; return medians in milliseconds by who was asked. Raises AssertionError for a wrong answer."""
+Asker = Callable[[dict[str, str]], tuple[float, str]]
+
+
+def measure(events: int, options: argparse.Namespace, figures: Figures) -> None:
+    """Ask everybody, into `figures`. Raises AssertionError for a wrong answer."""
     plain, packed, truth = histories(events)
-    askers: dict[str, tuple[Callable[[dict[str, str]], tuple[float, str]], int]] = {
-        "eni-ledger": (of_eni_ledger(packed), rounds),
-    }
+    only, chance = options.only, random.Random(options.seed)
+    askers: dict[str, tuple[Asker, int]] = {}
     journal = make_journal(plain.parent) if only is None or "journalctl" in only else None
     if journal is not None:
-        askers["journalctl"] = (of_journal(journal), rounds)
-    askers["DuckDB"] = (of_duckdb(plain), slow)
-    askers["jq"] = (of_jq(plain), slow)
-    askers = {name: asker for name, asker in askers.items() if only is None or name in (*only, "eni-ledger")}
+        askers["journalctl"] = (of_journal(journal), options.rounds)
+    askers["DuckDB"] = (of_duckdb(plain), options.slow_rounds)
+    askers["jq"] = (of_jq(plain), options.slow_rounds)
+    askers = {name: asker for name, asker in askers.items() if only is None or name in only}
+    ours = of_eni_ledger(packed)
     truth = [one for one in truth if parse_ts(one["since"]) < now_us()]  # of the future one cannot ask
-    questions = random.Random(7).sample(truth, rounds)
-    times: dict[str, list[float]] = {name: [] for name in askers}
-    for number, one in enumerate(questions):
-        for name, (ask, most) in askers.items():
-            if number < most:
-                taken, found = ask(one)
-                assert found == one["association_id"], (name, one, found)
-                times[name].append(taken)
-    return {name: median(each) for name, each in times.items()}
+    for number, one in enumerate(random.Random(7).sample(truth, options.rounds)):
+        asked = asking(OURS, ours, one)
+        pairs = [Pair(asking(name, ask, one), asked) for name, (ask, most) in askers.items() if number < most]
+        # Two questions to eni-ledger side by side where it is asked alone.
+        rounds = Rounds(figures, chance, asked.take)
+        rounds.run("", pairs or [Pair(asked, Measured(f"{OURS}, again", asked.take))], 1)
+
+
+def asking(name: str, ask: Asker, one: dict[str, str]) -> Measured:
+    """Return a question to one of them."""
+
+    def take() -> Taken:
+        taken, found = ask(one)
+        assert found == one["association_id"], (name, one, found)
+        return taken, None
+
+    return Measured(name, take)
 
 
 def speed_of_fsck(directory: Path) -> tuple[float, float]:
@@ -240,34 +253,41 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="build/bench --past")
     parser.add_argument("--events", type=int, action="append", help="default 1000000; several are measured in turn")
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--slow-rounds", type=int, default=2, help="of jq and DuckDB, which read everything")
+    parser.add_argument("--slow-rounds", type=int, default=1, help="of jq and DuckDB, which read everything")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--only", action="append", help="eni-ledger, journalctl, DuckDB, jq; default all")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     results: dict[str, Any] = {}
     for events in options.events or [1_000_000]:
-        found = measure(events, options.rounds, options.slow_rounds, options.only)
+        figures = Figures(options.seed)
+        measure(events, options, figures)
         place = CACHE / f"past-{events}"
-        result = {"who_at_ms": found, "packing": json.loads((place / "packing.json").read_text())}
+        told = figures.as_json()
+        result = {
+            "who_at_ms": told["median_ms"],
+            "compared": told["compared"],
+            "seed": options.seed,
+            "packing": json.loads((place / "packing.json").read_text()),
+        }
         for form in ("plain", "packed"):
             result[f"fsck_{form}_mb_s"], result[f"read_{form}_mb_s"] = speed_of_fsck(place / form)
         results[f"{events}"] = result
         if not options.json:
-            print_result(events, result)
+            print_result(events, result, figures)
     if options.json:
         print(json.dumps(results, indent=1))
     return 0
 
 
-def print_result(events: int, result: dict[str, Any]) -> None:
+def print_result(events: int, result: dict[str, Any], figures: Figures) -> None:
     """Print what was measured on one history."""
     packing = result["packing"]
     print(f"{events:,} events: {packing['bytes'] / 1e6:,.0f} MB, packed {packing['packed'] / 1e6:,.0f} MB", end="")
     print(f" and {packing['index'] / 1e6:,.0f} MB of index, in {packing['seconds']:,.0f} s")
-    ours = result["who_at_ms"]["eni-ledger"]
-    print(f"{'who IP --at T, median':<28}{'ms':>12}{'against eni-ledger':>22}")
-    for name, ms in result["who_at_ms"].items():
-        print(f"  {name:<26}{ms:>12,.1f}{ms / ours:>21,.2f}x")
+    print("who IP --at T")
+    print("\n".join([*times_table(figures), "", *pairs_table(figures), explained(figures.seed)]))
+    ours = max(figures.medians(OURS))
     word = "met" if ours <= WHO_MS else "NOT MET"
     print(f"{word:<13} who IP --at T: {ours:.1f} ms, target {WHO_MS:g} ms")
     for form in ("plain", "packed"):

@@ -10,6 +10,8 @@ from itertools import count
 from pathlib import Path
 from time import perf_counter_ns
 
+from bench.figures import BARE, delegate_names
+
 _CONTAINERS = count(1)
 _NULL = os.open(os.devnull, os.O_RDWR)
 # Peak memory is asked of a process that is smaller than what it measures: the kernel counts for a child what its parent
@@ -150,8 +152,10 @@ def recorder(front: Path, directory: Path, netns: str, name: str, *, journald: b
     return Plugin(name, front, path, netns)
 
 
-def interposed(front: Path, directory: Path, netns: str, delegate_ms: int, *, agent_db: Path | None) -> list[Plugin]:
-    """Return a delegate that takes `delegate_ms` milliseconds, alone and with eni-ledger in front of it.
+def interposed(
+    front: Path, directory: Path, netns: str, delegate_ms: int, *, agent_db: Path | None
+) -> tuple[Plugin, Plugin]:
+    """Return a delegate that takes `delegate_ms` milliseconds: with eni-ledger in front of it, and alone.
 
     `directory` gets what `install ecs` lays out: plugins, configuration, state.
     """
@@ -183,20 +187,13 @@ def interposed(front: Path, directory: Path, netns: str, delegate_ms: int, *, ag
             }
         )
     )
-    name = f"delegate of {delegate_ms} ms"
-    with_db = ", agent.db of 160 tasks" if agent_db else ""
-    return [
-        Plugin(f"{name}, alone", delegate, conf, netns),
-        Plugin(f"{name}, interposed{with_db}", plugins / "vpc-branch-eni", conf, netns),
-    ]
+    in_front, alone = delegate_names(delegate_ms, agent_db=agent_db is not None)
+    return Plugin(in_front, plugins / "vpc-branch-eni", conf, netns), Plugin(alone, delegate, conf, netns)
 
 
 def bare(front: Path, conf: Path, netns: str) -> Plugin:
     """Return the front door doing the least that it can: VERSION."""
     return Plugin(BARE, front, conf, netns, command="VERSION")
-
-
-BARE = "front door, VERSION"
 
 
 def host_local(program: Path, directory: Path, netns: str) -> Plugin:

@@ -1,0 +1,103 @@
+"""How build/bench compares: nothing here takes the time of anything."""
+
+from __future__ import annotations
+
+import random
+from statistics import median
+
+import pytest
+
+from bench.figures import BASE, BUSY, CONDITIONS, IDLE, IDLE_MS, Figures, add_name, table, targets
+from bench.rounds import Measured, Pair, Rounds
+
+ONE, TWO = add_name(0, 0), add_name(0, 120)
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the list that every sleep and every measurement goes to, in their order."""
+    log: list[str] = []
+    monkeypatch.setattr("bench.rounds.time.sleep", lambda seconds: log.append(f"sleep {round(seconds * 1000)}"))
+    return log
+
+
+def run(log: list[str], seed: int, number: int = 8) -> Figures:
+    """Take two pairs. The machine becomes slower all the time, and both of a pair twice and three times as slow."""
+    figures = Figures(seed)
+    now = 0.0
+
+    def measured(name: str, factor: float) -> Measured:
+        def take() -> tuple[float, float | None]:
+            nonlocal now
+            now += 1
+            log.append(name)
+            return now * factor, 1.0
+
+        return Measured(name, take)
+
+    base = measured(BASE, 1)
+    pairs = [Pair(measured(ONE, 2), base), Pair(measured(TWO, 3), base)]
+    Rounds(figures, random.Random(seed), lambda: log.append("warm")).run("ADDs", pairs, number)
+    return figures
+
+
+def test_each_is_taken_in_both_conditions(said: list[str]) -> None:
+    figures = run(said, 1)
+    for condition in CONDITIONS:
+        assert {name: len(values) for name, values in figures.times[condition].items()} == {BASE: 16, ONE: 8, TWO: 8}
+    # Idleness before each in one condition, before none in the other.
+    assert said.count(f"sleep {IDLE_MS}") == 32
+    assert said.count("warm") == 8
+    parts = " ".join(said).split("warm ")
+    assert all("sleep" not in "".join(part.split("ADD", 4)[:4]) for part in parts[1:])
+
+
+def test_the_order_is_drawn_anew_and_comes_again_with_the_seed(said: list[str]) -> None:
+    run(said, 7)
+    first = said.copy()
+    said.clear()
+    run(said, 7)
+    assert said == first
+    said.clear()
+    run(said, 8)
+    assert said != first
+    measured = [name for name in said if name.startswith(("ADD", BASE))]
+    orders = {tuple(measured[at : at + 4]) for at in range(0, len(measured), 4)}
+    assert len(orders) > 3
+    # Whichever comes first: the two of a pair stand side by side.
+    assert all(
+        {BASE, one} == {order[at], order[at + 1]}
+        for order in orders
+        for at in (0, 2)
+        for one in order[at : at + 2]
+        if one != BASE
+    )
+
+
+def test_a_ratio_is_of_pairs(said: list[str]) -> None:
+    figures = Figures(1)
+    for condition in CONDITIONS:
+        figures.expect(ONE, BASE)
+        for of, to in ((3.0, 1.0), (40.0, 10.0), (5.0, 1.0)):
+            figures.note(condition, ONE, of, None)
+            figures.note(condition, BASE, to, None)
+            figures.compare(condition, ONE, BASE, {ONE: of, BASE: to})
+    (busy, idle) = figures.compared(ONE, BASE)
+    assert (busy.condition, idle.condition) == (BUSY, IDLE)
+    assert busy.ratio == 4.0
+    assert busy.more_ms == 4.0
+    assert median(figures.times[BUSY][ONE]) / median(figures.times[BUSY][BASE]) == 5.0
+    assert said == []
+
+
+def test_the_table_has_both_and_says_how_to_repeat_them(said: list[str]) -> None:
+    figures = run(said, 4711)
+    text = table(figures)
+    assert text.count("back to back") == 3
+    assert f"{ONE} / {BASE}" in text
+    assert "--seed 4711" in text
+    # In the order that was asked for, not the one that was drawn.
+    assert text.index(f"\n{BASE} ") < text.index(f"\n{ONE} ") < text.index(f"\n{TWO} ")
+    # A target is held against the worse condition.
+    worst = max(one.ratio for one in figures.compared(TWO, BASE))
+    assert targets(figures)[0].reached == worst
