@@ -35,7 +35,8 @@ class Settings:
     `lock_wait_ms` longest wait for another writer, milliseconds, after which an event goes to the spool;
     `rotate_bytes` size at which a segment is sealed; `retain_days`, `retain_bytes` how long and how much of the
     sealed segments is kept; `delegate_dir` where the plugins are that an interposed call stands in front of;
-    `agent_db` the ECS agent's database, which knows ENI IDs and tasks.
+    `agent_db` the ECS agent's database, which knows ENI IDs and tasks; `make_parents` whether what is missing above
+    the state directory may be made: not for one that a call names.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Settings:
         "delegate_dir",
         "journald",
         "lock_wait_ms",
+        "make_parents",
         "on_error",
         "retain_bytes",
         "retain_days",
@@ -63,6 +65,7 @@ class Settings:
         self.retain_bytes = 1024 * 1024 * 1024
         self.delegate_dir = AGENT_PLUGIN_DIR
         self.agent_db = AGENT_DB
+        self.make_parents = True
 
 
 # key in JSON: (attribute, least, most) for numbers, (attribute, allowed values) for the rest
@@ -194,6 +197,8 @@ def load(
         value = net_conf.get(key) if net_conf else None
         if value is not None:
             _apply(settings, key, value, InvalidNetworkConfig, "the network configuration")
+            if key == "stateDir":
+                settings.make_parents = False
     if state_dir is not None:
         _apply(settings, "stateDir", os.path.abspath(state_dir), InvalidNetworkConfig, "--state-dir")
     return settings

@@ -202,10 +202,10 @@ def examine(
 
     `conf_dirs` is where network configurations are.
     """
-    from eni_ledger.ecs import doctor_agent, doctor_chain, doctor_ledger
+    from eni_ledger.ecs import doctor_agent, doctor_chain, doctor_ledger, doctor_place
 
     host = Host(settings, paths or Paths(), conf_dirs)
-    checks = (*doctor_agent.CHECKS, *doctor_chain.CHECKS, *doctor_ledger.CHECKS)
+    checks = (*doctor_agent.CHECKS, *doctor_chain.CHECKS, *doctor_place.CHECKS, *doctor_ledger.CHECKS)
     return [_run(check, host) for check in checks]
 
 

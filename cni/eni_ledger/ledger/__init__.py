@@ -4,7 +4,8 @@ State directory
 ===============
 
 ``/var/lib/eni-ledger`` unless set otherwise. ``0750``, files ``0640``, owned by root or by whoever runs the plugin; a
-directory that is a symbolic link, belongs to somebody else or may be written to by others is not used.
+directory that is a symbolic link, belongs to somebody else or may be written to by others is not used. Nor is one that
+exists, holds no ledger and has other files in it than a ledger begins with (`foreign`): nothing in it is changed.
 
 ::
 
@@ -156,5 +157,5 @@ appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `p
 `index_builder`, `prune` old segments; `reader`, `parse`, `chain`, `query`, `lookup`, `members`, `whole`, `glance`,
 `moment`, `past`, `learned`, `known`, `steps`, `history` questions; `batch` several events at once; `health` whether it
 can be written; `examine`, `repair` fsck; `mend` fsck --repair; `models` the typed view; `statedir` the directory
-itself.
+itself; `foreign` whether it is one for a ledger.
 """

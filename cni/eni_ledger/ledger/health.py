@@ -11,6 +11,7 @@ from eni_ledger.errors import LedgerError, WriteFailed
 from eni_ledger.fastjson import dumps
 from eni_ledger.ledger import segment, spool
 from eni_ledger.ledger.codec import format_ts, now_us
+from eni_ledger.ledger.foreign import admit
 from eni_ledger.ledger.statedir import open_file, open_state_dir, open_subdir, write_all
 from eni_ledger.ledger.writer import where
 
@@ -31,8 +32,9 @@ FAILURES_LIMIT = 1024 * 1024
 
 def probe(settings: Settings) -> None:
     """Return when an ADD could be recorded now, else raise LedgerError. Leaves nothing behind."""
-    dir_fd = open_state_dir(settings.state_dir, create=True)
+    dir_fd = open_state_dir(settings.state_dir, create=True, parents=settings.make_parents)
     try:
+        admit(dir_fd, settings.state_dir)
         os.close(open_file(dir_fd, "lock", os.O_RDWR | os.O_CREAT))
         os.close(open_subdir(dir_fd, spool.DIRECTORY))
         try:
@@ -91,6 +93,7 @@ def note_failure(settings: Settings, event: Event, error: Exception) -> None:
     try:
         dir_fd = open_state_dir(settings.state_dir)
         try:
+            admit(dir_fd, settings.state_dir)
             fd = open_file(dir_fd, FAILURES, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
                 found = os.fstat(fd)

@@ -12,18 +12,24 @@ import time
 from eni_ledger.errors import LockTimeout, StateDirError
 from eni_ledger.ledger.statedir import open_file
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.config import Settings
+
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.004
 
 
-def acquire(dir_fd: int, wait_ms: int) -> int:
-    """Return a descriptor that holds the lock; closing it lets go. Waits for `wait_ms` milliseconds at most.
+def acquire(dir_fd: int, settings: Settings) -> int:
+    """Return a descriptor that holds the lock; closing it lets go. Waits for `lock_wait_ms` of the settings at most.
+
+    The file is made where it is missing, but not in a directory that is not one for a ledger (`foreign`).
 
     Polls rather than sleep in `flock` with a timer. The kernel's queue hands the lock to one that sleeps and has to
     be scheduled first; with 64 ADDs on two cores that took twice as long as letting whoever runs take it. Raises
     LockTimeout, or StateDirError when the lock file cannot be opened.
     """
-    fd = _open(dir_fd)
+    fd, wait_ms = _open(dir_fd, settings.state_dir), settings.lock_wait_ms
     deadline = time.monotonic() + wait_ms / 1000
     pause = _FIRST_PAUSE
     while True:
@@ -32,7 +38,7 @@ def acquire(dir_fd: int, wait_ms: int) -> int:
             if held(fd):
                 return fd
             os.close(fd)  # somebody removed the file that we waited for: others lock another one by now
-            fd = _open(dir_fd)
+            fd = _open(dir_fd, settings.state_dir)
         except BlockingIOError:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -47,9 +53,15 @@ def acquire(dir_fd: int, wait_ms: int) -> int:
             raise StateDirError("the ledger cannot be locked", f"lock: {exc.strerror}") from exc
 
 
-def _open(dir_fd: int) -> int:
+def _open(dir_fd: int, path: str) -> int:
     try:
-        return open_file(dir_fd, "lock", os.O_RDWR | os.O_CREAT)
+        try:
+            return open_file(dir_fd, "lock", os.O_RDWR)
+        except FileNotFoundError:
+            from eni_ledger.ledger.foreign import admit  # the first event of a ledger
+
+            admit(dir_fd, path)
+            return open_file(dir_fd, "lock", os.O_RDWR | os.O_CREAT)
     except OSError as exc:
         raise StateDirError("the lock file cannot be opened", f"lock: {exc.strerror}") from exc
 

@@ -19,6 +19,7 @@ from eni_ledger.ledger import segment, spool, state
 from eni_ledger.ledger.chain import head
 from eni_ledger.ledger.codec import now_us
 from eni_ledger.ledger.examine import Findings, examine
+from eni_ledger.ledger.foreign import admit, is_temporary
 from eni_ledger.ledger.prune import lock_patiently
 from eni_ledger.ledger.reader import Snapshot
 from eni_ledger.ledger.rebuild import QUARANTINE, seal_damaged
@@ -36,6 +37,7 @@ def repair(settings: Settings, about: dict[str, Any]) -> list[str]:
     """
     dir_fd = open_state_dir(settings.state_dir)
     try:
+        admit(dir_fd, settings.state_dir)
         lock_fd = lock_patiently(dir_fd, settings)
         session = None
         try:
@@ -66,7 +68,7 @@ def _sweep(dir_fd: int) -> list[str]:
 
     In the spool, which is written to without the lock, only those that nobody can be writing any more.
     """
-    left = [name for name in os.listdir(dir_fd) if name[0] == "." and (name.endswith(".tmp") or name == ".next")]
+    left = [name for name in os.listdir(dir_fd) if is_temporary(name) or name == ".next"]
     for name in left:
         os.unlink(name, dir_fd=dir_fd)
     for directory in (spool.DIRECTORY, QUARANTINE):

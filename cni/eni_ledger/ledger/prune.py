@@ -16,6 +16,7 @@ from eni_ledger.config import Settings
 from eni_ledger.errors import LedgerError, LockTimeout, WriteFailed
 from eni_ledger.ledger import lock, packed, rollover, segment
 from eni_ledger.ledger.codec import sound, stated_crc
+from eni_ledger.ledger.foreign import admit
 from eni_ledger.ledger.index import HEADS, open_index, read_heads
 from eni_ledger.ledger.index_builder import Builder
 from eni_ledger.ledger.statedir import open_file, open_state_dir, write_all, write_file
@@ -52,6 +53,7 @@ def prune(settings: Settings, progress: Progress | None = None, *, dry_run: bool
     report = PruneReport()
     dir_fd = open_state_dir(settings.state_dir)
     try:
+        admit(dir_fd, settings.state_dir)
         _retain(dir_fd, settings, report, dry_run=dry_run)
         todo = _todo(dir_fd, {row["segment"] for row in report.removed})
         total, done = sum(size for _, size in todo), 0
@@ -246,7 +248,7 @@ def lock_patiently(dir_fd: int, settings: Settings) -> int:
     """Return a descriptor that holds the writers' lock, for who is not waited for; raise LockTimeout, StateDirError."""
     for _ in range(_TRIES - 1):
         try:
-            return lock.acquire(dir_fd, settings.lock_wait_ms)
+            return lock.acquire(dir_fd, settings)
         except LockTimeout:
             continue
-    return lock.acquire(dir_fd, settings.lock_wait_ms)
+    return lock.acquire(dir_fd, settings)

@@ -11,6 +11,7 @@ import os
 from eni_ledger.errors import LedgerDamaged, LockTimeout, StateDirError
 from eni_ledger.ledger import rollover, segment, state
 from eni_ledger.ledger.codec import marks_of, now_us, parse_ts
+from eni_ledger.ledger.foreign import admit
 from eni_ledger.ledger.segment import Tail
 from eni_ledger.ledger.state import Live, encode_association
 from eni_ledger.ledger.statedir import open_file, open_subdir, write_file
@@ -19,17 +20,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from eni_ledger.config import Settings
+
 QUARANTINE = "quarantine"
 
 
-def own(dir_fd: int, fd: int, limit: int) -> None:
+def own(dir_fd: int, fd: int, settings: Settings) -> None:
     """Put a copy of the active segment, open at `fd`, in its place, because it has another name somewhere.
 
     A backup of hard links, perhaps, which shall stay as it is; or a file that is not ours, which nobody is to append to
-    or cut. Raises StateDirError when it has more than `limit` bytes, which no segment has, OSError.
+    or cut. Raises StateDirError when it has more bytes than any segment, or is none of a ledger; OSError.
     """
+    admit(dir_fd, settings.state_dir)
     size = os.fstat(fd).st_size
-    if size > limit:
+    if size > 2 * settings.rotate_bytes:
         details = f"{segment.ACTIVE}: {size} bytes, and it has another name elsewhere"
         raise StateDirError("a file of the state directory is not ours", details, "move it out of the way")
     write_file(dir_fd, segment.ACTIVE, os.pread(fd, size, 0), sync=True)

@@ -17,10 +17,10 @@ DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
 
 
-def _make(path: str) -> None:
-    """Create `path` (0750) and what is missing above it (0755); on return it is there after a power cut, too."""
+def _make(path: str, *, parents: bool) -> None:
+    """Create `path` (0750), with `parents` what is missing above it (0755), too; it is there after a power cut."""
     parent = os.path.dirname(path)
-    if parent not in ("", "/"):
+    if parents and parent not in ("", "/"):
         os.makedirs(parent, 0o755, exist_ok=True)
     try:
         os.mkdir(path, DIRECTORY_MODE)
@@ -33,8 +33,8 @@ def _make(path: str) -> None:
         os.close(fd)
 
 
-def open_state_dir(path: str, *, create: bool = False) -> int:
-    """Return a descriptor of the state directory at `path`; with `create` it is made when missing.
+def open_state_dir(path: str, *, create: bool = False, parents: bool = True) -> int:
+    """Return a descriptor of the state directory at `path`; with `create` it is made when missing, as `parents` are.
 
     Raises StateDirError when it is missing, a symbolic link, no directory, not readable, owned by neither root nor
     this user, or writable by group or others.
@@ -47,7 +47,7 @@ def open_state_dir(path: str, *, create: bool = False) -> int:
         except FileNotFoundError:
             if not create:
                 raise
-            _make(path)
+            _make(path, parents=parents)
             fd = os.open(path, flags)
     except OSError as exc:
         raise _refused(path, exc, create) from exc
@@ -73,6 +73,9 @@ def _refused(path: str, exc: OSError, create: bool) -> StateDirError:
             f"{path} does not exist",
             "name the directory with --state-dir or ENI_LEDGER_STATE_DIR; the first ADD creates it",
         )
+    if isinstance(exc, FileNotFoundError):
+        hint = "make it; for a stateDir that a network configuration names nothing is made above it"
+        return StateDirError("the state directory cannot be made", f"{os.path.dirname(path)} does not exist", hint)
     if isinstance(exc, PermissionError) and not create:
         return StateDirError("the state directory cannot be read", f"{path}: {exc.strerror}", "read it as root")
     return StateDirError("the state directory cannot be used", f"{path}: {exc.strerror}")

@@ -52,7 +52,7 @@ def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Ev
 
     It is not when the state directory or the ledger in it was removed or moved away meanwhile.
     """
-    dir_fd = open_state_dir(settings.state_dir, create=True)
+    dir_fd = open_state_dir(settings.state_dir, create=True, parents=settings.make_parents)
     try:
         try:
             session = Session(settings, dir_fd, event)
@@ -83,32 +83,6 @@ def in_place(settings: Settings, dir_fd: int) -> bool:
     return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)  # os.path.samestat takes posixpath to be loaded
 
 
-def rehearse(settings: Settings, event: Event) -> None:
-    """Go through what `record` will do with `event`, without the lock and without writing anything. Never raises.
-
-    For who has to wait anyway: code that has run and files that have been read once take half the time when it counts.
-    """
-    try:
-        dir_fd = open_state_dir(settings.state_dir)
-        try:
-            fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
-            try:
-                segment.read_tail(fd, segment.ACTIVE)
-            finally:
-                os.close(fd)
-            spool.waiting(dir_fd)
-            known = state.read(dir_fd)
-            written = {**event, "association_id": "", "ts": format_ts(now_us()), "seq": 0, "v": VERSION}
-            encode(written, 0)
-            if known is not None:
-                lines, _ = state.splice(known.lines, written, event.get("boot_id"))
-                state.State(known.head, lines).encode()
-        finally:
-            os.close(dir_fd)
-    except (LedgerError, OSError, ValueError, KeyError, TypeError):
-        pass  # it will be told when it is in earnest
-
-
 def where(settings: Settings, exc: OSError) -> str:
     """Return directory, file and reason of an OSError."""
     name = f"/{exc.filename}" if isinstance(exc.filename, str) else ""
@@ -117,7 +91,10 @@ def where(settings: Settings, exc: OSError) -> str:
 
 def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: int, why: LedgerError) -> Event:
     """Write the event into the spool and return it; raise WriteFailed with both reasons when that fails too."""
+    from eni_ledger.ledger.foreign import admit
+
     try:
+        admit(dir_fd, settings.state_dir)
         waiting = spool.put(dir_fd, event, occurred_us, sync=settings.sync)
     except OSError as exc:
         raise WriteFailed("neither ledger nor spool could be written", f"{why}; {where(settings, exc)}") from exc
@@ -142,7 +119,7 @@ class Session:
         self._folded: list[str] = []
         self._changed = False
         self.marks: set[str] | None = None
-        self._lock_fd = lock_fd if lock_fd >= 0 else lock.acquire(dir_fd, settings.lock_wait_ms)
+        self._lock_fd = lock_fd if lock_fd >= 0 else lock.acquire(dir_fd, settings)
         try:
             self._open()
             self._fold()
@@ -165,13 +142,13 @@ class Session:
 
     def _open(self) -> None:
         """Find the end of the ledger and the live associations; rotate when the segment is full."""
-        flags = os.O_RDWR | os.O_APPEND
+        flags, damaged = os.O_RDWR | os.O_APPEND, False
         try:
             self._fd = open_file(self._dir_fd, segment.ACTIVE, flags)
             if os.fstat(self._fd).st_nlink > 1:
                 from eni_ledger.ledger.rebuild import own
 
-                own(self._dir_fd, self._fd, 2 * self._settings.rotate_bytes)
+                own(self._dir_fd, self._fd, self._settings)
                 os.close(self._fd)
                 self._fd = -1
                 self._fd = open_file(self._dir_fd, segment.ACTIVE, flags)
@@ -179,6 +156,12 @@ class Session:
         except FileNotFoundError:
             tail, torn = None, 0
         except LedgerDamaged:
+            tail, torn, damaged = None, 0, True
+        if tail is None:  # it may be a file of others, in a directory that the caller has named
+            from eni_ledger.ledger.foreign import admit
+
+            admit(self._dir_fd, self._settings.state_dir)
+        if damaged:
             self._seal_damaged()
             return
         if torn:

@@ -80,7 +80,7 @@ def rehearse(settings: Settings, prepared: Prepared) -> None:
     """Load and run now, while there is time, what is to be quick once the delegate has answered. Never raises."""
     try:
         from eni_ledger.journald import send
-        from eni_ledger.ledger.writer import rehearse
+        from eni_ledger.ledger.rehearsal import rehearse
         from eni_ledger.plugin import rtnetlink
 
         rehearse(settings, prepared.event)

@@ -113,7 +113,7 @@ def journal(host: Host) -> Iterator[socket.socket]:
 def test_the_order_and_names_of_the_checks(host: Host) -> None:
     assert list(host.ask()) == [
         "trunk", "agent-configuration", "account-setting", "interposed", "delegates", "last-add", "chained",
-        "ledger", "failures", "spooled", "journal", "identity", "kernel", "disk",
+        "state-dir", "ledger", "failures", "spooled", "journal", "identity", "kernel", "disk",
     ]  # fmt: skip
 
 
