@@ -27,6 +27,12 @@ AGENT_PLUGIN_DIR = "/amazon-ecs-cni-plugins"
 AGENT_DB = "/data/agent.db"
 
 
+class NamedByCall(str):
+    """A path that a network configuration names: what is missing above it is not made for it."""
+
+    __slots__ = ()
+
+
 class Settings:
     """One set of effective settings.
 
@@ -35,8 +41,7 @@ class Settings:
     `lock_wait_ms` longest wait for another writer, milliseconds, after which an event goes to the spool;
     `rotate_bytes` size at which a segment is sealed; `retain_days`, `retain_bytes` how long and how much of the
     sealed segments is kept; `delegate_dir` where the plugins are that an interposed call stands in front of;
-    `agent_db` the ECS agent's database, which knows ENI IDs and tasks; `make_parents` whether what is missing above
-    the state directory may be made: not for one that a call names.
+    `agent_db` the ECS agent's database, which knows ENI IDs and tasks.
     """
 
     __slots__ = (
@@ -44,7 +49,6 @@ class Settings:
         "delegate_dir",
         "journald",
         "lock_wait_ms",
-        "make_parents",
         "on_error",
         "retain_bytes",
         "retain_days",
@@ -65,7 +69,6 @@ class Settings:
         self.retain_bytes = 1024 * 1024 * 1024
         self.delegate_dir = AGENT_PLUGIN_DIR
         self.agent_db = AGENT_DB
-        self.make_parents = True
 
 
 # key in JSON: (attribute, least, most) for numbers, (attribute, allowed values) for the rest
@@ -198,7 +201,7 @@ def load(
         if value is not None:
             _apply(settings, key, value, InvalidNetworkConfig, "the network configuration")
             if key == "stateDir":
-                settings.make_parents = False
+                settings.state_dir = NamedByCall(settings.state_dir)
     if state_dir is not None:
         _apply(settings, "stateDir", os.path.abspath(state_dir), InvalidNetworkConfig, "--state-dir")
     return settings

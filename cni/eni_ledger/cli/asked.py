@@ -51,6 +51,7 @@ def _print_live(
     as_json: bool,
 ) -> None:
     screen, moment = session.screen, times[0] if times else None
+    session.introduce(as_json=as_json)
     if as_json:
         screen.json_document(found.document(at=moment, second_time=twice.document() if twice else None))
     elif not found.found:
@@ -59,12 +60,12 @@ def _print_live(
     elif moment is None:
         from eni_ledger.render.associations import print_live
 
-        print_live(found.found, screen, session.now)
+        print_live(found.found, screen, session.as_of())
     else:
         from eni_ledger.render.associations import print_history
 
         session.echo_time(moment, "live")
-        print_history(found.found, screen, session.now)
+        print_history(found.found, screen, session.as_of())
     if twice and not as_json:
         twice.print(session)
 
@@ -97,6 +98,7 @@ def _who(
     )
     found.found = query.best(found.found)
     twice = Twice(history, times, found, query.best) if times else None
+    session.introduce(as_json=as_json)
     if as_json:
         screen.json_document(found.document(at=moment, second_time=twice.document() if twice else None))
     elif found.found:
@@ -104,7 +106,7 @@ def _who(
             session.echo_time(moment, what)
         from eni_ledger.render.associations import print_history
 
-        print_history(found.found, screen, session.now)
+        print_history(found.found, screen, session.as_of())
     if twice and not as_json:
         twice.print(session)
     if found.damage:

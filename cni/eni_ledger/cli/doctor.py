@@ -49,9 +49,10 @@ def command(
     problems: list[ConfigError] = []
     settings = load(None, os.environ, given, problems=problems)
     broken = [Finding("configuration", FAIL, str(one), one.hint) for one in problems]
+    configured = load(None, os.environ, problems=[]).state_dir
     findings = [
         *(broken or [Finding("configuration", OK, _configuration(os.environ.get("ENI_LEDGER_CONFIG") or CONFIG_FILE))]),
-        *examine(settings, conf_dirs=conf_dirs or (CONF_DIR,)),
+        *examine(settings, conf_dirs=conf_dirs or (CONF_DIR,), configured=configured),
     ]
     healthy = not any(finding.status == FAIL for finding in findings)
     if as_json:

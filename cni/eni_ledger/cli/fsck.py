@@ -51,13 +51,16 @@ def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | No
     session = session_of(ctx, state_dir, no_color)
     path = session.state_dir()
     require_ledger(History(path))
-    done = mend.repair(settings_of(session), about_host()) if repair else None
+    copy = session.copy()
+    done = mend.repair(settings_of(session), about_host(), copy) if repair else None
     progress = Progress(session.screen, "fsck")
     try:
         report = fsck(path, progress)
     finally:
         progress.close()
-    if why := unfit(path):
+    if copy:
+        report.notes.insert(0, f"a copy, {copy.words()}")
+    elif why := unfit(path):
         report.notes.append(why)
     if as_json:
         document = _document(report, path)

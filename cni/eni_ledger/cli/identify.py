@@ -8,7 +8,7 @@ import click
 
 from eni_ledger.cli.common import Command, reading, session_of
 from eni_ledger.cli.session import Session
-from eni_ledger.cli.writing import about_host, all_associations, announce, settings_of
+from eni_ledger.cli.writing import about_host, all_associations, announce, refuse_copy, settings_of
 from eni_ledger.identity.sources import NAMES, TIMEOUT_S, Outcome, Unavailable, identify, make
 from eni_ledger.render.text import safe, short_id
 
@@ -64,6 +64,7 @@ def command(
     """
     session = session_of(ctx, state_dir, no_color)
     settings = settings_of(session)
+    refuse_copy(session)
     asked = make(
         [name.strip() for name in sources.split(",")] if sources is not None else NAMES, timeout, settings.agent_db
     )

@@ -7,7 +7,7 @@ import click
 from eni_ledger import host
 from eni_ledger.cli.common import Command, reading, session_of
 from eni_ledger.cli.session import Session
-from eni_ledger.cli.writing import settings_of
+from eni_ledger.cli.writing import refuse_copy, settings_of
 from eni_ledger.ecs.import_log import Report, files_of, import_files
 from eni_ledger.errors import NotFound
 from eni_ledger.render.progress import Progress
@@ -41,6 +41,7 @@ def command(
     """
     session = session_of(ctx, state_dir, no_color)
     settings = settings_of(session)
+    refuse_copy(session)
     instance = host.instance_id()
     about = {"instance_id": instance} if instance else {}
     progress = Progress(session.screen, "reading the log")

@@ -70,6 +70,7 @@ def command(
         events = last_events(history, first, last, lines)
     else:
         events = history.events(first, last)
+    session.introduce(as_json=as_json)
     with located(history.state_dir):
         shown = _print(events, session, as_json=as_json, at_once=follow)
         if not shown and lines != 0 and (first or last):

@@ -8,7 +8,7 @@ import click
 
 from eni_ledger.cli.common import Command, reading, session_of
 from eni_ledger.cli.session import Session, require_ledger
-from eni_ledger.cli.writing import settings_of
+from eni_ledger.cli.writing import refuse_copy, settings_of
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.prune import PruneReport, prune
 from eni_ledger.render.progress import Progress
@@ -50,6 +50,7 @@ def command(
     session = session_of(ctx, state_dir, no_color)
     settings = settings_of(session)
     require_ledger(History(settings.state_dir))
+    refuse_copy(session)
     if retain_days is not None:
         settings.retain_days = retain_days
     if retain_bytes is not None:

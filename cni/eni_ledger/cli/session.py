@@ -13,6 +13,7 @@ from eni_ledger.render.text import age, clock, moment, safe
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from eni_ledger.ledger.history import History
+    from eni_ledger.ledger.origin import Copy
     from eni_ledger.render.progress import Progress
 
 PROGRAM = "eni-ledger"
@@ -25,6 +26,7 @@ class Session:
         self.screen = Screen(no_color=no_color)
         self.now = datetime.now(UTC)
         self._state_dir = state_dir
+        self._copy: list[Copy | None] = []  # once it has been looked for
 
     def state_dir(self) -> str:
         """Return the state directory in force. Raises EniLedgerError when it is set to something impossible."""
@@ -33,6 +35,52 @@ class Session:
         if self._state_dir == "":
             raise UsageError("--state-dir is empty", hint=f"{PROGRAM} --state-dir /var/lib/eni-ledger list")
         return load(None, os.environ, self._state_dir).state_dir
+
+    def copy(self) -> Copy | None:
+        """Return whose copy the ledger is, None when it is this host's or there is none.
+
+        Raises StateDirError, FutureFormat, ConfigError, OSError.
+        """
+        if not self._copy:
+            from eni_ledger.config import load
+            from eni_ledger.ledger.origin import copied
+
+            self._copy.append(copied(self.state_dir(), load(None, os.environ).state_dir))
+        return self._copy[0]
+
+    def as_of(self) -> datetime:
+        """Return the time up to which the ledger knows: now, of a copy that of its last event."""
+        copy = self.copy()
+        return (moment(copy.ts) if copy else None) or self.now
+
+    def introduce(self, *, as_json: bool) -> None:
+        """Say of a copy as of when and of whom it is, above the answer; with `as_json` beside it.
+
+        Say also who but root may have changed it. Raises as `copy` does.
+        """
+        copy = self.copy()
+        if copy and as_json:
+            self.screen.note(f"note: {safe(copy.words())}")
+        elif copy:
+            self.screen.line(safe(copy.words()))
+            self.screen.line()
+        if why := self._doubt():
+            self.screen.note(f"note: {safe(self.state_dir())}: {why}")
+
+    def _doubt(self) -> str:
+        from eni_ledger.ledger.statedir import doubt, open_state_dir
+
+        dir_fd = open_state_dir(self.state_dir(), reading=True)
+        try:
+            return doubt(dir_fd)
+        finally:
+            os.close(dir_fd)
+
+    def command(self, words: str) -> str:
+        """Return the command line that asks the same ledger."""
+        from shlex import quote
+
+        return f"{PROGRAM} {words}{'' if self._state_dir is None else f' --state-dir {quote(self._state_dir)}'}"
 
     def history(self, *, slow: bool = False) -> History:
         """Return the ledger's past and present; `slow` shows progress when the whole of it is read.

@@ -43,10 +43,11 @@ def command(ctx: click.Context, association_id: str, as_json: bool, state_dir: s
     if not answer.found:
         raise answer.damage or NotFound("no such association", association_id, f"{PROGRAM} log --json")
     events, damage = events_of(history, answer.found[0])
+    session.introduce(as_json=as_json)
     if as_json:
         screen.json_document(answer.document() | {"events": events})
     else:
-        print_card(answer.found[0], screen, session.now)
+        print_card(answer.found[0], screen, session.as_of())
         screen.line()
         lines = EventLines(screen)
         screen.line(lines.header())

@@ -57,6 +57,6 @@ class Twice:
                 f"was behind by {age(time.back_us / 1e6)}; by the clock the second time:"
             )
             if found:
-                print_history(found, session.screen, session.now)
+                print_history(found, session.screen, session.as_of())
             else:
                 session.screen.line("nobody")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eni_ledger.cli.common import Command, reading, session_of
-from eni_ledger.cli.session import PROGRAM, Session, require_ledger
-from eni_ledger.cli.writing import about_host, announce, live_associations, settings_of
+from eni_ledger.cli.session import Session, require_ledger
+from eni_ledger.cli.writing import about_host, announce, live_associations, refuse_copy, settings_of
 from eni_ledger.ledger.history import History
 from eni_ledger.render import table as tables
 from eni_ledger.render.table import Cell, Column, Table
@@ -16,6 +16,7 @@ from eni_ledger.render.text import safe, short_id
 
 if TYPE_CHECKING:
     from eni_ledger.kernel.verify import Report
+    from eni_ledger.ledger.origin import Copy
 
 DIFFERENT = 1
 _STYLES = {"fine": "green", "gone": "red", "changed": "bold red", "unknown": "yellow", "unrecorded": "bold red"}
@@ -52,6 +53,10 @@ def command(
     history = History(settings.state_dir)
     if not adopt:
         require_ledger(history)
+    if adopt or mark_lost:
+        refuse_copy(session)
+    if copy := session.copy():
+        return _not_compared(verify.not_compared(live_associations(history), _why(copy)), session, as_json=as_json)
     report = verify.compare(live_associations(history), scan())
     lost: list[dict[str, Any]] = []
     adopted: list[dict[str, Any]] = []
@@ -69,6 +74,20 @@ def command(
         _print_done(written, left, session)
         _print_hints(report, left, session, adopt=adopt, mark_lost=mark_lost)
     return 0 if left.count == 0 and not report.unreadable else DIFFERENT
+
+
+def _why(copy: Copy) -> str:
+    return f"not compared with this kernel: the ledger is a copy, {copy.words()}"
+
+
+def _not_compared(report: Report, session: Session, *, as_json: bool) -> int:
+    """Print the report on a copy and return the exit status."""
+    session.introduce(as_json=as_json)
+    if as_json:
+        session.screen.json_document(document(report, [], Left(report, [], mark_lost=False)))
+    else:
+        session.screen.line(f"{len(report.verdicts)} live then; not compared with this kernel: the ledger is a copy")
+    return DIFFERENT
 
 
 class Left:
@@ -143,4 +162,4 @@ def _print_hints(report: Report, left: Left, session: Session, *, adopt: bool, m
     options = [name for name, found in (("--adopt", left.unrecorded), ("--mark-lost", left.gone)) if found]
     options = [name for name in options if not (name == "--adopt" and adopt)]
     if options:
-        screen.note(f"try: {PROGRAM} verify {' '.join(options)}")
+        screen.note(f"try: {safe(session.command(' '.join(['verify', *options])))}")

@@ -27,6 +27,14 @@ def about_host() -> dict[str, Any]:
     return dict(host.identity())
 
 
+def refuse_copy(session: Session) -> None:
+    """Raise StateDirError when the ledger is a copy: what this host shows has nothing to do with it."""
+    if copy := session.copy():
+        where = copy.instance_id or "the host that it is of"
+        hint = f"run it on {where}; questions and fsck are answered from a copy"
+        raise StateDirError("the ledger is a copy", f"{session.state_dir()}, {copy.words()}", hint)
+
+
 def announce(
     settings: Settings, written: Iterable[dict[str, Any]], associations: Iterable[dict[str, Any]] = ()
 ) -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from shlex import quote
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,11 @@ from eni_ledger.config import Settings
 from eni_ledger.ecs import callers, envfile, layout
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.files import Tree
-from eni_ledger.errors import EniLedgerError, StateDirError
+from eni_ledger.errors import EniLedgerError, LedgerError, StateDirError
 from eni_ledger.identity import bolt
 from eni_ledger.ledger import spool
 from eni_ledger.ledger.history import History
+from eni_ledger.ledger.origin import Copy, copied
 from eni_ledger.ledger.statedir import open_state_dir
 
 if TYPE_CHECKING:
@@ -74,8 +76,15 @@ class Paths:
 class Host:
     """What several checks look at, each looked up once."""
 
-    def __init__(self, settings: Settings, paths: Paths, conf_dirs: Sequence[str] = (callers.CONF_DIR,)) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        paths: Paths,
+        conf_dirs: Sequence[str] = (callers.CONF_DIR,),
+        configured: str | None = None,
+    ) -> None:
         self.settings = settings
+        self.configured = configured or settings.state_dir
         self.paths = paths
         self.conf_dirs = conf_dirs
 
@@ -83,6 +92,25 @@ class Host:
     def history(self) -> History:
         """Return the ledger."""
         return History(self.settings.state_dir)
+
+    @cached_property
+    def copy(self) -> Copy | None:
+        """Return whose copy the ledger is, None when it is this host's, or cannot be read. Raises OSError."""
+        try:
+            return copied(self.settings.state_dir, self.configured)
+        except LedgerError:
+            return None
+
+    def of_another(self, name: str) -> Finding | None:
+        """Return the finding of the check `name` when it asks this host about a copy of another's ledger, else None."""
+        return Finding(name, SKIPPED, f"the ledger is a copy, {self.copy.words()}") if self.copy else None
+
+    def command(self, words: str) -> str:
+        """Return the command line, for this ledger; of a copy, where it has to be run."""
+        if self.copy and not words.startswith("fsck"):
+            return f"eni-ledger {words} on {self.copy.instance_id or 'the host that it is of'}"
+        path = self.settings.state_dir
+        return f"eni-ledger {words}{'' if path == self.configured else f' --state-dir {quote(path)}'}"
 
     @cached_property
     def agent_pid(self) -> int | None:
@@ -143,7 +171,7 @@ class Host:
         """Return the finding of the check `name` when the ledger it asks cannot be looked at, else None."""
         path = self.settings.state_dir
         try:
-            os.close(open_state_dir(path))
+            os.close(open_state_dir(path, reading=self.copy is not None))
         except StateDirError as exc:
             match exc.__cause__:
                 case FileNotFoundError():
@@ -158,7 +186,7 @@ class Host:
     def spooled(self) -> int:
         """Return how many events wait in the spool; 0 when there is no ledger. Raises OSError, StateDirError."""
         try:
-            dir_fd = open_state_dir(self.settings.state_dir)
+            dir_fd = open_state_dir(self.settings.state_dir, reading=True)
         except StateDirError as exc:
             if isinstance(exc.__cause__, FileNotFoundError):
                 return 0
@@ -196,15 +224,19 @@ def hidden(name: str, path: str) -> Finding:
 
 
 def examine(
-    settings: Settings, paths: Paths | None = None, conf_dirs: Sequence[str] = (callers.CONF_DIR,)
+    settings: Settings,
+    paths: Paths | None = None,
+    conf_dirs: Sequence[str] = (callers.CONF_DIR,),
+    configured: str | None = None,
 ) -> list[Finding]:
     """Return the findings, in the order in which one thing rests on another. Raises nothing for what is amiss.
 
-    `conf_dirs` is where network configurations are.
+    `conf_dirs` is where network configurations are, `configured` the state directory of this host's configuration, if
+    another one is asked for.
     """
     from eni_ledger.ecs import doctor_agent, doctor_chain, doctor_ledger, doctor_place
 
-    host = Host(settings, paths or Paths(), conf_dirs)
+    host = Host(settings, paths or Paths(), conf_dirs, configured)
     checks = (*doctor_agent.CHECKS, *doctor_chain.CHECKS, *doctor_place.CHECKS, *doctor_ledger.CHECKS)
     return [_run(check, host) for check in checks]
 

@@ -210,6 +210,8 @@ def last_add(host: Host) -> Finding:
     adds = [event.fields for event in agent_log.read(files[-2:]) if event.fields["imported_event"] == "add"]
     if not adds:
         return Finding(name, SKIPPED, "there is no ADD in the newest logs")
+    if other := host.of_another(name):
+        return other
     if (unseen := host.no_ledger(name)) and os.path.lexists(host.settings.state_dir):
         return unseen
     last = adds[-1]

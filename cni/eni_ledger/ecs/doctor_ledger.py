@@ -35,7 +35,7 @@ def ledger(host: Host) -> Finding:
     except FutureFormat as exc:
         return Finding("ledger", FAIL, f"written by a later eni-ledger: {exc}", exc.hint or "install that version")
     if not report.sound:
-        hint = "eni-ledger fsck shows all places; keep the files, they are evidence"
+        hint = f"{host.command('fsck')} shows all places; keep the files, they are evidence"
         return Finding(
             "ledger", FAIL, f"{counted(len(report.damage), 'damaged place')}, the first: {report.damage[0]}", hint
         )
@@ -44,7 +44,8 @@ def ledger(host: Host) -> Finding:
     return Finding(
         "ledger",
         OK,
-        f"{counted(report.events, 'event')} in {counted(len(report.segments), 'segment')}, {report.live} live: sound",
+        f"{counted(report.events, 'event')} in {counted(len(report.segments), 'segment')}, {report.live} live: sound"
+        f"{f'; a copy, {host.copy.words()}' if host.copy else ''}",
     )
 
 
@@ -53,7 +54,7 @@ def failures(host: Host) -> Finding:
     if missing := host.no_ledger("failures"):
         return missing
     path = os.path.join(host.settings.state_dir, FAILURES)
-    dir_fd = open_state_dir(host.settings.state_dir)
+    dir_fd = open_state_dir(host.settings.state_dir, reading=True)
     try:
         with open(open_file(dir_fd, FAILURES, os.O_RDONLY), "rb") as file:
             full = os.fstat(file.fileno()).st_size >= FAILURES_LIMIT
@@ -64,7 +65,7 @@ def failures(host: Host) -> Finding:
         os.close(dir_fd)
     if not lines:
         return Finding("failures", OK, f"no failure is on record: {FAILURES} is empty")
-    hint = f"mend the cause; eni-ledger verify --adopt records what is there; then remove {path}"
+    hint = f"mend the cause; {host.command('verify --adopt')} records what is there; then remove {path}"
     least = "at least " if full else ""  # the writer adds nothing to a file of this size
     words = f"{least}{counted(len(lines), 'event')} could not be recorded{_newest(lines)}"
     return Finding("failures", FAIL, words, hint)
@@ -86,6 +87,8 @@ def spooled(host: Host) -> Finding:
         return missing
     if count := host.spooled:
         hint = f"the next ADD or DEL folds them in; fuser -v {host.settings.state_dir}/lock names who holds the lock"
+        if host.copy:
+            hint = f"{host.command('fsck --repair')} folds them in"
         return Finding("spooled", WARN, f"in the spool: {counted(count, 'event')}", hint)
     return Finding("spooled", OK, "no event waits")
 
@@ -118,7 +121,7 @@ def identity(host: Host) -> Finding:
     if lacking:
         keys = sorted(set().union(*map(wanted, lacking)))
         words = f"{len(lacking)} of {len(branches)} live branches lack {', '.join(keys)}"
-        return Finding("identity", WARN, words, "eni-ledger identify")
+        return Finding("identity", WARN, words, host.command("identify"))
     return Finding("identity", OK, f"ENI, task and trunk of all {len(branches)} live branches are known")
 
 
@@ -126,6 +129,8 @@ def kernel(host: Host) -> Finding:
     """Does the kernel have what the ledger says?"""
     from eni_ledger.kernel.verify import compare
 
+    if other := host.of_another("kernel"):
+        return other
     missing = host.no_ledger("kernel")
     if missing and missing.status != SKIPPED:
         return missing
@@ -134,7 +139,7 @@ def kernel(host: Host) -> Finding:
         if not report.unrecorded:
             return missing
         words = f"{len(report.unrecorded)} branches, and there is no ledger that has them"
-        return Finding("kernel", WARN, words, "eni-ledger verify --adopt begins one with them")
+        return Finding("kernel", WARN, words, f"{host.command('verify --adopt')} begins one with them")
     counts = [f"{report.count(status)} {status}" for status in ("fine", "gone", "changed", "unknown")]
     words = ", ".join([*(text for text in counts if text[0] != "0"), f"{len(report.unrecorded)} unrecorded"])
     if report.agrees:
@@ -142,24 +147,26 @@ def kernel(host: Host) -> Finding:
             "kernel", OK, f"it has what the ledger says: {words}" if host.live else "no branch, none recorded"
         )
     if report.unrecorded or report.count("gone") or report.count("changed"):
-        return Finding("kernel", FAIL, f"kernel and ledger differ: {words}", _mending(report))
+        return Finding("kernel", FAIL, f"kernel and ledger differ: {words}", _mending(report, host))
     if report.unreadable:
         if os.geteuid() != 0:
             return hidden("kernel", _path_of(report.unreadable[0]))
         why = f"not all namespaces could be looked into ({report.unreadable[0]})"
         return Finding("kernel", WARN, f"{why}: {words}", "run it on the host, not in a container")
     why = next(one.why for one in report.verdicts if one.status == "unknown")
-    hint = "eni-ledger verify shows which; the DEL of its container ends it"
+    hint = f"{host.command('verify')} shows which; the DEL of its container ends it"
     return Finding("kernel", WARN, f"{words}: {why}", hint)
 
 
-def _mending(report: Report) -> str:
+def _mending(report: Report, host: Host) -> str:
     """Return the command that mends what can be mended, or shows what cannot."""
     options = [
         *(["--adopt"] if report.unrecorded else []),
         *(["--mark-lost"] if report.count("gone") else []),
     ]
-    return f"eni-ledger verify {' '.join(options)}" if options else "eni-ledger verify shows what has changed"
+    return (
+        host.command(" ".join(["verify", *options])) if options else f"{host.command('verify')} shows what has changed"
+    )
 
 
 def _path_of(unreadable: str) -> str:
@@ -168,6 +175,8 @@ def _path_of(unreadable: str) -> str:
 
 def disk(host: Host) -> Finding:
     """Is there room for the ledger, on a file system that keeps what it is given?"""
+    if other := host.of_another("disk"):
+        return other
     path = host.settings.state_dir
     while not os.path.isdir(path):
         path = os.path.dirname(path)

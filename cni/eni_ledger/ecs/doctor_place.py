@@ -18,6 +18,8 @@ _LINKS = 40  # as many as Linux follows in one path (path_resolution(7))
 
 def state_dir(host: Host) -> Finding:
     """Is the state directory one for a ledger, and may nobody but root put another in its place?"""
+    if other := host.of_another("state-dir"):
+        return other
     path = host.settings.state_dir
     try:
         dir_fd = open_state_dir(path)

@@ -67,6 +67,11 @@ def compare(live: list[Association], found: Scan, proc: str = PROC) -> Report:
     return report
 
 
+def not_compared(live: list[Association], why: str) -> Report:
+    """Return the report on a ledger that cannot be compared with this kernel: nothing is known of any of them."""
+    return Report([Verdict(association, "unknown", why) for association in live], unreadable=[why])
+
+
 def _judge(association: Association, found: Scan, proc: str) -> tuple[Verdict, Link | None, Namespace | None]:
     if association.get("netns_inode") is None:
         return _judge_anywhere(association, found)

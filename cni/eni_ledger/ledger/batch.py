@@ -65,7 +65,7 @@ def record_found(
     `about` has `boot_id` and what else each event shall carry. An `adopt` gets its `association_id` here. Raises
     LedgerError, LockTimeout included: then nothing was written.
     """
-    dir_fd = open_state_dir(settings.state_dir, create=True, parents=settings.make_parents)
+    dir_fd = open_state_dir(settings.state_dir, create=True)
     try:
         session = _session(settings, dir_fd, about, tries)
         try:

@@ -16,7 +16,7 @@ from eni_ledger.ledger import segment
 from eni_ledger.ledger.statedir import open_file
 
 STATE_FILE = "state.json"  # `state` has the rest of it
-_DIRECTORIES = ("spool", "quarantine", "imported", "lost+found")
+_DIRECTORIES = ("lock", "spool", "quarantine", "imported", "lost+found")
 _SMALL = 8192
 _HEX = frozenset(b"0123456789abcdef")
 

@@ -32,7 +32,7 @@ FAILURES_LIMIT = 1024 * 1024
 
 def probe(settings: Settings) -> None:
     """Return when an ADD could be recorded now, else raise LedgerError. Leaves nothing behind."""
-    dir_fd = open_state_dir(settings.state_dir, create=True, parents=settings.make_parents)
+    dir_fd = open_state_dir(settings.state_dir, create=True)
     try:
         admit(dir_fd, settings.state_dir)
         os.close(open_file(dir_fd, "lock", os.O_RDWR | os.O_CREAT))

@@ -65,7 +65,7 @@ class History:
         Raises StateDirError, FutureFormat, OSError; LedgerDamaged, and when the ledger ends before what `state.json`
         knows of, that has what is live by `state.json` in its attribute `found`.
         """
-        dir_fd = open_state_dir(self.state_dir)
+        dir_fd = open_state_dir(self.state_dir, reading=True)
         try:
             lines, _ = live_lines(dir_fd)
             damage = cut_short(dir_fd)

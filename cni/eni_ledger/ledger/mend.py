@@ -20,21 +20,27 @@ from eni_ledger.ledger.chain import head
 from eni_ledger.ledger.codec import now_us
 from eni_ledger.ledger.examine import Findings, examine
 from eni_ledger.ledger.foreign import admit, is_temporary
+from eni_ledger.ledger.origin import Copy
 from eni_ledger.ledger.prune import lock_patiently
 from eni_ledger.ledger.reader import Snapshot
 from eni_ledger.ledger.rebuild import QUARANTINE, seal_damaged
 from eni_ledger.ledger.statedir import open_file, open_state_dir, open_subdir, write_file
 from eni_ledger.ledger.writer import Session, where
 
+_NEVER = 1 << 40  # bytes, more than any segment has
 _WRITTEN_BY_THEN = 3600  # seconds; a spool file is written in milliseconds, or never
 
 
-def repair(settings: Settings, about: dict[str, Any]) -> list[str]:
+def repair(settings: Settings, about: dict[str, Any], copy: Copy | None = None) -> list[str]:
     """Mend what can be mended; return what was done, a sentence each, nothing when there was nothing to do.
 
-    `about` says whose boot it is (`boot_id`, `instance_id`). It may be killed at any moment and run again. Raises
-    StateDirError, LockTimeout, FutureFormat, WriteFailed.
+    `about` says whose boot it is (`boot_id`, `instance_id`), unless the ledger is a `copy`: then it stays of the boot
+    and instance that it is of, nothing is retired, and what waits in the spool from another boot goes on waiting. It
+    may be killed at any moment and run again. Raises StateDirError, LockTimeout, FutureFormat, WriteFailed.
     """
+    if copy:
+        about = {key: value for key in ("boot_id", "instance_id") if (value := getattr(copy, key))}
+        settings.rotate_bytes = _NEVER
     dir_fd = open_state_dir(settings.state_dir)
     try:
         admit(dir_fd, settings.state_dir)
@@ -48,7 +54,7 @@ def repair(settings: Settings, about: dict[str, Any]) -> list[str]:
                 if before.damaged_inside():
                     _seal(dir_fd, about)  # a writer, which looks at the last line only, might not
                 held, lock_fd = lock_fd, -1  # the session's now, also when it fails
-                session = Session(settings, dir_fd, about, lock_fd=held)
+                session = Session(settings, dir_fd, about, lock_fd=held, copied=copy is not None)
                 session.commit()
                 done += before.compare()
         finally:

@@ -104,7 +104,7 @@ class Snapshot:
 
     def __init__(self, state_dir: str) -> None:
         self.state_dir = state_dir
-        self.dir_fd = open_state_dir(state_dir)
+        self.dir_fd = open_state_dir(state_dir, reading=True)
         self._active = -1
         self._users = 0
         self.known: dict[str, Any] = {}

@@ -1,7 +1,8 @@
 """The state directory: opened once, checked once, everything in it reached through its file descriptor.
 
 The plugin runs as root on paths that it did not choose, so a symbolic link, somebody else's directory or one that
-others may write to is refused, and no file in it is opened through a link.
+others may write to is refused to a writer, and no file in it is opened through a link. Who only reads may read any: a
+copy belongs to whoever made it.
 
 Standard library only: loaded on every ADD.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import stat
 
+from eni_ledger.config import NamedByCall
 from eni_ledger.errors import StateDirError
 
 DIRECTORY_MODE = 0o750
@@ -33,14 +35,17 @@ def _make(path: str, *, parents: bool) -> None:
         os.close(fd)
 
 
-def open_state_dir(path: str, *, create: bool = False, parents: bool = True) -> int:
-    """Return a descriptor of the state directory at `path`; with `create` it is made when missing, as `parents` are.
+def open_state_dir(path: str, *, create: bool = False, reading: bool = False) -> int:
+    """Return a descriptor of the state directory at `path`; with `create` it is made when missing.
 
-    Raises StateDirError when it is missing, a symbolic link, no directory, not readable, owned by neither root nor
-    this user, or writable by group or others.
+    What is missing above it is made as well, unless a call has named it.
+
+    Raises StateDirError when it is missing, no directory, not readable; for `reading` that is all. For a writer also
+    when it is a symbolic link, owned by neither root nor this user, or writable by group or others.
     """
+    parents = not isinstance(path, NamedByCall)
     path = path.rstrip("/") or "/"
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if reading else os.O_NOFOLLOW)
     try:
         try:
             fd = os.open(path, flags)
@@ -50,22 +55,26 @@ def open_state_dir(path: str, *, create: bool = False, parents: bool = True) -> 
             _make(path, parents=parents)
             fd = os.open(path, flags)
     except OSError as exc:
-        raise _refused(path, exc, create) from exc
-    found = os.fstat(fd)
-    problem = ""
-    if found.st_uid not in (0, os.geteuid()):
-        problem = f"it belongs to user {found.st_uid}"
-    elif found.st_mode & 0o022:
-        problem = f"others may write to it (mode {stat.S_IMODE(found.st_mode):04o})"
-    if problem:
+        raise _refused(path, exc, create=create, reading=reading) from exc
+    if not reading and (problem := doubt(fd)):
         os.close(fd)
         raise StateDirError("the state directory is not safe to use", f"{path}: {problem}", "chown root, chmod 0750")
     return fd
 
 
-def _refused(path: str, exc: OSError, create: bool) -> StateDirError:
+def doubt(fd: int) -> str:
+    """Return who but root and this user may have changed what is in the directory open at `fd`, empty for nobody."""
+    found = os.fstat(fd)
+    if found.st_uid not in (0, os.geteuid()):
+        return f"it belongs to user {found.st_uid}"
+    if found.st_mode & 0o022:
+        return f"others may write to it (mode {stat.S_IMODE(found.st_mode):04o})"
+    return ""
+
+
+def _refused(path: str, exc: OSError, *, create: bool, reading: bool) -> StateDirError:
     """Return the error for a directory that could not be opened, with what to do about it."""
-    if os.path.islink(path):
+    if os.path.islink(path) and not reading:
         return StateDirError("the state directory is a symbolic link", path, "set stateDir to the real directory")
     if isinstance(exc, FileNotFoundError) and not create:
         return StateDirError(

@@ -52,7 +52,7 @@ def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Ev
 
     It is not when the state directory or the ledger in it was removed or moved away meanwhile.
     """
-    dir_fd = open_state_dir(settings.state_dir, create=True, parents=settings.make_parents)
+    dir_fd = open_state_dir(settings.state_dir, create=True)
     try:
         try:
             session = Session(settings, dir_fd, event)
@@ -106,13 +106,16 @@ class Session:
 
     `lines` are the live associations as `state.json` has them, `marks` those of the segment's events (None: not known,
     the last writer was of a version without them). `lock_fd` holds the lock already; it is closed with the
-    session. Raises LockTimeout, FutureFormat, OSError.
+    session. In a ledger `copied` from another host no boot is recorded. Raises LockTimeout, FutureFormat, OSError.
     """
 
-    def __init__(self, settings: Settings, dir_fd: int, about: Event, lock_fd: int = -1) -> None:
+    def __init__(
+        self, settings: Settings, dir_fd: int, about: Event, lock_fd: int = -1, *, copied: bool = False
+    ) -> None:
         self._settings = settings
         self._dir_fd = dir_fd
         self._boot_id = about.get("boot_id")
+        self._copied = copied
         self._about = {key: about[key] for key in ("boot_id", "instance_id") if about.get(key)}
         self._fd = -1
         self._pending: list[bytes] = []
@@ -233,6 +236,9 @@ class Session:
         events, self._folded = spool.take(self._dir_fd, names, self._fd, self.tail.ts_us)
         nothing = []
         for event in events:
+            if self._copied and event.get("boot_id") not in (None, self.boot_id):
+                self._folded.remove(event["spool"])  # its host knows which of the two boots was the later one
+                continue
             stale = self._boot_id == self.boot_id != event.get("boot_id") and event.get("boot_id") is not None
             if stale:  # from before a reboot that the ledger has seen already: it was, and it is over
                 event["event_boot_id"] = event.pop("boot_id")
