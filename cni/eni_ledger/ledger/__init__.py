@@ -3,9 +3,9 @@
 State directory
 ===============
 
-``/var/lib/eni-ledger`` unless set otherwise. ``0750``, files ``0640``, owned by root or by whoever runs the plugin; a
-directory that is a symbolic link, belongs to somebody else or may be written to by others is not used. Nor is one that
-exists, holds no ledger and has other files in it than a ledger begins with (`foreign`): nothing in it is changed.
+``/var/lib/eni-ledger`` unless set otherwise. ``0750``, files ``0640``, owned by root or by whoever runs the plugin. A
+writer refuses a directory that is a symbolic link, belongs to another user or may be written to by others, and one that
+exists, holds no ledger and has other files in it than a ledger begins with (`foreign`). Readers read any.
 
 ::
 
@@ -118,6 +118,10 @@ chain without a hole, and its first checkpoint says what was live before.
 Reading
 =======
 
+A ledger is a copy when its last event names another `instance_id` than this host's, or when it is not in the configured
+state directory and its `boot_id` is not this host's (`origin`). No command records in it what this host shows; a plugin
+call records, and the `boot` event before it names the new instance.
+
 No lock: list, open the active segment, list again; if a rotation came between, once more. Stop at the last LF. A
 segment that has been packed meanwhile is read as what it has become. With an index, a question that names something
 reads the members in which that is, and proves the lines that it takes from them; without one, or with one whose sums do
@@ -157,5 +161,6 @@ appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `p
 `index_builder`, `prune` old segments; `reader`, `parse`, `chain`, `query`, `lookup`, `members`, `whole`, `glance`,
 `moment`, `past`, `learned`, `known`, `steps`, `history` questions; `batch` several events at once; `health` whether it
 can be written; `examine`, `repair` fsck; `mend` fsck --repair; `models` the typed view; `statedir` the directory
-itself; `foreign` whether it is one for a ledger.
+itself; `foreign` whether it is one for a ledger; `origin` whose ledger it is; `rehearsal` what an ADD does, before
+it counts.
 """
