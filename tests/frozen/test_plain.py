@@ -94,6 +94,21 @@ def test_every_answer_is_the_command_lines(front: Path, bundle: Path, where: Pat
     assert told >= {(0, True), (1, False)}
 
 
+@pytest.mark.parametrize("mode", [0o750, 0o775])
+def test_what_is_said_of_a_copy_is_the_command_lines(copy: Path, bundle: Path, where: Path, mode: int) -> None:
+    """The history is of another boot, and in a directory that no configuration names."""
+    where.chmod(mode)
+    for question in (["list"], ["who", "10.0.0.3"], ["who", "nobody"]):
+        for form in ([], ["--json"]):
+            theirs = ask(bundle / "eni-ledger-cli", where, *question, *form)
+            (copy / "eni-ledger-cli").unlink(missing_ok=True)
+            ours = ask(copy / "eni-ledger", where, *question, *form)
+            assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr), question
+            assert AGE.sub(b"", ours.stdout) == AGE.sub(b"", theirs.stdout), question
+            assert (b"as of " in ours.stdout, b"note: as of " in ours.stderr) == (not form, bool(form))
+            assert (b"others may write to it" in ours.stderr) == (mode == 0o775)
+
+
 def test_the_front_door_answers_alone(copy: Path, where: Path) -> None:
     (copy / "eni-ledger-cli").unlink()
     front = copy / "eni-ledger"
