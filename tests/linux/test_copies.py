@@ -33,8 +33,10 @@ def copy(tmp_path: Path) -> Path:
 
 
 def ask(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["unshare", "-m", "sh", "-c", READ_ONLY, copy, sys.executable, "-c", CODE, *arguments]
-    return subprocess.run([*command, "--state-dir", copy], capture_output=True, text=True, timeout=120, check=False)
+    command = ["unshare", "-m", "sh", "-c", READ_ONLY, str(copy), sys.executable, "-c", CODE, *arguments]
+    return subprocess.run(
+        [*command, "--state-dir", str(copy)], capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 @pytest.mark.parametrize("lacks", ["nothing", "lock", "state.json"])
