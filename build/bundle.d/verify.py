@@ -71,7 +71,7 @@ def wrong_with_front(front: Path) -> list[str]:
 def wrong_with_answer(front: Path) -> list[str]:
     """A line if VERSION in an empty environment is not answered as the CNI specification says."""
     done = subprocess.run(
-        [front], env={"CNI_COMMAND": "VERSION"}, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+        [front], env={"CNI_COMMAND": "VERSION"}, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=False
     )
     try:
         versions = json.loads(done.stdout)["supportedVersions"]
@@ -86,7 +86,7 @@ def wrong_with_answer(front: Path) -> list[str]:
 def wrong_with_cli(front: Path) -> list[str]:
     """A line if the command line, reached through the front door, does not run."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith("CNI_")}
-    done = subprocess.run([front, "version"], env=environ, capture_output=True, timeout=60, check=False)
+    done = subprocess.run([front, "version"], env=environ, capture_output=True, timeout=300, check=False)
     if done.returncode == 0:
         return []
     return [f"`eni-ledger version`: exit status {done.returncode}, {done.stderr.decode(errors='replace').strip()}"]

@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from helpers.patience import PATIENCE_S
+
 JOURNALD = Path("/lib/systemd/systemd-journald")
 SOCKET = Path("/run/systemd/journal/socket")
 # No rate limit: a run sends more than a host does.
@@ -68,7 +70,7 @@ class Journald:
         self._process = subprocess.Popen(
             [JOURNALD], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while not SOCKET.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
@@ -90,4 +92,4 @@ class Journald:
         """End it."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)

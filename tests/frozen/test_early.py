@@ -16,6 +16,7 @@ from eni_ledger import config
 from eni_ledger.plugin import delegate, front
 from helpers.agent import Agent, Branch
 from helpers.delegate import script
+from helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +122,7 @@ def test_a_configuration_means_what_it_means_to_python(agent: Agent, tmp_path: P
 def test_called_by_a_relative_path(agent: Agent, called: str) -> None:
     env = agent.environment("DEL", BRANCH.container_id, "none")
     done = subprocess.run(
-        [called], cwd=agent.home, env=env, input=BRANCH.stdin(), capture_output=True, timeout=60, check=False
+        [called], cwd=agent.home, env=env, input=BRANCH.stdin(), capture_output=True, timeout=PATIENCE_S, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, BRANCH.stdin(), b"")
 
@@ -132,7 +133,12 @@ def test_standard_input_that_cannot_be_read(agent: Agent, tmp_path: Path) -> Non
     env = agent.environment("DEL", BRANCH.container_id, "none")
     directory = os.open(tmp_path, os.O_RDONLY)
     done = subprocess.run(
-        [agent.plugins / "vpc-branch-eni"], env=env, stdin=directory, capture_output=True, timeout=60, check=False
+        [agent.plugins / "vpc-branch-eni"],
+        env=env,
+        stdin=directory,
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     os.close(directory)
     assert (done.returncode, done.stdout.decode()) == (0, f"{tmp_path}\n")
@@ -149,7 +155,7 @@ def test_standard_input_that_comes_late_and_does_not_block(agent: Agent) -> None
             time.sleep(0.1)  # so that it has looked, and there was nothing
             os.write(here, part)
         os.close(here)
-        answer = process.communicate(timeout=60)
+        answer = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, *answer) == (0, BRANCH.stdin(), b"")
 
 
@@ -176,12 +182,12 @@ def test_signals_reach_it(damaged: Callable[..., Agent], tmp_path: Path) -> None
     env = agent.environment("DEL", BRANCH.container_id, "none")
     name = agent.plugins / "vpc-branch-eni"
     with subprocess.Popen([name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=env) as process:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while not (tmp_path / "ready").exists():
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.terminate()
-        stdout, _ = process.communicate(timeout=30)
+        stdout, _ = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, stdout) == (5, b"ended\n")
 
 

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from helpers.ledgers import add_event, del_event, record
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 from helpers.trunk import Pause
 
@@ -22,7 +23,7 @@ def test_verify_enters_namespaces(front: Path, tmp_path: Path) -> None:
             [front, "verify", "--json", "--state-dir", str(tmp_path / "state")],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert done.stderr == ""
@@ -42,7 +43,7 @@ def test_the_doctor_asks_everything(front: Path, tmp_path: Path) -> None:
         [front, "doctor", "--json", "--state-dir", str(tmp_path / "state")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.stderr == ""

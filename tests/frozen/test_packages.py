@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
 REPOSITORY = Path(__file__).parents[2]
@@ -30,7 +31,9 @@ def build(bundle: Path, out: Path, *arguments: str, umask: int = 0o022) -> subpr
     """Run build/package for a bundle, with a fixed time."""
     command: list[str | Path] = [REPOSITORY / "build/package", "--bundle", bundle, "--out", out, *arguments]
     env = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}
-    return subprocess.run(command, env=env, umask=umask, capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(
+        command, env=env, umask=umask, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +85,11 @@ def rpm_query(package: Path, *query: str) -> list[str]:
 @pytest.mark.parametrize("kind", ["gz", "deb", "rpm"])
 def test_runs_in_an_empty_root_survives_an_upgrade_and_leaves_the_ledger(packages: dict[str, Path], kind: str) -> None:
     done = subprocess.run(
-        [REPOSITORY / "build/package.d/smoke", packages[kind]], capture_output=True, text=True, timeout=300, check=False
+        [REPOSITORY / "build/package.d/smoke", packages[kind]],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
     )
     need(done.returncode != 77, f"namespaces to try packages in: {done.stderr}")
     assert done.returncode == 0, done.stderr

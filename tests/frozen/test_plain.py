@@ -14,6 +14,7 @@ from eni_ledger.ledger.batch import record_found
 from eni_ledger.ledger.codec import now_us
 from eni_ledger.ledger.prune import prune
 from helpers.ledgers import add_event, del_event, prove, record, settings
+from helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ def ask(program: Path, where: Path, *arguments: str) -> subprocess.CompletedProc
     """Run a command line."""
     command = [str(program), "--state-dir", str(where), *arguments]
     env = {key: value for key, value in os.environ.items() if not key.startswith(("CNI_", "ENI_LEDGER_"))}
-    return subprocess.run(command, capture_output=True, check=False, timeout=60, env=env)
+    return subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE_S, env=env)
 
 
 def questions(where: Path) -> list[list[str]]:
@@ -146,7 +147,7 @@ def test_what_is_not_plain_takes_the_command_line(copy: Path, where: Path, argum
 def test_a_container_runtimes_environment_makes_no_difference(front: Path, where: Path) -> None:
     env = {**os.environ, "CNI_COMMAND": "ADD", "CNI_IFNAME": "eth0"}
     command = [str(front), "--state-dir", str(where), "who", "10.0.0.3", "--json"]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=60, env=env)
+    done = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE_S, env=env)
     assert done.stdout == ask(front, where, "who", "10.0.0.3", "--json").stdout
 
 
@@ -155,6 +156,6 @@ def test_an_output_that_is_closed_or_full(front: Path, bundle: Path, where: Path
         answers = []
         for program in (front, bundle / "eni-ledger-cli"):
             command = ["/bin/sh", "-c", shell, program, "--state-dir", where, "who", "10.0.0.3", "--json"]
-            done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+            done = subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE_S)
             answers.append((done.returncode, done.stdout, done.stderr))
         assert answers[0] == answers[1], shell

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def version(
         env={"CNI_COMMAND": "VERSION", **(env or {})},
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helpers.patience import PATIENCE_S
 from helpers.plugin import Answer
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Agent:
         stdin: bytes,
         *arguments: str,
         plugin: str = "vpc-branch-eni",
-        timeout: float = 120,
+        timeout: float = PATIENCE_S,
     ) -> Answer:
         """Execute a plugin and return what came of it."""
         done = subprocess.run(
@@ -173,7 +174,7 @@ class Pauses:
     def __exit__(self, *_: object) -> None:
         for pid in list(self._alive):
             self.stop(pid)
-        self._maker.communicate(timeout=30)
+        self._maker.communicate(timeout=PATIENCE_S)
 
     def start(self) -> int:
         """Return the process ID of a new one."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from helpers.patience import PATIENCE_S
+
 Conf = dict[str, Any]
 Result = dict[str, Any]
 
@@ -117,7 +119,7 @@ class Client:
             env=env,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_S,
             check=False,
         )
         self.stderr.append(done.stderr)

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Containerd:
 
     def __enter__(self) -> Self:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + PATIENCE_S
             while self.ctr("version").returncode != 0:
                 assert self._process.poll() is None, self.log()
                 assert time.monotonic() < deadline, self.log()
@@ -129,7 +130,7 @@ class Containerd:
                 self.ctr("tasks", "rm", "--force", name)
                 self.ctr("containers", "rm", name)
             self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(PATIENCE_S)
         self._log.close()
         for controller in ("", "*/"):  # runc leaves the parent of a container's control group
             for path in Path("/sys/fs/cgroup").glob(f"{controller}{self.namespace}"):
@@ -145,7 +146,7 @@ class Containerd:
         enter = ["nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--net=/proc/{pid}/ns/net", "--"]
         options = ["--address", "/run/containerd/containerd.sock", "--namespace", self.namespace]
         return subprocess.run(
-            [*enter, "ctr", *options, *arguments], capture_output=True, text=True, timeout=120, check=False
+            [*enter, "ctr", *options, *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False
         )
 
     def run(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:

@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helpers.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -165,7 +167,7 @@ class Resident:
 
     def __exit__(self, *_: object) -> None:
         self._request.write_text("end")
-        self._thread.join(30)
+        self._thread.join(PATIENCE_S)
 
     def _serve(self) -> None:
         while (said := self._request.read_text()) != "end":

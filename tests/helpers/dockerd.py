@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from helpers.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -39,7 +41,7 @@ class Engine:
         )
 
     def __enter__(self) -> Engine:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + PATIENCE_S
         while subprocess.run(self._command("version"), capture_output=True, check=False).returncode != 0:
             self._log.flush()
             said = Path(self._log.name).read_text()[-2000:]
@@ -54,7 +56,7 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(60)
+        self._process.wait(PATIENCE_S)
         self._log.close()
 
     def _command(self, *words: str) -> list[str]:
@@ -62,7 +64,7 @@ class Engine:
 
     def call(self, *words: str) -> str:
         """Return what a docker command printed; the test fails when it does."""
-        done = subprocess.run(self._command(*words), capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(self._command(*words), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         assert done.returncode == 0, f"docker {words}: {done.stderr}"
         return done.stdout.strip()
 

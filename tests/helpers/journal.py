@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Journal:
         self.sockets = (f"{self.root}/run/systemd/journal/socket",)
 
     def __enter__(self) -> Self:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while not self._ready():
             if self._process.poll() is not None:
                 assert self._process.stderr is not None
@@ -109,7 +110,7 @@ class Journal:
         if self._process.poll() is None:
             self._process.terminate()
             self._process.send_signal(signal.SIGCONT)
-        self._process.wait(30)
+        self._process.wait(PATIENCE_S)
         if self._process.stderr is not None:
             self._process.stderr.close()
 
@@ -127,7 +128,7 @@ class Journal:
 
     def run(self, argv: Sequence[str | Path]) -> str:
         """Run a command that sees this journald at the standard paths; return its stdout."""
-        done = subprocess.run(self.command(argv), capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(self.command(argv), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import eni_ledger
 from eni_ledger.config import Settings
 from eni_ledger.ledger import codec, writer
+from helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,7 +201,7 @@ def bare_python(code: str, *arguments: object) -> subprocess.CompletedProcess[st
         [sys.executable, "-I", "-S", "-W", "error", "-c", start + code, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 

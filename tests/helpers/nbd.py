@@ -17,6 +17,8 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, cast
 
+from helpers.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     import random
     from pathlib import Path
@@ -108,7 +110,7 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        self._thread.join(30)
+        self._thread.join(PATIENCE_S)
 
     def cut_after(self, writes_and_flushes: int) -> None:
         """Arm the cut."""

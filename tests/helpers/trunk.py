@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helpers.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,7 +26,7 @@ ADDRESS_OF_TRUNK = "0a:1b:2c:3d:00:01"
 
 def run(*argv: str | Path) -> str:
     """Return what a command printed; the test fails when it does."""
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, f"{argv}: {done.stderr}"
     return done.stdout
 
@@ -62,7 +64,7 @@ class Pause:
         self._process = subprocess.Popen(["unshare", "--net", "sleep", "3600"])
         self.pid = self._process.pid
         self.netns = f"/proc/{self.pid}/ns/net"
-        own, deadline = Path("/proc/self/ns/net").readlink(), time.monotonic() + 30
+        own, deadline = Path("/proc/self/ns/net").readlink(), time.monotonic() + PATIENCE_S
         while Path(self.netns).readlink() == own:
             assert self._process.poll() is None, "unshare failed"
             assert time.monotonic() < deadline, "unshare does not come to an end"
@@ -78,7 +80,7 @@ class Pause:
         """End the process; its namespace goes with it, a little later."""
         if self._process.poll() is None:
             self._process.kill()
-        self._process.wait(30)
+        self._process.wait(PATIENCE_S)
 
 
 @contextmanager
@@ -102,7 +104,7 @@ def link(netns: str, ifname: str = "eth0") -> dict[str, Any]:
 
 def wait_for_no_vlan(vlan_id: int) -> None:
     """Wait until the kernel has taken down a dead namespace's VLAN link, which it does in the background."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     listing = Path("/proc/net/vlan/config")
     while any(f"| {vlan_id} " in line for line in listing.read_text().splitlines()):
         assert time.monotonic() < deadline, f"VLAN {vlan_id} does not go away"

@@ -9,6 +9,7 @@ import pytest
 
 from eni_ledger.ledger import writer
 from helpers.ledgers import segments, settings
+from helpers.patience import PATIENCE_S
 from ledger.torture.writers import Looking, acknowledged, problems, start
 
 
@@ -23,7 +24,7 @@ def test_64_writers_and_a_reader(tmp_path: Path, lock_wait_ms: int) -> None:
         processes = [start(where, n, 6, go=go, rotate_bytes=8000, lock_wait_ms=lock_wait_ms) for n in range(1, 65)]
         os.close(go)
         os.close(hold)
-        results = [process.communicate(timeout=120) for process in processes]
+        results = [process.communicate(timeout=PATIENCE_S) for process in processes]
     finally:
         reader.stop()
     assert [process.returncode for process in processes] == [0] * 64, results

@@ -23,6 +23,7 @@ from helpers import agent_db
 from helpers.agent import ENVIRONMENT, real_delegates
 from helpers.bolt import BoltWriter
 from helpers.journal import Journal
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 from helpers.trunk import run
 
@@ -85,7 +86,7 @@ class Docker:
         )
 
     def __enter__(self) -> Docker:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while self("version").returncode != 0:
             assert self._process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
@@ -98,7 +99,7 @@ class Docker:
             if names:
                 self("rm", "--force", *names)
             self._process.terminate()
-        self._process.wait(60)
+        self._process.wait(PATIENCE_S)
         self._log.close()
 
     def log(self) -> str:
@@ -109,7 +110,7 @@ class Docker:
     def __call__(self, *arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run `docker` and return what came of it."""
         command = self._journal.command(["docker", f"--host=unix://{self._socket}", *arguments])
-        return subprocess.run(command, input=stdin, capture_output=True, timeout=120, check=False)
+        return subprocess.run(command, input=stdin, capture_output=True, timeout=PATIENCE_S, check=False)
 
     def must(self, *arguments: str | Path, stdin: bytes = b"") -> str:
         """Run `docker` and return what it printed; the test fails when it does."""

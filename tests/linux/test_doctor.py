@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def doctor(state_dir: Path) -> tuple[int, dict[str, dict[str, str]]]:
         [sys.executable, "-c", code, "doctor", "--json", "--state-dir", str(state_dir)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.stderr == ""
@@ -46,7 +47,7 @@ def agent(root: Path, **env: str) -> Iterator[int]:
     shutil.copy(BUSYBOX, root / "agent")
     process = subprocess.Popen(["sleep", "600"], executable="/agent", env=env, preexec_fn=lambda: os.chroot(root))
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while Path(f"/proc/{process.pid}/comm").read_text() != "agent\n":
             assert time.monotonic() < deadline
             time.sleep(0.01)

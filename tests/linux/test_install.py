@@ -30,6 +30,7 @@ from eni_ledger.ecs.files import Tree
 from eni_ledger.ecs.proof import Unprovable
 from eni_ledger.ecs.service import Report, install_ecs
 from eni_ledger.errors import InstallError
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 from helpers.roots import Nobody, make_host, no_docker, picture
 
@@ -106,7 +107,7 @@ class Host:
     def run(self, *command: str | Path, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         inside = ["nsenter", "--mount", f"--target={self._process.pid}", *prefix, *command]
         env = {"PATH": f"{self.bin}:{os.environ['PATH']}"}
-        return subprocess.run(inside, env=env, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(inside, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
     def ledger(self, *args: str, bundle: Path | None = None, prefix: tuple[str, ...] = ()) -> str:
         """Run `eni-ledger` and return what it printed; the test fails when that fails."""
@@ -141,7 +142,7 @@ class Host:
         if (self.bin / "pid").exists():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int((self.bin / "pid").read_text()), signal.SIGKILL)
-            self._agent.wait(30)
+            self._agent.wait(PATIENCE_S)
         self._process.kill()
         self._process.communicate()
 
@@ -448,7 +449,7 @@ def docker(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
     made = docker_world.Docker(str(directory / "docker.sock"))
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while not made.answers():
             assert process.poll() is None, (directory / "log").read_text()
             assert time.monotonic() < deadline, (directory / "log").read_text()
@@ -456,7 +457,7 @@ def docker(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
         yield made
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE_S)
         log.close()
 
 

@@ -19,6 +19,7 @@ import pytest
 from helpers.agent import Agent, Branch, Pauses
 from helpers.delegate import script
 from helpers.ledgers import stuck_holder
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 from helpers.trunk import run
 
@@ -99,7 +100,7 @@ class Both:
                 input=BRANCH.stdin() if stdin is None else stdin,
                 env=dict(self.env(command) if env is None else env),
                 capture_output=True,
-                timeout=120,
+                timeout=PATIENCE_S,
                 check=False,
                 **how,
             )
@@ -332,7 +333,7 @@ def test_closed_descriptors(both: Both, delegate: Callable[..., Path], closed: s
         input=BRANCH.stdin(),
         env=both.env("ADD"),
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 3
@@ -458,7 +459,7 @@ def started(both: Both, ready: Path, command: str = "ADD", **how: Any) -> subpro
 
 
 def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -480,7 +481,7 @@ def test_sigkill_takes_the_delegate_along(
     process = started(both, tmp_path / "pid", command)
     pid = int((tmp_path / "pid").read_text())
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
     until(lambda: gone(pid))
     assert both.agent.events() == []
 
@@ -494,7 +495,7 @@ def test_signals_reach_the_delegate(
              "while :; do sleep 0.05; done")  # fmt: skip
     process = started(both, tmp_path / "ready")
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, stdout, stderr) == (5, b"caught", b"")
 
 
@@ -505,7 +506,7 @@ def test_signals_that_end_the_delegate(
     delegate("printf half", f"echo >{tmp_path}/ready", "while :; do sleep 0.05; done")
     process = started(both, tmp_path / "ready")
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, stdout, stderr) == (-number, b"half", b"")
     assert len(both.agent.events("add_failed")) == 1
 
@@ -518,7 +519,7 @@ def test_a_delegate_that_ignores_sigterm_is_waited_for(
     for _ in range(3):
         process.terminate()
     (tmp_path / "ready").unlink()
-    stdout, _ = process.communicate(timeout=30)
+    stdout, _ = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, stdout.decode()) == (0, RESULT.replace("\\t", "\t"))
     assert len(both.agent.events("add")) == 1
 
@@ -530,7 +531,7 @@ def test_what_a_delegate_leaves_behind_keeps_nobody_waiting(
     delegate(f"(echo $BASHPID; exec setsid sleep 300) 2>/dev/null & echo $! >{tmp_path}/pid", SUCCESS)
     name = both.agent.plugins / "vpc-branch-eni"
     done = subprocess.run(
-        [name], input=BRANCH.stdin(), env=both.env("ADD"), capture_output=True, timeout=60, check=False
+        [name], input=BRANCH.stdin(), env=both.env("ADD"), capture_output=True, timeout=PATIENCE_S, check=False
     )
     pid = int((tmp_path / "pid").read_text())
     assert not gone(pid)

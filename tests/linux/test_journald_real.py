@@ -12,6 +12,7 @@ import pytest
 
 from eni_ledger import journald
 from helpers.journal import Journal
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["journalctl", "--update-catalog", f"--root={root}"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=True,
     )
     assert done.stderr == ""
@@ -234,7 +235,7 @@ def test_the_catalog_compiles_with_every_id(compiled: Path) -> None:
         ["journalctl", f"--root={compiled}", "--list-catalog"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=True,
     )
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from helpers.journal import Journal
+from helpers.patience import PATIENCE_S
 from helpers.plugin import Answer, Plugin
 from helpers.prereq import need
 from helpers.trunk import Pause, named_netns, run
@@ -259,7 +260,7 @@ def test_a_lock_held_by_a_stopped_process(trial: Trial, stopped: subprocess.Pope
     assert (deleted.status, deleted.stdout) == (0, b"")
     assert len(list((trial.state_dir / "spool").iterdir())) == 2
     stopped.kill()
-    stopped.wait(30)
+    stopped.wait(PATIENCE_S)
     assert trial.add().stderr == ""
     assert [event["event"] for event in trial.plugin().events("add", "del")] == ["add", "add", "del", "add"]
     assert list((trial.state_dir / "spool").iterdir()) == []

@@ -23,6 +23,7 @@ from helpers.agent import Agent, Branch, Pauses, real_delegates
 from helpers.bolt import BoltWriter
 from helpers.delegate import Resident, inside
 from helpers.ledgers import prove
+from helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +107,7 @@ def wait_until_free(trunk: Trunk, vlan: int) -> None:
     """Wait until the kernel has taken down the VLAN's link in a namespace that ended: it takes its time."""
     from pyroute2 import IPRoute, NetlinkError
 
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     with IPRoute() as route:
         while True:
             try:

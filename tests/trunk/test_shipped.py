@@ -12,6 +12,7 @@ import pytest
 
 from helpers.cni_client import Attachment, Client
 from helpers.ledgers import add_event, contents, record
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def test_the_demonstration_has_a_ledger_of_its_own(
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

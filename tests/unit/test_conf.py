@@ -21,6 +21,7 @@ from eni_ledger.ledger.history import History
 from eni_ledger.ledger.models import Config, json_schema
 from eni_ledger.ledger.prune import prune
 from helpers.ledgers import add_event, plain, prove, record, settings
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
 CONFIG = Path(__file__).parents[2] / "conf/config.json"
@@ -191,7 +192,7 @@ def test_packed_history_is_loaded_once_as_the_readme_says(pruned: Path, tmp_path
         (programs / name).chmod(0o755)
     script = script.replace(f"cd {DEFAULT_STATE_DIR}\n", f"cd '{pruned}'\n")
     env = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
-    subprocess.run(["bash", "-euc", script], env=env, check=True, capture_output=True, timeout=60)
+    subprocess.run(["bash", "-euc", script], env=env, check=True, capture_output=True, timeout=PATIENCE_S)
     got = [(file.parent.name, line) for file in loaded.rglob("*.gz") for line in plain(file).splitlines()]
     assert all(day == f"date={json.loads(line)['ts'][:10]}" for day, line in got)
     shipped = [line for file in pruned.glob("ledger*.jsonl") for line in file.read_bytes().splitlines()]

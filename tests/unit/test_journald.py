@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from eni_ledger import journald
 from eni_ledger.ledger.codec import EVENTS, KEYS
+from helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ class Receiver:
         self.path = str(directory / "socket")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self.path)
-        self._socket.settimeout(10)
+        self._socket.settimeout(PATIENCE_S)
 
     def receive(self) -> list[tuple[str, bytes]]:
         payload, fds, _, _ = socket.recv_fds(self._socket, 1 << 20, 4)

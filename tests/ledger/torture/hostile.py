@@ -25,6 +25,7 @@ from eni_ledger.ledger import health, writer
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.repair import fsck
 from helpers.ledgers import ACTIVE, add_event, append_line, copy, prove, settings, stuck_holder, three_segments
+from helpers.patience import PATIENCE_S
 from ledger.torture.trial import Run, Trial
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class Bench:
 
 def chattr(*arguments: object) -> bool:
     """Change attributes of files; return whether that works here."""
-    done = subprocess.run(["chattr", *map(str, arguments)], capture_output=True, check=False, timeout=60)
+    done = subprocess.run(["chattr", *map(str, arguments)], capture_output=True, check=False, timeout=PATIENCE_S)
     return done.returncode == 0
 
 

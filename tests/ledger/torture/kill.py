@@ -10,13 +10,13 @@ from pathlib import Path
 
 from eni_ledger.ledger import writer
 from helpers.ledgers import sealed, settings
+from helpers.patience import PATIENCE_S
 from ledger.torture.trial import Run, Trial
 from ledger.torture.writers import Looking, acknowledged, problems, start
 
 WRITERS, KILLS = 8, 40
 COUNT = 10_000
 """More adds than a writer ever gets to: none ends by itself."""
-_PATIENCE_S = 60
 
 
 @dataclass
@@ -28,7 +28,7 @@ class _Victim:
 
     def at_work(self) -> None:
         """Return once something was acknowledged to it: then it is about the moment. Raises TimeoutError."""
-        end = time.monotonic() + _PATIENCE_S
+        end = time.monotonic() + PATIENCE_S
         while not self.out.stat().st_size:
             if self.process.poll() is not None or time.monotonic() > end:
                 raise TimeoutError(f"a writer did not begin: {self.process.poll()}")
@@ -62,7 +62,7 @@ def _round(run: Run, chance: random.Random, directory: Path) -> None:
 
     def killed(victim: _Victim) -> None:
         victim.process.kill()
-        _, err = victim.process.communicate(timeout=_PATIENCE_S)
+        _, err = victim.process.communicate(timeout=PATIENCE_S)
         run.check(not err, f"a writer said {err.decode(errors='replace')}")
         run.counts["kills"] += 1
 

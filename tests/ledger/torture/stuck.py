@@ -9,6 +9,7 @@ from pathlib import Path
 
 from eni_ledger.ledger.repair import fsck
 from helpers.ledgers import SOURCE, Event, add_event, prove, stuck_holder
+from helpers.patience import PATIENCE_S
 from ledger.torture.faults import Server, again, boundaries
 from ledger.torture.scenarios import ACTED, SCENARIOS
 from ledger.torture.trial import Run
@@ -34,7 +35,7 @@ def come(where: Path, count: int, first: int = 1, source: Path = SOURCE) -> tupl
     wrong = []
     for process in processes:
         try:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from helpers.ledgers import SOURCE, Event, plain, segments
+from helpers.patience import PATIENCE_S
 from ledger.torture.scenarios import waiting
 from ledger.torture.stuck import come
 from ledger.torture.trial import Run
@@ -109,7 +110,7 @@ def later(run: Run, where: Path, future: Path) -> None:
     more, complaints = come(where, 3, 300, source=future)
     wrong += complaints
     # One more alone: the last of those may have gone to the spool while another of them had the lock.
-    out, err = start(where, 400, 1, source=future, lock_wait_ms=60_000).communicate(timeout=120)
+    out, err = start(where, 400, 1, source=future, lock_wait_ms=60_000).communicate(timeout=PATIENCE_S)
     more += acknowledged(out)
     wrong += [err.decode(errors="replace")] if err else []
     wrong += missing(_chained(where), said + waited + more)

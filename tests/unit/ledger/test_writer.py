@@ -38,6 +38,7 @@ from helpers.ledgers import (
     state_file,
     stuck_holder,
 )
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
 if TYPE_CHECKING:
@@ -907,7 +908,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
         ["unshare", "--mount", "sh", "-c", command, "sh", mount, sys.executable, script],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     need("unshare" not in done.stderr, "a mount namespace of one's own")

@@ -14,6 +14,7 @@ import eni_ledger
 from eni_ledger.errors import DelegateError
 from eni_ledger.plugin import delegate
 from helpers.delegate import script
+from helpers.patience import PATIENCE_S
 
 SOURCE = Path(eni_ledger.__file__).parents[1]
 
@@ -90,7 +91,7 @@ running.leave(status)
 
 def run(path: Path) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-I", "-S", "-c", RUN, str(SOURCE), str(path)]
-    return subprocess.run(command, input=b"in", capture_output=True, timeout=60, check=False)
+    return subprocess.run(command, input=b"in", capture_output=True, timeout=PATIENCE_S, check=False)
 
 
 def test_running(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ running.leave(status)
 def test_one_that_was_started_before_is_taken_over(tmp_path: Path) -> None:
     path = script(tmp_path / "delegate", "sleep 0.02", "cat", "exit 3")
     command = [sys.executable, "-I", "-S", "-c", EARLY, str(SOURCE), str(path)]
-    done = subprocess.run(command, input=b"in", capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, input=b"in", capture_output=True, timeout=PATIENCE_S, check=False)
     assert (done.returncode, done.stdout) == (3, b"1 768 1 in")
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import eni_ledger
 from eni_ledger.plugin import front
+from helpers.patience import PATIENCE_S
 from helpers.plugin import VERSIONS
 
 SOURCE = Path(eni_ledger.__file__).parents[1]
@@ -23,7 +24,7 @@ CALL = [sys.executable, "-I", "-S", "-c", RUN, str(SOURCE)]
 
 
 def call(env: dict[str, str], stdin: bytes = b"", **how: Any) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(CALL, input=stdin, env=env, capture_output=True, timeout=60, check=False, **how)
+    return subprocess.run(CALL, input=stdin, env=env, capture_output=True, timeout=PATIENCE_S, check=False, **how)
 
 
 def add_of(tmp_path: Path) -> tuple[dict[str, str], bytes]:
@@ -70,7 +71,7 @@ def test_stdout_that_nobody_reads(tmp_path: Path) -> None:
     os.close(reading)
     with subprocess.Popen(CALL, stdin=subprocess.PIPE, stdout=writing, stderr=subprocess.PIPE, env=env) as process:
         os.close(writing)
-        _, stderr = process.communicate(data, timeout=60)
+        _, stderr = process.communicate(data, timeout=PATIENCE_S)
     assert process.returncode == 1
     assert b"Traceback" not in stderr
     assert b"cannot be written to standard output" in stderr
@@ -86,7 +87,7 @@ def test_closed_streams(tmp_path: Path, closed: str, command: str) -> None:
         input=data,
         env=env | {"CNI_COMMAND": command},
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert b"Traceback" not in done.stderr
@@ -125,7 +126,7 @@ def test_what_an_add_loads(tmp_path: Path) -> None:
     )
     watch = START + "os._exit = lambda status: sys.exit(' '.join(sys.modules)); main()"
     done = subprocess.run(
-        [*CALL[:4], watch, CALL[5]], input=data, env=env, capture_output=True, timeout=60, check=False
+        [*CALL[:4], watch, CALL[5]], input=data, env=env, capture_output=True, timeout=PATIENCE_S, check=False
     )
     loaded = set(done.stderr.decode().splitlines()[-1].split()) - set(bare.stdout.split())
     ours = {name.removeprefix("eni_ledger.") for name in loaded if name.startswith("eni_ledger.")}
