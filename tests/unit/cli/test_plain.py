@@ -11,6 +11,7 @@ import pytest
 
 from eni_ledger.cli import plain
 from eni_ledger.cli.main import main
+from helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 AGE = re.compile(r"\s*\b(?:\d+[smhd])+\b")  # it may be a second more when the other one is asked
 AT = "2026-11-23T03:12:00Z"
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine any question may take too long to be a plain one."""
+    monkeypatch.setattr(plain, "PATIENCE", PATIENCE_S)
 
 
 @pytest.mark.parametrize(
