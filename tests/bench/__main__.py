@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from time import perf_counter_ns
 
+from bench import readme
 from bench.figures import BASE, CONDITIONS, DELEGATES_MS, NOT_ROTATING, ROTATING, Figures, add_name, list_name, table
 from bench.history import CACHE, prepare, prepare_full
 from bench.rounds import Measured, Pair, Rounds, Taken
@@ -154,7 +155,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="default 100, with --quick 20")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--json", action="store_true", help="figures as JSON")
+    parser.add_argument("--readme", action="store_true", help="put README's table in, too")
     options = parser.parse_args()
+    if options.readme and options.quick:
+        parser.error("README's table has figures that --quick leaves out")
     options.rounds = options.rounds or (20 if options.quick else 100)
     if not HOST_LOCAL.exists():
         say(f"{HOST_LOCAL} is missing: it is in Debian's containernetworking-plugins")
@@ -169,6 +173,8 @@ def main() -> int:
         return 1
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    if options.readme:
+        readme.write(figures)
     print(json.dumps(figures.as_json(), indent=1) if options.json else table(figures))
     return 0
 

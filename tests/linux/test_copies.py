@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from helpers.ledgers import OTHER_BOOT, add_event, contents, del_event, locked, record, three_segments
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
 CODE = "import sys; from eni_ledger.cli.main import main; sys.exit(main(sys.argv[1:]))"
@@ -35,7 +36,7 @@ def copy(tmp_path: Path) -> Path:
 def ask(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["unshare", "-m", "sh", "-c", READ_ONLY, str(copy), sys.executable, "-c", CODE, *arguments]
     return subprocess.run(
-        [*command, "--state-dir", str(copy)], capture_output=True, text=True, timeout=120, check=False
+        [*command, "--state-dir", str(copy)], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
 
 

@@ -4,11 +4,32 @@ from __future__ import annotations
 
 import random
 from statistics import median
+from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.figures import BASE, BUSY, CONDITIONS, IDLE, IDLE_MS, Figures, add_name, table, targets
+from bench import readme
+from bench.figures import (
+    BARE,
+    BASE,
+    BUSY,
+    CONDITIONS,
+    IDLE,
+    IDLE_MS,
+    LAST_EVENTS,
+    NOT_ROTATING,
+    ROTATING,
+    Figures,
+    add_name,
+    delegate_names,
+    list_name,
+    table,
+    targets,
+)
 from bench.rounds import Measured, Pair, Rounds
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ONE, TWO = add_name(0, 0), add_name(0, 120)
 
@@ -101,3 +122,26 @@ def test_the_table_has_both_and_says_how_to_repeat_them(said: list[str]) -> None
     # A target is held against the worse condition.
     worst = max(one.ratio for one in figures.compared(TWO, BASE))
     assert targets(figures)[0].reached == worst
+
+
+def test_the_table_of_the_readme(said: list[str], tmp_path: Path) -> None:
+    figures = run(said, 1)
+    names = [(BARE, BASE), (add_name(LAST_EVENTS, 120), BASE), (ROTATING, NOT_ROTATING)]
+    names += [(list_name(LAST_EVENTS), list_name(0)), *(delegate_names(ms, agent_db=True) for ms in (20, 60))]
+    for of, to in names:
+        figures.expect(of, to)
+        for condition in CONDITIONS:
+            figures.note(condition, of, 30.0, None)
+            figures.note(condition, to, 10.0, None)
+            figures.compare(condition, of, to, {of: 30.0, to: 10.0})
+    figures.peak_mib = {ONE: 8.7}
+    path = tmp_path / "README.md"
+    path.write_text(readme.README.read_text())
+    readme.write(figures, path)
+    readme.write(figures, path)
+    text = path.read_text()
+    head = readme.README.read_text().partition(readme.BEGIN)[0]
+    assert text.startswith(head + readme.BEGIN + "`build/bench` takes each figure in two conditions")
+    assert "| after 1,000,000 events, 120 live | 30.0 | 30.0 | 3.0x | 3.0x |\n" in text
+    assert "(ECS): it works while the program starts | 20.0 | 20.0 |  |  |\n" in text
+    assert text.count("`build/bench --past`") == 1
