@@ -1,151 +1,55 @@
-/* The delegate of an ordinary call, started before there is an interpreter: the task waits for nothing but it.
+/* The delegate of an interposed call, started before there is an interpreter: the task waits for nothing but it.
  *
- * This is what interposed.py and delegate.py do first (`Running.early` takes it over), for an ADD or DEL where all is as
- * `install ecs` leaves it. Whatever is not (a configuration file that takes more than `plain_config` to understand, a
- * delegate that is missing, not to be executed or ourselves, a closed descriptor) is left to them, and so are all errors:
- * until the delegate runs, nothing has changed, save that what standard input gave is then in a memory file in its place.
+ * What is neither ADD nor DEL becomes the delegate (execve). An ADD or DEL starts it as a child; from then on this
+ * process does what supervise.h says, and the interpreter runs in another one. Only where there is no delegate to run
+ * does the interpreter run here, to say so (delegate.py's find).
  */
-
-#define PLUGIN_DIRECTORY "/amazon-ecs-cni-plugins" /* config.py's AGENT_PLUGIN_DIR */
-#define CONFIG_FILE "/etc/eni-ledger/config.json"  /* config.py's CONFIG_FILE */
-#define PLAIN_LIMIT 4096                           /* bytes of a configuration file that is still an ordinary one */
-#define ANCESTORS 4                                /* delegate.py's _ANCESTORS */
 
 static const char *const INTERPOSED[] = {"vpc-branch-eni", "vpc-eni"};                         /* front.py's */
 static const int FORWARDED[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, 0};        /* delegate.py's */
 
-/* `pid` is 0 unless there is one. `awaited` are the signals to wait for; `in` and `out` its standard input and output. */
+/* A delegate that calls us by way of the plugin path would go on without end. So its process, and all that it starts or
+ * becomes, has a timer slack (prctl(2)) of MARK_OF nanoseconds with the remainder MARK: the kernel keeps that over fork and
+ * execve, and neither environment nor descriptors are other than without us. process.py's. */
+#define MARK 613
+#define MARK_OF 1000
+
+/* Whether `call`, a system call, succeeds: at once, or at another attempt, since a failure may be one by chance. */
+#define TRIED(call)                                                                                                    \
+    ({                                                                                                                 \
+        int left = 3;                                                                                                  \
+        while ((call) < 0 && --left)                                                                                   \
+            ;                                                                                                          \
+        left > 0;                                                                                                      \
+    })
+
+/* The delegate. `pid` is 0 unless there is one; `failed` the errno of why it could not be executed; `given` is whether
+ * standard input has been read into `input`, `open` whether there may be more of it, `ready` whether there is now. `to` and
+ * `from` are our ends of the delegate's standard input and output; `fed` are the bytes of `input` that it has. */
 static struct {
     pid_t pid;
-    int in, out, must_record;
+    int failed, given, open, ready, to, from;
+    size_t fed;
     int64_t started;
-    sigset_t awaited;
-} early;
+    sigset_t awaited, mask;
+    struct sigaction children, pipes, sizes;
+} early = {.to = -1, .from = -1};
 
-static const char *name_of(const char *path)
+static void disposition(int number, void (*handler)(int))
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    struct sigaction action = {.sa_handler = handler};
+    TRIED(sigaction(number, &action, NULL));
 }
 
-/* --- the configuration file ---------------------------------------------------------------------------------------- */
-
-static const char *past_space(const char *at)
+static int is_marked(void)
 {
-    return at + strspn(at, " \t\r\n");
+    return prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0) % MARK_OF == MARK;
 }
 
-/* Behind a string of printable ASCII without escapes, or NULL. */
-static const char *past_string(const char *at)
+static void mark(void)
 {
-    if (*at++ != '"')
-        return NULL;
-    while (*at >= ' ' && *at <= '~' && *at != '"' && *at != '\\')
-        at++;
-    return *at == '"' ? at + 1 : NULL;
-}
-
-/* Behind such a string, a small natural number, true or false; or NULL. */
-static const char *past_value(const char *at)
-{
-    static const char *const WORDS[] = {"true", "false"};
-    for (int i = 0; i < 2; i++)
-        if (strncmp(at, WORDS[i], strlen(WORDS[i])) == 0)
-            return at + strlen(WORDS[i]);
-    size_t digits = strspn(at, "0123456789");
-    if (digits)
-        return digits < 18 && (*at != '0' || digits == 1) ? at + digits : NULL;
-    return past_string(at);
-}
-
-/* Reads `delegateDir` and whether `onError` is `fail` from a JSON object of such values, each key once. 0 when it is
- * anything else: what that comes to is for config.py to say. */
-static int plain_config(const char *text, char *directory, size_t size, int *must_record)
-{
-    int directories = 0, on_errors = 0;
-    const char *at = past_space(text);
-    if (*at != '{')
-        return 0;
-    do {
-        const char *key = past_space(at + 1), *end = past_string(key), *value;
-        if (!end || *(at = past_space(end)) != ':')
-            return 0;
-        value = past_space(at + 1);
-        if (!(at = past_value(value)))
-            return 0;
-        if (strncmp(key, "\"delegateDir\"", end - key) == 0) {
-            size_t length = at - value - 2;
-            if (directories++ || value[0] != '"' || value[1] != '/' || length >= size)
-                return 0;
-            memcpy(directory, value + 1, length);
-            directory[length] = '\0';
-        } else if (strncmp(key, "\"onError\"", end - key) == 0) {
-            if (on_errors++)
-                return 0;
-            *must_record = strncmp(value, "\"fail\"", at - value) == 0;
-        }
-        at = past_space(at);
-    } while (*at == ',');
-    return *at == '}' && *past_space(at + 1) == '\0';
-}
-
-/* Reads the configuration file into `text`. -1 when that fails, 0 when there is none. */
-static int read_file(const char *path, char *text, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : -1;
-    ssize_t length = read(fd, text, size);
-    close(fd);
-    if (length < 0 || (size_t)length == size || memchr(text, 0, length))
-        return -1;
-    text[length] = '\0';
-    return 1;
-}
-
-/* The directory of the delegates: what the configuration file says that counts for a program called as `called`. */
-static int find_directory(const char *called, char *directory, size_t size)
-{
-    char text[PLAIN_LIMIT], beside[PATH_MAX];
-    const char *named = getenv("ENI_LEDGER_CONFIG");
-    strcpy(directory, PLUGIN_DIRECTORY);
-    if (*called != '/' || strlen(called) + sizeof "/config.json" > sizeof beside || (named && *named))
-        return 0;
-    strcpy(beside, called);
-    *strrchr(beside, '/') = '\0';
-    char *slash = strrchr(beside, '/');
-    strcpy(slash ? slash : beside, "/config.json");
-    int found = read_file(beside, text, sizeof text);
-    if (found == 0)
-        found = read_file(CONFIG_FILE, text, sizeof text);
-    return found == 0 || (found > 0 && plain_config(text, directory, size, &early.must_record));
-}
-
-/* --- the delegate -------------------------------------------------------------------------------------------------- */
-
-/* Whether an eni-ledger is among our ancestors, so that it would go on without end; see delegate.py. */
-static int below_ourselves(void)
-{
-    pid_t pid = getppid();
-    for (int i = 0; i < ANCESTORS; i++) {
-        char name[32], text[PATH_MAX];
-        snprintf(name, sizeof name, "/proc/%d/exe", (int)pid);
-        ssize_t length = readlink(name, text, sizeof text - 1);
-        if (length < 0)
-            return 0;
-        text[length] = '\0';
-        if (strcmp(name_of(text), "eni-ledger") == 0)
-            return 1;
-        snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
-        if (read_file(name, text, sizeof text) <= 0)
-            return 0;
-        const char *behind = strrchr(text, ')'); /* proc(5): field 2 may hold anything */
-        int parent;
-        if (!behind || sscanf(behind, ") %*c %d", &parent) != 1)
-            return 0;
-        pid = parent;
-    }
-    return 0;
+    int slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+    prctl(PR_SET_TIMERSLACK, (unsigned long)((slack > 0 ? slack - slack % MARK_OF : 0) + MARK), 0, 0, 0);
 }
 
 static int can_be_run(const char *path, const char *called)
@@ -157,38 +61,7 @@ static int can_be_run(const char *path, const char *called)
     for (int i = 0; i < 2; i++)
         if (stat(ours[i], &own) == 0 && own.st_dev == found.st_dev && own.st_ino == found.st_ino)
             return 0;
-    return !below_ourselves();
-}
-
-static int write_all(int fd, const char *data, size_t size)
-{
-    while (size) {
-        ssize_t done = write(fd, data, size);
-        if (done < 0 && errno == EAGAIN) /* a pipe that is full and that the runtime made non-blocking */
-            usleep(1000);
-        else if (done < 0 && errno != EINTR)
-            return 0;
-        if (done > 0) {
-            data += done;
-            size -= (size_t)done;
-        }
-    }
-    return 1;
-}
-
-/* Copies all that `from` still gives. 0 when that fails. */
-static int copy_all(int from, int to)
-{
-    char chunk[1 << 14];
-    for (;;) {
-        ssize_t size = read(from, chunk, sizeof chunk);
-        if (size == 0)
-            return 1;
-        if (size < 0 && errno == EAGAIN) /* a pipe that is empty and that the runtime made non-blocking */
-            usleep(1000);
-        else if (size < 0 ? errno != EINTR : !write_all(to, chunk, (size_t)size))
-            return 0;
-    }
+    return !is_marked();
 }
 
 static int64_t monotonic_ns(void)
@@ -198,100 +71,218 @@ static int64_t monotonic_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* Starts `path`. When there can be no process, or it cannot be executed, all is as before and interposed.py says so. */
-static void start_delegate(const char *path, char **arguments)
+/* As in any Python: a runtime that is gone, a limit on file sizes, show as errors of the write. */
+static void ignore_failing_writes(void)
 {
-    sigset_t before;
-    struct sigaction children;
-    volatile int failed = 0;
-    early.in = memfd_create("stdin", MFD_CLOEXEC);
-    early.out = memfd_create("stdout", MFD_CLOEXEC);
-    if (early.in < 0 || early.out < 0 || !copy_all(0, early.in) || lseek(early.in, 0, SEEK_SET) < 0)
-        return;
-    sigprocmask(SIG_SETMASK, NULL, &before);
-    sigaction(SIGCHLD, NULL, &children);
-    sigemptyset(&early.awaited);
-    sigaddset(&early.awaited, SIGCHLD);
-    for (const int *number = FORWARDED; *number; number++) {
-        struct sigaction now;
-        if (sigaction(*number, NULL, &now) == 0 && now.sa_handler != SIG_IGN)
-            sigaddset(&early.awaited, *number);
-    }
-    early.started = monotonic_ns();
-    pid_t pid = start(path, arguments, environ, early.in, early.out, &early.awaited, &failed);
-    if (pid > 0 && !failed) {
-        early.pid = pid;
-        return;
-    }
-    if (pid > 0)
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-            ;
-    sigaction(SIGCHLD, &children, NULL);
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    dup2(early.in, 0);
+    struct sigaction ignored = {.sa_handler = SIG_IGN};
+    TRIED(sigaction(SIGPIPE, &ignored, &early.pipes));
+    TRIED(sigaction(SIGXFSZ, &ignored, &early.sizes));
 }
 
+/* Undoes that, and marks the process: it is to execute the delegate. */
+static void as_it_was(void)
+{
+    TRIED(sigaction(SIGPIPE, &early.pipes, NULL));
+    TRIED(sigaction(SIGXFSZ, &early.sizes, NULL));
+    mark();
+}
+
+/* Blocks the signals that a delegate gets by way of us, and SIGCHLD, which must not be ignored: the kernel would throw the
+ * exit status away. Who had us ignore one (nohup) has told the delegate as well. */
+static void block_signals(void)
+{
+    struct sigaction now, by_default = {.sa_handler = SIG_DFL};
+    sigemptyset(&early.awaited);
+    sigaddset(&early.awaited, SIGCHLD);
+    for (const int *number = FORWARDED; *number; number++)
+        if (TRIED(sigaction(*number, NULL, &now)) && now.sa_handler != SIG_IGN)
+            sigaddset(&early.awaited, *number);
+    TRIED(sigaction(SIGCHLD, &by_default, &early.children));
+    TRIED(sigprocmask(SIG_BLOCK, &early.awaited, &early.mask));
+}
+
+static void unblock_signals(void)
+{
+    TRIED(sigaction(SIGCHLD, &early.children, NULL));
+    TRIED(sigprocmask(SIG_SETMASK, &early.mask, NULL));
+}
+
+/* Starts the delegate. The child of vfork runs in our memory until it has executed it, while we wait: system calls only.
+ * It dies with us: the ECS agent kills a plugin that takes too long, and only that one process. */
+static pid_t start(const char *path, char **arguments, int in, int out, volatile int *failed)
+{
+    pid_t parent = getpid();
+    *failed = 0;
+    pid_t pid = vfork();
+    if (pid != 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) /* we died before it could be told */
+        _exit(CANNOT_RUN);
+    as_it_was();
+    if (TRIED(dup2(in, 0)) && TRIED(dup2(out, 1))) {
+        unblock_signals();
+        execve(path, arguments, environ);
+    }
+    *failed = errno;
+    _exit(CANNOT_RUN);
+}
+
+/* Reads standard input into `input`, up to what we can make use of, and leaves the rest for later. */
+static void read_input(void)
+{
+    int failed = 0;
+    early.open = 1;
+    while (early.open && input.size <= STDIN_LIMIT && has_room(&input)) {
+        ssize_t size = take(0, &input);
+        if (size < 0 && errno == EAGAIN) /* a pipe that is empty and that the runtime made non-blocking */
+            usleep(1000);
+        else if (size == 0 || (size < 0 && errno != EINTR && failed++))
+            early.open = 0;
+        early.given |= size >= 0;
+    }
+}
+
+static void close_once(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* Whether a read or write that gave `done` is to be made again later; `errors` counts those that failed. */
+static int goes_on(ssize_t done, int *errors)
+{
+    return done > 0 || (done < 0 && (errno == EAGAIN || errno == EINTR || ++*errors < 3));
+}
+
+/* Gives the delegate what standard input gave, and what it still gives. */
+static void feed(void)
+{
+    static int errors;
+    if (early.to >= 0 && early.fed == input.size && early.ready) {
+        early.fed = input.size = 0; /* the recorder has its copy, and that is longer than it can use */
+        if (!goes_on(take(0, &input), &errors))
+            early.open = 0;
+    }
+    if (early.to >= 0 && early.fed < input.size) {
+        ssize_t size = write(early.to, input.at + early.fed, input.size - early.fed);
+        if (size > 0)
+            early.fed += (size_t)size;
+        else if (!goes_on(size, &errors))
+            close_once(&early.to);
+    }
+    if (early.fed == input.size && !early.open)
+        close_once(&early.to);
+}
+
+/* Puts what was read of standard input in its place again: a pipe, or a memory file. 0 when there can be neither. */
+static int give_back(void)
+{
+    int ends[2], file, size = (int)input.size;
+    if (!early.given)
+        return 1;
+    if (TRIED(pipe2(ends, O_CLOEXEC))) {
+        if ((fcntl(ends[1], F_GETPIPE_SZ) >= size || fcntl(ends[1], F_SETPIPE_SZ, size) >= size) &&
+            write_all(ends[1], input.at, input.size) && TRIED(dup2(ends[0], 0)))
+            return 1;
+        close(ends[0]);
+        close(ends[1]);
+    }
+    file = memfd_create("stdin", MFD_CLOEXEC);
+    return file >= 0 && write_all(file, input.at, input.size) && lseek(file, 0, SEEK_SET) == 0 && TRIED(dup2(file, 0));
+}
+
+/* Says why a call is not recorded: in the journal, in failures.jsonl, and on standard error if `aloud`. */
+static void unrecorded(const char *why, int aloud)
+{
+    const char *command = getenv("CNI_COMMAND"), *event = strcmp(command, "DEL") == 0 ? "del" : "add";
+    char message[1024];
+    snprintf(message, sizeof message, "%s not recorded: %s", command, why);
+    if (aloud)
+        say(message, "");
+    if (settings.journald)
+        tell_journal(event, message);
+    note_failure(settings.state, event, why);
+}
+
+/* Becomes the delegate, since there is no way to stand beside it: unrecorded, but run. */
+static void step_aside(const char *path, char **arguments, const char *what, int error)
+{
+    char why[256];
+    snprintf(why, sizeof why, "%s: %s", what, strerror(error));
+    if (settings.must_record || !give_back()) {
+        say("the delegate is not run", why);
+        answer_error(input.at, INTERNAL, "the delegate is not run", why);
+        _exit(1);
+    }
+    unrecorded(why, 1);
+    as_it_was();
+    execve(path, arguments, environ);
+    answer_error(input.at, INTERNAL, "the delegate cannot be executed", strerror(errno));
+    _exit(1);
+}
+
+/* Starts the delegate as a child, with what standard input gives. */
+static void start_delegate(const char *path, char **arguments)
+{
+    int in[2], out[2], error;
+    volatile int failed = 0;
+    pid_t pid;
+    if (!TRIED(pipe2(in, O_CLOEXEC)) || !TRIED(pipe2(out, O_CLOEXEC)))
+        step_aside(path, arguments, "there are no pipes", errno);
+    read_input();
+    early.to = in[1];
+    early.from = out[0];
+    TRIED(fcntl(early.to, F_SETFL, O_NONBLOCK));
+    TRIED(fcntl(early.from, F_SETFL, O_NONBLOCK));
+    feed();
+    block_signals();
+    early.started = monotonic_ns();
+    for (int left = 3; left; left--) {
+        pid = start(path, arguments, early.given ? in[0] : 0, out[1], &failed);
+        if (pid > 0 && !failed)
+            break;
+        if (pid > 0)
+            while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+    }
+    error = errno;
+    if (pid < 0 || failed)
+        unblock_signals();
+    if (pid < 0)
+        step_aside(path, arguments, "there can be no process", error);
+    close(in[0]);
+    close(out[1]);
+    if ((early.failed = failed))
+        return;
+    early.pid = pid;
+}
+
+/* The delegate of a call of this name: becomes it, or starts it as a child. Comes back without one when none can be run. */
 static void start_early(int argc, char **argv)
 {
     const char *command = getenv("CNI_COMMAND"), *name = NULL;
     char path[PATH_MAX];
-    if (argc != 1 || !command || (strcmp(command, "ADD") != 0 && strcmp(command, "DEL") != 0))
-        return;
-    for (size_t i = 0; i < sizeof INTERPOSED / sizeof *INTERPOSED; i++)
+    for (size_t i = 0; argc > 0 && i < sizeof INTERPOSED / sizeof *INTERPOSED; i++)
         if (strcmp(name_of(argv[0]), INTERPOSED[i]) == 0)
             name = INTERPOSED[i];
+    if (!name)
+        return;
+    read_settings(argv[0]);
+    sprintf(path, "%s/%s", settings.delegates, name);
+    if (!can_be_run(path, argv[0]))
+        return;
+    if (argc > 1 || !command || (strcmp(command, "ADD") != 0 && strcmp(command, "DEL") != 0)) {
+        as_it_was();
+        execve(path, argv, environ);
+        early.failed = errno;
+        ignore_failing_writes();
+        return;
+    }
+    /* As Go's runtime does in the real plugins: else a file of ours is taken for a closed descriptor. */
     for (int fd = 0; fd < 3; fd++)
-        if (fcntl(fd, F_GETFD) < 0)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
             return;
-    if (!name || !find_directory(argv[0], path, sizeof path - NAME_MAX))
-        return;
-    sprintf(path + strlen(path), "/%s", name);
-    if (can_be_run(path, argv[0]))
-        start_delegate(path, argv);
-}
-
-/* There is no interpreter to record anything, but the delegate is at work: be to the runtime what it is. Returns when
- * there is none, or when it did its work and the configuration wants an error because that is not recorded. */
-static void stand_in(void)
-{
-    int status, number;
-    if (!early.pid)
-        return;
-    do {
-        sigwait(&early.awaited, &number);
-        if (number != SIGCHLD)
-            kill(early.pid, number);
-    } while (waitpid(early.pid, &status, WNOHANG) != early.pid);
-    if (status == 0 && early.must_record)
-        return;
-    lseek(early.out, 0, SEEK_SET);
-    copy_all(early.out, 1);
-    if (WIFEXITED(status))
-        _exit(WEXITSTATUS(status));
-    number = WTERMSIG(status);
-    prctl(PR_SET_DUMPABLE, 0);
-    disposition(number, SIG_DFL);
-    sigset_t one;
-    sigemptyset(&one);
-    sigaddset(&one, number);
-    sigprocmask(SIG_UNBLOCK, &one, NULL);
-    kill(getpid(), number);
-    _exit(128 + number);
-}
-
-/* What Running.early takes over: (stdin, stdout, started, pid, awaited), or None. */
-static PyObject *process_early(PyObject *self, PyObject *nothing)
-{
-    if (!early.pid)
-        Py_RETURN_NONE;
-    PyObject *numbers = PyList_New(0);
-    for (int number = 1; numbers && number < NSIG; number++)
-        if (sigismember(&early.awaited, number) == 1) {
-            PyObject *item = PyLong_FromLong(number);
-            if (!item || PyList_Append(numbers, item) < 0)
-                Py_CLEAR(numbers);
-            Py_XDECREF(item);
-        }
-    return numbers ? Py_BuildValue("(iiLiN)", early.in, early.out, (long long)early.started, (int)early.pid, numbers)
-                   : NULL;
+    start_delegate(path, argv);
 }

@@ -7,7 +7,7 @@
  * What the second phase adds (path configuration, importers for files, codecs, text streams), no call needs;
  * front_door.py makes up for the little that it does.
  *
- * early.h starts the delegate of an interposed call before all this. front_modules.h is closure.py's: FROZEN_MODULES, the
+ * early.h starts the delegate of an interposed call before all this, and supervise.h keeps what becomes of us from it. front_modules.h is closure.py's: FROZEN_MODULES, the
  * modules as marshalled code, and BUILT_IN, the C modules of the interpreter that they import.
  */
 #define _GNU_SOURCE
@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -24,7 +25,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,139 +36,73 @@
 #include "front_modules.h"
 
 #define CANNOT_RUN 127
+#define STDIN_LIMIT (1 << 20)       /* bytes; protocol.py's */
 #define COMMANDS "/eni-ledger-cli" /* front.py's CLI */
 
-/* --- eni_ledger.plugin.process: see process.py, which is the same in Python --------------------------------------- */
+#include "json.h"
 
-/* The bytes of a sequence of str, as the kernel takes them: an array that ends with NULL. The objects that own the
- * bytes go into `owner`. NULL with an exception set. */
-static char **strings(PyObject *sequence, PyObject *owner)
-{
-    Py_ssize_t count = PySequence_Size(sequence);
-    if (count < 0)
-        return NULL;
-    char **found = PyMem_Calloc(count + 1, sizeof *found);
-    if (!found)
-        return (char **)PyErr_NoMemory();
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *item = PySequence_GetItem(sequence, i), *bytes = NULL;
-        if (!item || !PyUnicode_FSConverter(item, &bytes) || PyList_Append(owner, bytes) < 0) {
-            Py_XDECREF(item);
-            Py_XDECREF(bytes);
-            PyMem_Free(found);
-            return NULL;
-        }
-        found[i] = PyBytes_AS_STRING(bytes);
-        Py_DECREF(item);
-        Py_DECREF(bytes); /* `owner` has it */
-    }
-    return found;
-}
+#include "kept.h"
 
-/* A mapping of str to str as a list of "key=value". */
-static PyObject *assignments(PyObject *environment)
-{
-    PyObject *items = PyMapping_Items(environment), *found = items ? PyList_New(0) : NULL;
-    for (Py_ssize_t i = 0; found && i < PyList_GET_SIZE(items); i++) {
-        PyObject *pair = PyList_GET_ITEM(items, i);
-        PyObject *text = PyUnicode_FromFormat("%U=%U", PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
-        if (!text || PyList_Append(found, text) < 0)
-            Py_CLEAR(found);
-        Py_XDECREF(text);
-    }
-    Py_XDECREF(items);
-    return found;
-}
+#include "words.h"
 
-static void disposition(int number, void (*handler)(int))
-{
-    struct sigaction action = {.sa_handler = handler};
-    sigaction(number, &action, NULL);
-}
-
-/* SIGCHLD and those of `numbers`, a sequence, that are not ignored, as a list and as a set. */
-static PyObject *awaited(PyObject *numbers, sigset_t *set)
-{
-    PyObject *found = Py_BuildValue("[i]", SIGCHLD);
-    sigemptyset(set);
-    sigaddset(set, SIGCHLD);
-    for (Py_ssize_t i = 0; found && i < PySequence_Size(numbers); i++) {
-        PyObject *item = PySequence_GetItem(numbers, i);
-        struct sigaction now;
-        if (!item || sigaction((int)PyLong_AsLong(item), NULL, &now) < 0 ||
-            (now.sa_handler != SIG_IGN && PyList_Append(found, item) < 0))
-            Py_CLEAR(found);
-        else if (now.sa_handler != SIG_IGN)
-            sigaddset(set, (int)PyLong_AsLong(item));
-        Py_XDECREF(item);
-    }
-    if (!found && !PyErr_Occurred())
-        PyErr_SetFromErrno(PyExc_OSError);
-    return found;
-}
-
-/* The child of vfork runs in our memory until it has executed the delegate, while we wait: system calls only. */
-static pid_t start(const char *path, char **arguments, char **environment, int in, int out, const sigset_t *block,
-                   volatile int *failed)
-{
-    sigset_t mask;
-    struct sigaction children, by_default = {.sa_handler = SIG_DFL};
-    sigprocmask(SIG_BLOCK, block, &mask);
-    sigaction(SIGCHLD, &by_default, &children);
-    pid_t parent = getpid();
-    pid_t pid = vfork();
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent) /* we died before it could be told */
-            _exit(CANNOT_RUN);
-        disposition(SIGPIPE, SIG_DFL);
-        disposition(SIGXFSZ, SIG_DFL);
-        sigaction(SIGCHLD, &children, NULL);
-        if (dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && sigprocmask(SIG_SETMASK, &mask, NULL) == 0)
-            execve(path, arguments, environment);
-        *failed = errno;
-        _exit(CANNOT_RUN);
-    }
-    if (pid < 0) {
-        int error = errno;
-        sigaction(SIGCHLD, &children, NULL);
-        sigprocmask(SIG_SETMASK, &mask, NULL);
-        errno = error;
-    }
-    return pid;
-}
+#include "settings.h"
 
 #include "early.h"
 
-static PyObject *process_spawn(PyObject *self, PyObject *call)
+#include "supervise.h"
+
+/* --- eni_ledger.plugin.process: see process.py, which is the same in Python --------------------------------------- */
+
+/* (what standard input gave or None, the errno of why there is no delegate, whether there is one). */
+static PyObject *process_early(PyObject *self, PyObject *nothing)
 {
-    PyObject *path, *arguments, *environment, *forwarded;
-    int in, out;
-    if (!PyArg_ParseTuple(call, "O&OOiiO", PyUnicode_FSConverter, &path, &arguments, &environment, &in, &out, &forwarded))
-        return NULL;
-    sigset_t block;
-    PyObject *owner = PyList_New(0), *pairs = assignments(environment), *numbers = awaited(forwarded, &block);
-    char **argv = owner && pairs ? strings(arguments, owner) : NULL, **envp = argv ? strings(pairs, owner) : NULL;
-    PyObject *result = NULL;
-    if (envp && numbers) {
-        volatile int failed = 0;
-        pid_t pid = start(PyBytes_AS_STRING(path), argv, envp, in, out, &block, &failed);
-        if (pid < 0) {
-            PyErr_SetFromErrno(PyExc_OSError);
-        } else {
-            if (failed)
-                while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-                    ;
-            result = Py_BuildValue("(iiO)", (int)pid, failed, numbers);
+    return Py_BuildValue("(y#ii)", early.given ? input.at : NULL, (Py_ssize_t)input.size, early.failed, early.pid != 0);
+}
+
+/* Reads `size` bytes of what the supervisor says. When it is gone there is no delegate any more, and nothing to record. */
+static void hear(char *to, size_t size)
+{
+    while (size) {
+        ssize_t done = read(0, to, size);
+        if (done == 0 || (done < 0 && errno != EINTR))
+            _exit(1);
+        if (done > 0) {
+            to += done;
+            size -= (size_t)done;
         }
     }
-    PyMem_Free(argv);
-    PyMem_Free(envp);
-    Py_XDECREF(numbers);
-    Py_XDECREF(pairs);
-    Py_XDECREF(owner);
-    Py_DECREF(path);
-    return result;
+}
+
+static PyObject *process_wait(PyObject *self, PyObject *nothing)
+{
+    struct ended ended;
+    hear((char *)&ended, sizeof ended);
+    PyObject *text = PyBytes_FromStringAndSize(NULL, ended.size);
+    if (!text)
+        return NULL;
+    hear(PyBytes_AS_STRING(text), ended.size);
+    return Py_BuildValue("(iNd)", (int)ended.status, text, (double)ended.took_ns / 1e6);
+}
+
+static PyObject *process_has_ended(PyObject *self, PyObject *milliseconds)
+{
+    struct pollfd control = {.fd = 0, .events = POLLIN};
+    int longest = (int)PyLong_AsLong(milliseconds);
+    if (longest == -1 && PyErr_Occurred())
+        return NULL;
+    return PyBool_FromLong(poll(&control, 1, longest) > 0);
+}
+
+static PyObject *process_hand_on(PyObject *self, PyObject *nothing)
+{
+    char word = HAND_ON;
+    write_all(1, &word, 1);
+    Py_RETURN_NONE;
+}
+
+static PyObject *process_is_marked(PyObject *self, PyObject *nothing)
+{
+    return PyBool_FromLong(is_marked());
 }
 
 static PyObject *process_without_handlers(PyObject *self, PyObject *nothing)
@@ -174,14 +112,7 @@ static PyObject *process_without_handlers(PyObject *self, PyObject *nothing)
 
 static PyObject *process_as_it_was(PyObject *self, PyObject *nothing)
 {
-    disposition(SIGPIPE, SIG_DFL);
-    disposition(SIGXFSZ, SIG_DFL);
-    Py_RETURN_NONE;
-}
-
-static PyObject *process_undumpable(PyObject *self, PyObject *nothing)
-{
-    prctl(PR_SET_DUMPABLE, 0);
+    as_it_was();
     Py_RETURN_NONE;
 }
 
@@ -197,10 +128,12 @@ static PyObject *process_setns(PyObject *self, PyObject *fd)
 
 static PyMethodDef process_functions[] = {
     {"early", process_early, METH_NOARGS, NULL},
-    {"spawn", process_spawn, METH_VARARGS, NULL},
+    {"wait", process_wait, METH_NOARGS, NULL},
+    {"has_ended", process_has_ended, METH_O, NULL},
+    {"hand_on", process_hand_on, METH_NOARGS, NULL},
+    {"is_marked", process_is_marked, METH_NOARGS, NULL},
     {"as_it_was", process_as_it_was, METH_NOARGS, NULL},
     {"without_handlers", process_without_handlers, METH_NOARGS, NULL},
-    {"undumpable", process_undumpable, METH_NOARGS, NULL},
     {"setns", process_setns, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -248,14 +181,6 @@ struct _inittab _PyImport_Inittab[] = {
 /* Part of the second phase, and without it `_signal` is not ready. No handlers are installed: 0. */
 extern int _PySignal_Init(int install_signal_handlers);
 
-static void say(const char *what, const char *why)
-{
-    char line[512];
-    int length = snprintf(line, sizeof line, "eni-ledger: %s: %s\n", what, why);
-    if (write(2, line, length < (int)sizeof line ? (size_t)length : sizeof line - 1) < 0)
-        return; /* nobody listens */
-}
-
 static PyStatus configure(void)
 {
     PyPreConfig before;
@@ -291,12 +216,25 @@ static void populate_data(void)
     madvise((void *)start, (uintptr_t)_edata - start, MADV_POPULATE_WRITE);
 }
 
-/* sys.argv and sys.executable. */
+/* The absolute path of this executable. 0 when it is not known: without /proc, or where it is too long for the kernel or
+ * out of this process's root ("(unreachable)/..."). Nothing is looked for beside it then: a path without its beginning is
+ * one of the current directory. */
+static int own_path(char *path, size_t size)
+{
+    ssize_t length = readlink("/proc/self/exe", path, size);
+    if (length <= 0 || (size_t)length >= size || *path != '/')
+        return 0;
+    path[length] = '\0';
+    return 1;
+}
+
+/* sys.argv, and sys.executable, which is empty when it is not known. */
 static int tell_sys(int argc, char **argv)
 {
     char path[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-    PyObject *program = PyUnicode_DecodeUTF8(path, length < 0 ? 0 : length, "surrogateescape"), *words = PyList_New(argc);
+    if (!own_path(path, sizeof path))
+        *path = '\0';
+    PyObject *program = PyUnicode_DecodeUTF8(path, (Py_ssize_t)strlen(path), "surrogateescape"), *words = PyList_New(argc);
     for (int i = 0; words && i < argc; i++) {
         PyObject *word = PyUnicode_DecodeUTF8(argv[i], (Py_ssize_t)strlen(argv[i]), "surrogateescape");
         if (!word)
@@ -315,6 +253,7 @@ static int tell_sys(int argc, char **argv)
  * are `list` and `who`, which may be plain questions (cli/plain.py). */
 static void hand_over(int argc, char **argv)
 {
+    char path[PATH_MAX + sizeof COMMANDS];
     if (argc < 1 || strcmp(name_of(argv[0]), "eni-ledger") != 0)
         return;
     for (int i = 1; i < argc && i < 4; i++)
@@ -323,40 +262,50 @@ static void hand_over(int argc, char **argv)
     for (char **each = environ; *each; each++)
         if (strncmp(*each, "CNI_", 4) == 0)
             return;
-    char path[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - sizeof COMMANDS);
-    char *end = length > 0 ? memrchr(path, '/', (size_t)length) : NULL;
-    if (!end)
+    if (!own_path(path, PATH_MAX))
         return;
-    strcpy(end, COMMANDS);
+    strcpy(strrchr(path, '/'), COMMANDS);
     char *typed = argv[0];
     argv[0] = path;
     execv(path, argv);
     argv[0] = typed;
 }
 
+/* Nothing of ours can run: says so on standard error, and to a runtime in the form that it reads. */
+static void give_up(int argc, const char *what, const char *why)
+{
+    int is_call = early.failed || early.given;
+    say(what, why);
+    for (size_t i = 0; argc <= 1 && i < sizeof OF_THE_CALL / sizeof *OF_THE_CALL; i++)
+        is_call |= getenv(OF_THE_CALL[i].variable) != NULL;
+    if (recorder.pid != -1 && (is_call || getenv("CNI_COMMAND"))) {
+        if (!early.given && !isatty(0))
+            read_input();
+        answer_error(input.at, INTERNAL, what, why);
+    }
+    _exit(1);
+}
+
 /* front_door.py ends the process. To come back from it means that it could not begin. */
 int main(int argc, char **argv)
 {
     hand_over(argc, argv);
-    /* As in any Python: a runtime that is gone, a limit on file sizes, show as errors of the write. */
-    disposition(SIGPIPE, SIG_IGN);
-    disposition(SIGXFSZ, SIG_IGN);
+    ignore_failing_writes();
     start_early(argc, argv);
+    if (early.pid)
+        fork_recorder();
+    if (early.pid && recorder.pid != -1)
+        supervise();
     populate_data();
     PyStatus status = configure();
-    if (PyStatus_Exception(status)) {
-        say("the interpreter does not start", status.err_msg ? status.err_msg : "no reason given");
-        stand_in();
-        _exit(1);
-    }
+    if (PyStatus_Exception(status))
+        give_up(argc, "the interpreter does not start", status.err_msg ? status.err_msg : "no reason given");
     if (_PySignal_Init(0) < 0 || tell_sys(argc, argv) < 0 || PyImport_ImportFrozenModule("front_door") <= 0) {
         PyObject *kind, *value, *trace;
         PyErr_Fetch(&kind, &value, &trace);
-        PyObject *text = value ? PyObject_Str(value) : NULL;
-        const char *why = text ? PyUnicode_AsUTF8(text) : NULL;
-        say("the installation is damaged", why ? why : "no reason given");
+        PyObject *text = value ? PyObject_Str(value) : NULL, *bytes = text ? PyUnicode_EncodeFSDefault(text) : NULL;
+        const char *why = bytes ? PyBytes_AS_STRING(bytes) : NULL;
+        give_up(argc, "the installation is damaged", why ? why : "no reason given");
     }
-    stand_in();
-    _exit(1);
+    give_up(argc, "the installation is damaged", "it has come to no end");
 }

@@ -131,9 +131,37 @@ def test_starting_leaves_nothing_behind(copy: Path) -> None:
     assert sorted(path.relative_to(copy) for path in copy.rglob("*")) == before
 
 
-def test_damaged_installation(copy: Path) -> None:
-    next((copy / "_internal").glob("python3*/lib-dynload/_json.*.so")).write_bytes(b"")
-    done = version(copy / "eni-ledger")
-    assert (done.returncode, done.stdout) == (1, b"")
+def damage(bundle: Path) -> None:
+    """Take a C module away that all Python of ours needs."""
+    next((bundle / "_internal").glob("python3*/lib-dynload/_json.*.so")).write_bytes(b"")
+
+
+@pytest.mark.parametrize(("said", "answered"), [("0.3.1", "0.3.1"), ("9.9.9", "1.1.0"), (None, "1.1.0")])
+def test_damaged_installation(copy: Path, said: str | None, answered: str) -> None:
+    """The runtime gets the error that the specification describes, whatever the path of the bundle has in it."""
+    moved = copy.rename(copy.parent / 'a "b" \\ \x07\n größe \N{SNOWMAN} \U0001f600 \udcff')
+    damage(moved)
+    conf = {"name": "n", "type": "eni-ledger"} | ({"cniVersion": said} if said else {})
+    done = subprocess.run(
+        [moved / "eni-ledger"],
+        input=json.dumps(conf).encode(),
+        env={"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c", "CNI_IFNAME": "eth0", "CNI_NETNS": "/proc/1/ns/net"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["cniVersion"], document["code"]) == (1, answered, 999)
+    assert document["msg"] == "the installation is damaged"
+    assert document["details"].startswith(f'{copy.parent}/a "b" \\ \x07\n größe \N{SNOWMAN} \U0001f600 ')
     assert done.stderr.startswith(b"eni-ledger: the installation is damaged: ")
     assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_an_answer_that_cannot_be_written_is_a_failure(copy: Path, broken: bool) -> None:
+    if broken:
+        damage(copy)
+    done = version(copy / "eni-ledger", shell='exec "$0" </dev/null >/dev/full')
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"eni-ledger: ")

@@ -343,16 +343,22 @@ def test_closed_descriptors(both: Both, delegate: Callable[..., Path], closed: s
     assert [e["event"] for e in both.agent.events("add", "add_failed")] == ["add_failed"]
 
 
-def test_answer_that_nobody_reads(both: Both, delegate: Callable[..., Path]) -> None:
+@pytest.mark.parametrize("full", [False, True])
+def test_answer_that_cannot_be_written(both: Both, delegate: Callable[..., Path], full: bool) -> None:
+    """Nobody has it, so the call is none that has gone well; what was done is recorded."""
     delegate(SUCCESS)
     reading, writing = os.pipe()
     os.close(reading)
+    if full:
+        os.close(writing)
+        writing = os.open("/dev/full", os.O_WRONLY)
     name = both.agent.plugins / "vpc-branch-eni"
     done = subprocess.run(
         [name], input=BRANCH.stdin(), env=both.env("ADD"), stdout=writing, stderr=subprocess.PIPE, check=False
     )
     os.close(writing)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.returncode == 1
+    assert b"the answer cannot be written to standard output" in done.stderr
     assert len(both.agent.events("add")) == 1
 
 

@@ -1,10 +1,14 @@
 """Run the plugin that we stand in front of, so that neither it nor the runtime notices.
 
 It gets our arguments, our environment and the bytes of our standard input; its standard error is ours; its answer is
-kept until what it did is recorded. Standard input and output are memory files (`memfd_create(2)`): whatever their size,
-nobody has to feed or drain a pipe while there is work to do, and a process that the delegate leaves behind keeps nobody
-waiting. It dies with us (`PR_SET_PDEATHSIG`, prctl(2)): the ECS agent kills a plugin that takes too long, and
-only that one process. Signal mask, dispositions and descriptors are for it what they would have been without us.
+kept until what it did is recorded. It dies with us (`PR_SET_PDEATHSIG`, prctl(2)): the ECS agent kills a plugin that
+takes too long, and only that one process. Signal mask, dispositions and descriptors are for it what they would have
+been without us.
+
+In the bundle it is the child of a process without an interpreter, which hands its answer on whatever becomes of us
+(`build/bundle.d/supervise.h`): `Supervised`. Everywhere else it is our own, and its standard input and output are
+memory files (`memfd_create(2)`): whatever their size, nobody has to feed or drain a pipe while there is work to do, and
+a process that the delegate leaves behind keeps nobody waiting.
 """
 
 from __future__ import annotations
@@ -13,17 +17,16 @@ import os
 import sys
 from time import monotonic_ns, sleep
 
-from eni_ledger.errors import DelegateError
+from eni_ledger.errors import DelegateError, IoFailure
 from eni_ledger.plugin import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import BinaryIO, NoReturn
+    from typing import NoReturn
 
 _CHUNK = 1 << 20
 _FORWARDED = (1, 2, 3, 10, 12, 15)  # SIGHUP SIGINT SIGQUIT SIGUSR1 SIGUSR2 SIGTERM, signal(7)
-_ANCESTORS = 4  # a script may stand between, and one that it calls
 _S_IFMT, _S_IFDIR = 0o170000, 0o040000  # inode(7)
 _HINT = "delegateDir in the configuration file says where the real plugins are"
 
@@ -43,7 +46,7 @@ def find(directory: str, name: str) -> str:
         raise DelegateError("the delegate cannot be executed", path, _HINT)
     if (found.st_dev, found.st_ino) in (_identity("/proc/self/exe"), _identity(sys.argv[0])):
         raise DelegateError("the delegate is eni-ledger itself", path, _HINT)
-    if _below_ourselves(name):
+    if process.is_marked():  # it calls us by way of the plugin path, and would go on without end
         raise DelegateError("the delegate of eni-ledger is another eni-ledger", path, _HINT)
     return path
 
@@ -56,32 +59,15 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _below_ourselves(name: str) -> bool:
-    """Whether an eni-ledger started us as its delegate, itself or by a script: so it would go on without end.
-
-    Without a bundle it is an interpreter that runs a file called `name`.
-    """
-    own, pid = _identity("/proc/self/exe"), os.getppid()
-    for _ in range(_ANCESTORS):
-        try:
-            if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "eni-ledger":
-                return True
-            if not getattr(sys, "frozen", False) and _identity(f"/proc/{pid}/exe") == own:
-                words = _read(f"/proc/{pid}/cmdline").split(b"\0")
-                if os.fsencode(name) in [os.path.basename(word) for word in words[:8]]:
-                    return True
-            pid = int(_read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[1])
-        except (OSError, ValueError, IndexError):
-            return False
-    return False
-
-
-def _read(path: str) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def refusal(directory: str, name: str, failed: int) -> DelegateError:
+    """Return why the delegate does not run, where the bundle could not start it: `failed` is the errno of execve(2)."""
+    path = f"{directory}/{name}"
     try:
-        return os.read(fd, 4096)
-    finally:
-        os.close(fd)
+        if not failed:
+            find(directory, name)
+    except DelegateError as exc:
+        return exc
+    return DelegateError("the delegate cannot be executed", f"{path}: {os.strerror(failed)}", _HINT)
 
 
 def become(path: str, env: Mapping[str, str]) -> NoReturn:
@@ -107,47 +93,68 @@ def prepare_process() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
-def keep_stdin(stdin: BinaryIO | None) -> int:
-    """Return a memory file with everything that `stdin` gives, at its start. Raises OSError."""
+def memory_file(data: bytes) -> int:
+    """Return a memory file of `data`, at its start. Raises OSError."""
     kept = os.memfd_create("stdin")
-    if stdin is not None:
-        while chunk := stdin.read(_CHUNK):
-            while chunk:
-                chunk = chunk[os.write(kept, chunk) :]
+    while data:
+        data = data[os.write(kept, data) :]
     os.lseek(kept, 0, 0)
     return kept
 
 
-class Running:
-    """The delegate at work.
+class Supervised:
+    """The delegate at work as the bundle has it: another process waits for it, and we record what it says.
 
-    `started` is the monotonic clock, nanoseconds, just before it was; `stdin_fd` the memory file of its standard input.
-    From here on the signals that we forward are blocked in this process, and stay so: what the delegate did is to be
-    recorded and handed on, whoever asks us to end.
+    `data` is what standard input gave.
     """
 
-    def __init__(self, path: str, env: Mapping[str, str], stdin_fd: int) -> None:
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def has_ended(self, timeout_ms: int) -> bool:
+        """Return whether it has ended, at the latest after so many milliseconds."""
+        return process.has_ended(timeout_ms)
+
+    def wait(self) -> tuple[int, bytes, float]:
+        """Return its wait status, the beginning of its answer (STDIN_LIMIT bytes), how long it took in milliseconds."""
+        return process.wait()
+
+    def hand_on(self, answer: bytes) -> None:  # noqa: ARG002 - the other process has it
+        """Have the answer written to the runtime."""
+        process.hand_on()
+
+    def leave(self, status: int) -> NoReturn:  # noqa: ARG002 - the other process has it
+        """End this process; the other one ends as the delegate ended."""
+        os._exit(0)
+
+
+class Running:
+    """The delegate at work as our child.
+
+    `data` is what standard input gave. From here on the signals that we forward are blocked in this process, and stay
+    so: what the delegate did is to be recorded and handed on, whoever asks us to end.
+    """
+
+    def __init__(self, path: str, env: Mapping[str, str], data: bytes) -> None:
         """Start it. Raises OSError or ImportError when there can be no process; then nothing has changed.
 
         Raises DelegateError when it cannot be executed.
         """
-        self.stdin_fd = stdin_fd
+        self.data = data
         self._out = os.memfd_create("stdout")
-        self.started = monotonic_ns()
-        # Who told us to ignore one (nohup) has told the delegate as well.
-        self.pid, failed, self._awaited = process.spawn(path, sys.argv, env, stdin_fd, self._out, _FORWARDED)
+        self._started = monotonic_ns()
+        self._pid, failed, self._awaited = process.spawn(path, sys.argv, env, memory_file(data), self._out, _FORWARDED)
         if failed:
             raise DelegateError("the delegate cannot be executed", f"{path}: {os.strerror(failed)}", _HINT)
 
-    @classmethod
-    def early(cls) -> Running | None:
-        """Return the delegate that the bundle has started already, as it does unless something is unusual; or None."""
-        found = process.early()
-        if found is None:
-            return None
-        running = cls.__new__(cls)
-        running.stdin_fd, running._out, running.started, running.pid, running._awaited = found
-        return running
+    def has_ended(self, timeout_ms: int) -> bool:
+        """Return whether it has ended, at the latest after so many milliseconds."""
+        deadline = monotonic_ns() + timeout_ms * 1_000_000
+        while os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            if monotonic_ns() >= deadline:
+                return False
+            sleep(0.001)
+        return True
 
     def wait(self) -> tuple[int, bytes, float]:
         """Return its wait status (see waitpid(2)), its standard output, and how long it took in milliseconds.
@@ -160,9 +167,9 @@ class Running:
         while not done:
             number = sigwait(self._awaited)
             if number != SIGCHLD:
-                os.kill(self.pid, number)  # not waited for yet, so the number is still its own
-            done, status = os.waitpid(self.pid, os.WNOHANG)
-        took_ms = (monotonic_ns() - self.started) / 1e6
+                os.kill(self._pid, number)  # not waited for yet, so the number is still its own
+            done, status = os.waitpid(self._pid, os.WNOHANG)
+        took_ms = (monotonic_ns() - self._started) / 1e6
         size = os.fstat(self._out).st_size
         chunks = []
         at = 0
@@ -170,6 +177,16 @@ class Running:
             chunks.append(chunk)
             at += len(chunk)
         return status, b"".join(chunks), took_ms
+
+    def hand_on(self, answer: bytes) -> None:
+        """Write the answer to our standard output. Raises IoFailure when that fails."""
+        while answer:
+            try:
+                answer = answer[os.write(1, answer) :]
+            except BlockingIOError:  # a pipe that is full and that the runtime made non-blocking
+                sleep(0.001)
+            except OSError as exc:
+                raise IoFailure("the answer cannot be written to standard output", str(exc)) from exc
 
     def leave(self, status: int) -> None:
         """End this process as the delegate ended: with its exit status, or by the signal that ended it."""
@@ -186,14 +203,3 @@ class Running:
             os.kill(os.getpid(), number)
         finally:
             os._exit(128 + number)  # process 1 of a container is not ended by its own signals
-
-
-def hand_on(answer: bytes) -> None:
-    """Write the delegate's answer to our standard output. That nobody reads it is not for us to say."""
-    while answer:
-        try:
-            answer = answer[os.write(1, answer) :]
-        except BlockingIOError:  # a pipe that is full and that the runtime made non-blocking
-            sleep(0.001)
-        except OSError:
-            return

@@ -2,9 +2,9 @@
 
 The ECS agent reads no conflist; it executes one plugin by file name. Called by such a name, we run the delegate of that
 name and are to the agent what it is: same standard output and error, same exit status, byte for byte. What can be done
-while it works (reading the configuration, the boot ID, the agent's database) is done then; in the bundle that begins
-with the interpreter's own start (`build/bundle.d/early.h`). Whatever fails here is ours and never reaches the agent,
-unless `onError` is `fail`.
+while it works (reading the configuration, the boot ID, the agent's database) is done then; in the bundle another
+process has started it and hands its answer on (`build/bundle.d/early.h`, `supervise.h`). Whatever fails here is ours
+and never reaches the agent, unless `onError` is `fail`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import sys
 
 from eni_ledger import errors
 from eni_ledger.config import Settings
-from eni_ledger.plugin import delegate, recording
+from eni_ledger.plugin import delegate, process, recording
 from eni_ledger.plugin.front import original_environment
+from eni_ledger.plugin.protocol import STDIN_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,47 +31,70 @@ def run(name: str, call: Call) -> None:
 
     With `onError` `fail` also whatever kept a successful call from being recorded.
     """
-    running = delegate.Running.early()
     settings = _settings(call)
-    env: dict[str, str] = {}
-    if running is None:
-        env = original_environment(call.env)
-        if call.command not in ("ADD", "DEL") or len(sys.argv) > 1:
-            delegate.become(delegate.find(settings.delegate_dir, name), env)
-        delegate.prepare_process()
-    stdin_fd = None
+    data: bytes | None = None
+    running: delegate.Supervised | delegate.Running
     try:
-        if running is None:
-            path = delegate.find(settings.delegate_dir, name)
-            try:
-                stdin_fd = delegate.keep_stdin(sys.stdin.buffer if sys.stdin else None)
-                running = delegate.Running(path, env, stdin_fd)
-            except (OSError, ImportError) as exc:
-                _step_aside(call, settings, path, env, stdin_fd, exc)
-        prepared = _prepare(name, call, settings, running.stdin_fd)
+        early = process.early()
+        if early is None:
+            running = _start(name, call, settings)
+        else:
+            data, failed, is_running = early
+            if not is_running:
+                raise delegate.refusal(settings.delegate_dir, name, failed)
+            running = delegate.Supervised(data or b"")
+        prepared = _prepare(name, call, settings, running.data)
         status, answer, took_ms = running.wait()
     except errors.DelegateError as exc:
-        _refused(name, call, settings, stdin_fd, exc)
+        _refused(name, call, settings, data, exc)
         raise
+    call.quiet = status != 0 and not answer
     try:
         written = _record(call, settings, prepared, status, answer, took_ms)
     except Exception as exc:  # only with onError=fail
-        call.complain(str(exc))
         if status == 0:
             raise
+        recording.tell(call, settings, _bare(call), str(exc))
         written = None
-    delegate.hand_on(answer)
+    call.replied = True
+    try:
+        running.hand_on(answer)
+    except errors.IoFailure:
+        if status == 0:
+            raise
     if written is not None:
         recording.announce(call, settings, written, quiet=isinstance(prepared, Exception) or prepared.said)
     running.leave(status)
 
 
-def _prepare(name: str, call: Call, settings: Settings, stdin_fd: int | None) -> Prepared | Exception:
+def _start(name: str, call: Call, settings: Settings) -> delegate.Running:
+    """Start the delegate as our child, or become it. Raises DelegateError."""
+    env = original_environment(call.env)
+    if call.command not in ("ADD", "DEL") or len(sys.argv) > 1:
+        delegate.become(delegate.find(settings.delegate_dir, name), env)
+    delegate.prepare_process()
+    path = delegate.find(settings.delegate_dir, name)
+    try:
+        data = sys.stdin.buffer.read() if sys.stdin else b""
+    except OSError as exc:
+        _step_aside(call, settings, path, env, None, exc)
+    try:
+        return delegate.Running(path, env, data)
+    except (OSError, ImportError) as exc:
+        _step_aside(call, settings, path, env, data, exc)
+
+
+def _bare(call: Call) -> dict[str, Any]:
+    """Return an event of this call that says no more than which one it was."""
+    return {"event": call.command.lower(), "container_id": call.container_id}
+
+
+def _prepare(name: str, call: Call, settings: Settings, data: bytes) -> Prepared | Exception:
     """Return what is known before the answer, or why that is nothing: a damaged installation. Never raises."""
     try:
         from eni_ledger.plugin import witness  # until the delegate is at work, every import delays the task
 
-        return witness.prepare(name, call, settings, stdin_fd)
+        return witness.prepare(name, call, settings, data)
     except Exception as exc:
         return exc
 
@@ -83,8 +107,7 @@ def _record(
     Raises with `onError` `fail` only.
     """
     if isinstance(prepared, Exception):
-        event = {"event": call.command.lower(), "container_id": call.container_id}
-        recording.failed(call, settings, event, prepared)
+        recording.failed(call, settings, _bare(call), prepared)
         return None
     from eni_ledger.plugin import witness
 
@@ -109,30 +132,30 @@ def _config_beside() -> str | None:
     path = sys.argv[0]
     if "/" not in path:
         return None
+    directory = path.rpartition("/")[0]
     if not path.startswith("/"):
-        path = os.path.abspath(path)
-    return path.rpartition("/")[0].rpartition("/")[0] + "/config.json"
+        directory = os.path.realpath(directory)
+    return directory.rpartition("/")[0] + "/config.json"
 
 
 def _step_aside(
-    call: Call, settings: Settings, path: str, env: dict[str, str], stdin_fd: int | None, exc: Exception
+    call: Call, settings: Settings, path: str, env: dict[str, str], data: bytes | None, exc: Exception
 ) -> NoReturn:
     """Become the delegate, because there is no way to stand beside it (no memory, no process): unrecorded, but run."""
-    event = {"event": call.command.lower(), "container_id": call.container_id}
-    recording.failed(call, settings, event, exc)
-    if stdin_fd is not None:
-        os.dup2(stdin_fd, 0)
+    recording.failed(call, settings, _bare(call), exc)
+    if data is not None:
+        os.dup2(delegate.memory_file(data), 0)
     delegate.become(path, env)
 
 
-def _refused(name: str, call: Call, settings: Settings, stdin_fd: int | None, exc: errors.DelegateError) -> None:
+def _refused(name: str, call: Call, settings: Settings, data: bytes | None, exc: errors.DelegateError) -> None:
     """Write down an ADD that failed because there is no delegate to run. Never raises; the runtime gets `exc`."""
     try:
         from eni_ledger.plugin import witness
 
-        if stdin_fd is None:
-            stdin_fd = delegate.keep_stdin(sys.stdin.buffer if sys.stdin else None)
-        prepared = witness.prepare(name, call, settings, stdin_fd)
+        if data is None:
+            data = sys.stdin.buffer.read(STDIN_LIMIT + 1) if sys.stdin else b""
+        prepared = witness.prepare(name, call, settings, data)
         if call.command == "ADD":
             prepared.event |= {"event": "add_failed", "error_code": exc.code, "error_msg": str(exc)}
             written = recording.record(call, settings, prepared.event)

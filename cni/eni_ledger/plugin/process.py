@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _CANNOT_RUN = 127
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_TIMERSLACK, _PR_GET_TIMERSLACK = 1, 4, 29, 30  # linux/prctl.h
+_MARK, _MARK_OF = 613, 1000
 _CLONE_NEWNET = 0x40000000
 _RTLD_NOW = 2
 
@@ -40,13 +41,45 @@ def _libc(name: str, *arguments: int) -> int:
     return int(_ctypes.call_function(address, arguments))
 
 
-def early() -> tuple[int, int, int, int, list[int]] | None:
-    """Return the delegate that was started before the interpreter was: in the bundle, where that takes longer than it.
+def early() -> tuple[bytes | None, int, bool] | None:
+    """Return what has become of the delegate before the interpreter began: in the bundle; None everywhere else.
 
-    Its standard input and output (descriptors of memory files), when that was (the monotonic clock, nanoseconds), and
-    as `spawn` has them its number and the signals to wait for.
+    That is what standard input gave, None if it has not been read; the errno of why there is no delegate, 0 if it was
+    not tried; and whether there is one. Only then `wait`, `has_ended` and `hand_on` can be called.
     """
     return None
+
+
+def wait() -> tuple[int, bytes, float]:
+    """Return the delegate's wait status, the beginning of its answer, and how long it took in milliseconds."""
+    raise NotImplementedError
+
+
+def has_ended(timeout_ms: int) -> bool:
+    """Return whether the delegate has ended, at the latest after so many milliseconds."""
+    raise NotImplementedError
+
+
+def hand_on() -> None:
+    """Have the delegate's answer written to the runtime."""
+    raise NotImplementedError
+
+
+def is_marked() -> bool:
+    """Return whether a process that was, or was to become, a delegate of ours is this one or started it.
+
+    The mark is the process's timer slack, which the kernel keeps over fork and execve (prctl(2)): of _MARK_OF
+    nanoseconds the remainder _MARK. Nothing that a program looks at is other than without us.
+    """
+    try:
+        return _libc("prctl", _PR_GET_TIMERSLACK) % _MARK_OF == _MARK
+    except ImportError:
+        return False
+
+
+def _mark() -> None:
+    slack = _libc("prctl", _PR_GET_TIMERSLACK)
+    _libc("prctl", _PR_SET_TIMERSLACK, slack - slack % _MARK_OF + _MARK)
 
 
 def spawn(
@@ -110,9 +143,13 @@ def without_handlers() -> None:
 
 
 def as_it_was() -> None:
-    """Undo what the interpreter did at its start and a program that it executes would inherit."""
+    """Undo what the interpreter did at its start and a delegate would inherit, and mark the process as one of it."""
     for number in (SIGPIPE, SIGXFSZ):
         signal(number, SIG_DFL)
+    try:
+        _mark()
+    except ImportError:
+        pass  # without libffi there is no mark
 
 
 def undumpable() -> None:

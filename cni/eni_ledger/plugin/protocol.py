@@ -53,7 +53,8 @@ class Call:
     `container_id`, `netns`, `ifname` and `network` are the CNI parameters, empty when not given; `version` is
     the configuration's; `conf` the configuration; `prev_text` the prevResult exactly as it came, empty
     without one; `started` when it all began, nanoseconds of the monotonic clock; `problems` what is wrong with the
-    host's own configuration file.
+    host's own configuration file. `quiet` is whether standard error is not for us: a runtime takes it for the reason of
+    a call that fails with nothing on standard output (libcni's `invoke`), and that is the delegate's.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Call:
         self.prev_text = ""
         self.replied = False
         self.problems: list[errors.ConfigError] = []
+        self.quiet = False
         self._stdout = stdout
         self._stderr = stderr
 
@@ -90,10 +92,10 @@ class Call:
             raise errors.IoFailure("the answer cannot be written to standard output", str(exc)) from exc
 
     def complain(self, text: str) -> None:
-        """Write one line to standard error, control characters escaped. Never raises."""
+        """Write one line to standard error, control characters escaped, unless `quiet`. Never raises."""
         line = "eni-ledger: " + shown(text) + "\n"
         try:
-            if self._stderr is not None:
+            if self._stderr is not None and not self.quiet:
                 self._stderr.write(line.encode("utf-8", "backslashreplace"))
                 self._stderr.flush()
         except (OSError, ValueError):

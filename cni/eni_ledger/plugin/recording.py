@@ -48,6 +48,26 @@ def record(call: Call, settings: Settings, event: Event) -> Event | None:
     return record(settings, event)
 
 
+def tell(call: Call, settings: Settings, event: Event, text: str) -> None:
+    """Say `text` on stderr. Where that would hide why the delegate failed: in the journal and failures.jsonl.
+
+    Never raises.
+    """
+    if not call.quiet:
+        call.complain(text)
+        return
+    try:
+        from eni_ledger.ledger.health import note_failure
+
+        note_failure(settings, event, errors.LedgerError(text))
+        if settings.journald:
+            from eni_ledger.journald import send_failure
+
+            send_failure(text, event)
+    except Exception:  # a broken installation; there is nowhere left to say so
+        return
+
+
 def announce(call: Call, settings: Settings, written: Event, *, quiet: bool = False) -> None:
     """Send the entry to the journal and say on stderr what the operator should know. Never raises.
 
@@ -61,16 +81,16 @@ def announce(call: Call, settings: Settings, written: Event, *, quiet: bool = Fa
         for problem in call.problems:
             _tell_problem(call, settings, written, problem)
         if written.get("spooled"):
-            call.complain(f"the event waits in the spool: {written.get('spooled_because')}")
+            tell(call, settings, written, f"the event waits in the spool: {written.get('spooled_because')}")
         if written.get("seq", _BEGUN) < _BEGUN:
             _tell_unfit(call, settings, written)
         if settings.journald:
             from eni_ledger.journald import send
 
             if not send(written):
-                call.complain("recorded, but journald did not take the entry")
+                tell(call, settings, written, "recorded, but journald did not take the entry")
     except Exception as exc:  # the event is recorded; nothing after that may harm the task
-        call.complain(f"recorded, but not announced: {type(exc).__name__}: {exc}")
+        tell(call, settings, written, f"recorded, but not announced: {type(exc).__name__}: {exc}")
 
 
 def _tell_unfit(call: Call, settings: Settings, written: Event) -> None:
@@ -79,8 +99,8 @@ def _tell_unfit(call: Call, settings: Settings, written: Event) -> None:
 
     why = unfit(settings.state_dir)
     if why:
-        call.complain(f"recorded, but {why}")
-        if settings.journald:
+        tell(call, settings, written, f"recorded, but {why}")
+        if settings.journald and not call.quiet:
             from eni_ledger.journald import send_failure
 
             send_failure(f"recorded, but {why}", written)

@@ -49,8 +49,11 @@ class Prepared:
             self.netns.close()
 
 
-def prepare(name: str, call: Call, settings: Settings, stdin_fd: int | None) -> Prepared:
-    """Return the event as far as the call itself, this host and the agent's database tell it. Never raises."""
+def prepare(name: str, call: Call, settings: Settings, data: bytes) -> Prepared:
+    """Return the event as far as `data`, the call's standard input, this host and the agent's database tell it.
+
+    Never raises.
+    """
     prepared = Prepared({"event": call.command.lower(), "via": "interposed", "plugin": name})
     event = prepared.event
     try:
@@ -61,7 +64,6 @@ def prepare(name: str, call: Call, settings: Settings, stdin_fd: int | None) -> 
         event |= {"container_id": call.container_id, "ifname": text(call.ifname)}
         if call.command == "ADD":
             event["netns"] = text(call.netns)
-        data = os.pread(stdin_fd, STDIN_LIMIT + 1, 0) if stdin_fd is not None else b""
         if len(data) > STDIN_LIMIT:
             raise errors.DecodeFailure("the network configuration is too long", f"more than {STDIN_LIMIT} bytes")
         try:

@@ -145,19 +145,14 @@ def agent(where: Path) -> Target:
         first, _, conf = data.partition(b"\n")
         env = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c", "CNI_IFNAME": "lo", "CNI_NETNS": "/proc/self/ns/net"}
         env["CNI_ARGS"] = os.fsdecode(first.replace(b"\0", b""))
-        fd = os.memfd_create("stdin")
-        try:
-            os.write(fd, conf)
-            for name in ("vpc-branch-eni", "vpc-eni"):
-                one = protocol.Call(env, io.BytesIO(), io.BytesIO())
-                prepared = interposed._prepare(name, one, made, fd)
-                assert isinstance(prepared, witness.Prepared), prepared
-                assert prepared.wrong is None or isinstance(prepared.wrong, EniLedgerError), prepared.wrong
-                codec.encode({"ts": LATER, "seq": 1, **prepared.event}, 0)
-                prepared.close()
-            witness._error_in(conf)
-        finally:
-            os.close(fd)
+        for name in ("vpc-branch-eni", "vpc-eni"):
+            one = protocol.Call(env, io.BytesIO(), io.BytesIO())
+            prepared = interposed._prepare(name, one, made, conf)
+            assert isinstance(prepared, witness.Prepared), prepared
+            assert prepared.wrong is None or isinstance(prepared.wrong, EniLedgerError), prepared.wrong
+            codec.encode({"ts": LATER, "seq": 1, **prepared.event}, 0)
+            prepared.close()
+        witness._error_in(conf)
 
     args = b"BranchVlanID=7;IPAddresses=10.0.0.9/20,x;GatewayIPAddresses=::1"
     eni = {"eniMACAddress": "0a:1b:2c:3d:4e:5f", "eniIPAddresses": ["fd00::1/64"], "name": "n", "cniVersion": "0.3.0"}

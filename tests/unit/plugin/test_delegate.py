@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 
 import eni_ledger
 from eni_ledger.errors import DelegateError
-from eni_ledger.plugin import delegate
+from eni_ledger.plugin import delegate, process
 from helpers.delegate import script
 from helpers.patience import PATIENCE_S
 
@@ -60,15 +59,27 @@ def test_find_the_interpreter_that_we_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"x", b"\0\xff" * 2_000_000])
-def test_stdin_is_kept(data: bytes) -> None:
-    fd = delegate.keep_stdin(io.BytesIO(data))
-    with os.fdopen(fd, "rb") as kept:
+def test_memory_file(data: bytes) -> None:
+    with os.fdopen(delegate.memory_file(data), "rb") as kept:
         assert kept.read() == data
 
 
-def test_stdin_that_is_closed_is_empty() -> None:
-    with os.fdopen(delegate.keep_stdin(None), "rb") as kept:
-        assert kept.read() == b""
+def test_below_a_delegate_there_is_none(tmp_path: Path) -> None:
+    """One that calls us by way of the plugin path would go on without end, by fork as by execve."""
+    script(tmp_path / "vpc-eni")
+    find = (
+        f"import sys; sys.path.insert(0, {str(SOURCE)!r}); from eni_ledger.plugin import delegate; "
+        f"print(delegate.find({str(tmp_path)!r}, 'vpc-eni'))"
+    )
+    mark = f"import os, sys; sys.path.insert(0, {str(SOURCE)!r}); from eni_ledger.plugin import process; " + (
+        "process.as_it_was(); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    python = [sys.executable, "-I", "-S", "-c"]
+    shell = ["/bin/sh", "-c", '"$@"; exit $?', "sh"]
+    for between in ([], shell):
+        for prefix, refused in (([], False), ([*python, mark], True)):
+            done = subprocess.run([*prefix, *between, *python, find], capture_output=True, text=True, check=False)
+            assert ("is another eni-ledger" in done.stderr) == refused, done
 
 
 RUN = """
@@ -79,12 +90,13 @@ from eni_ledger.errors import DelegateError
 path = sys.argv[2]
 sys.argv = ["/plugins/vpc-eni", "a b"]
 try:
-    running = delegate.Running(path, {"A": "b"}, delegate.keep_stdin(sys.stdin.buffer))
+    running = delegate.Running(path, {"A": "b"}, sys.stdin.buffer.read())
+    running.has_ended(0), running.has_ended(60_000)
     status, answer, took_ms = running.wait()
 except DelegateError as exc:
     print(exc)
     sys.exit(9)
-delegate.hand_on(b"%d %d " % (status, took_ms >= 20) + answer)
+running.hand_on(b"%d %d " % (status, took_ms >= 20) + answer)
 running.leave(status)
 """
 
@@ -105,30 +117,19 @@ def test_running_into_a_signal(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout[:2]) == (-9, b"9 ")
 
 
+def test_whether_it_has_ended(tmp_path: Path) -> None:
+    code = RUN.replace(
+        "running.has_ended(0), running.has_ended(60_000)",
+        "print(running.has_ended(0), flush=True); sys.stdout.flush(); print(running.has_ended(60_000), flush=True)",
+    )
+    path = script(tmp_path / "delegate", "sleep 0.5")
+    command = [sys.executable, "-I", "-S", "-c", code, str(SOURCE), str(path)]
+    done = subprocess.run(command, input=b"", capture_output=True, timeout=PATIENCE_S, check=False)
+    assert done.stdout.split()[:2] == [b"False", b"True"]
+
+
 def test_there_is_none_yet_without_the_bundle() -> None:
-    assert delegate.Running.early() is None
-
-
-EARLY = """
-import os, sys
-sys.path.insert(0, sys.argv[1])
-from time import monotonic_ns
-from eni_ledger.plugin import delegate, process
-kept, out, started = delegate.keep_stdin(sys.stdin.buffer), os.memfd_create("stdout"), monotonic_ns()
-pid, _, awaited = process.spawn(sys.argv[2], sys.argv, os.environ, kept, out, delegate._FORWARDED)
-process.early = lambda: (kept, out, started, pid, awaited)
-running = delegate.Running.early()
-status, answer, took_ms = running.wait()
-delegate.hand_on(b"%d %d %d " % (running.stdin_fd == kept, status, took_ms >= 20) + answer)
-running.leave(status)
-"""
-
-
-def test_one_that_was_started_before_is_taken_over(tmp_path: Path) -> None:
-    path = script(tmp_path / "delegate", "sleep 0.02", "cat", "exit 3")
-    command = [sys.executable, "-I", "-S", "-c", EARLY, str(SOURCE), str(path)]
-    done = subprocess.run(command, input=b"in", capture_output=True, timeout=PATIENCE_S, check=False)
-    assert (done.returncode, done.stdout) == (3, b"1 768 1 in")
+    assert process.early() is None
 
 
 @pytest.mark.parametrize(("text", "reason"), [("#!/nonexistent\n", b"No such file"), ("nothing", b"Exec format error")])

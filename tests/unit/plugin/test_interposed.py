@@ -12,7 +12,7 @@ import pytest
 
 from eni_ledger import config, errors
 from eni_ledger.config import Settings
-from eni_ledger.plugin import delegate, interposed, witness
+from eni_ledger.plugin import interposed, witness
 from eni_ledger.plugin.protocol import Call
 from helpers.agent import Branch
 from helpers.plugin import own_netns
@@ -35,7 +35,7 @@ def call_of(command: str, **env: str) -> Call:
 
 
 def prepared_of(call: Call, settings: config.Settings, data: bytes) -> Any:
-    return witness.prepare("vpc-branch-eni", call, settings, delegate.keep_stdin(io.BytesIO(data)))
+    return witness.prepare("vpc-branch-eni", call, settings, data)
 
 
 def test_prepared(settings: config.Settings) -> None:
@@ -148,7 +148,7 @@ def test_installation_without_what_is_loaded_late(
     stderr = io.BytesIO()
     call = call_of("ADD")
     call = Call(call.env, io.BytesIO(), stderr)
-    prepared = interposed._prepare("vpc-branch-eni", call, settings, None)
+    prepared = interposed._prepare("vpc-branch-eni", call, settings, b"")
     assert isinstance(prepared, ImportError)
     if on_error == "fail":
         with pytest.raises(ImportError):
