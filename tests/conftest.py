@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).parents[1]
 def pytest_configure(config: pytest.Config) -> None:
     """Settle how property tests run: no deadline (a busy machine is no bug), the same examples in every CI run."""
     del config
+    os.umask(0o022)  # a configuration file that a group may write to is not used
     if os.environ.get("ENI_LEDGER_LAB") == "vm":
         return  # hypothesis takes seconds to import there, and nothing in the lab uses it
     from hypothesis import settings

@@ -143,10 +143,17 @@ static void read_input(void)
     }
 }
 
+/* A pipe that is not closed is one whose reader waits. To close what has been closed does no harm: there are no threads. */
+static void shut(int fd)
+{
+    while (close(fd) < 0 && errno != EBADF)
+        ;
+}
+
 static void close_once(int *fd)
 {
     if (*fd >= 0)
-        close(*fd);
+        shut(*fd);
     *fd = -1;
 }
 
@@ -252,8 +259,8 @@ static void start_delegate(const char *path, char **arguments)
         unblock_signals();
     if (pid < 0)
         step_aside(path, arguments, "there can be no process", error);
-    close(in[0]);
-    close(out[1]);
+    shut(in[0]);
+    shut(out[1]);
     if ((early.failed = failed))
         return;
     early.pid = pid;

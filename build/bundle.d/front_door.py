@@ -64,6 +64,10 @@ class FrontExtensions:
     def find_spec(name, path=None, target=None):  # noqa: ARG004 - the protocol's arguments
         """The spec of one of them; None for any other module."""
         if name in EXTENSIONS:
+            if not sys.executable:  # see own_path in front_door.c
+                raise ImportError(
+                    "eni-ledger cannot tell where it is installed: /proc is not there, or the path has 4096 bytes or more"
+                )
             directory = sys.executable.rpartition("/")[0]
             return ModuleSpec(name, FrontExtensions, origin=f"{directory}/_internal/{EXTENSIONS[name]}")
         return None

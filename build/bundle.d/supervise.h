@@ -11,7 +11,7 @@
  */
 
 #define HAND_ON 'a'
-#define RECORD_NS 900000000 /* how long after the delegate's end the answer waits for its record */
+#define RECORD_NS 950000000 /* how long after the delegate's end the answer waits for its record */
 #define LINGER_S 5          /* seconds that a recorder may go on after us */
 
 struct ended {
@@ -59,7 +59,9 @@ static void become_recorder(int control, int line, pid_t parent)
     sigaddset(&one, SIGALRM);
     if (!TRIED(dup2(control, 0)) || !TRIED(dup2(control, 1)) || !TRIED(dup2(line, 2)))
         _exit(1);
-    syscall(SYS_close_range, 3, ~0U, 0); /* Linux 5.9; before, what we inherit stays open */
+    close_once(&early.to);
+    close_once(&early.from);
+    syscall(SYS_close_range, 3, ~0U, 0); /* Linux 5.9; before, what the runtime left open stays so */
     disposition(SIGALRM, on_orphaned);
     sigprocmask(SIG_UNBLOCK, &one, NULL);
     prctl(PR_SET_PDEATHSIG, SIGALRM);
@@ -83,8 +85,8 @@ static void fork_recorder(void)
         become_recorder(control[1], line[1], parent);
         return;
     }
-    close(control[1]);
-    close(line[1]);
+    shut(control[1]);
+    shut(line[1]);
     recorder.control = control[0];
     recorder.words = line[0];
     TRIED(fcntl(recorder.control, F_SETFL, O_NONBLOCK));

@@ -2,7 +2,8 @@
 
 Sources, the first that has a key wins: the command line (`--state-dir`) or the network configuration of the call
 (`stateDir`, `onError`, `journald`, `sync`); the environment (`ENI_LEDGER_STATE_DIR`); the configuration file
-(`ENI_LEDGER_CONFIG`, else `/etc/eni-ledger/config.json`); the defaults of `Settings`.
+(`ENI_LEDGER_CONFIG`, else `/etc/eni-ledger/config.json`); the defaults of `Settings`. A configuration file that others
+may write to is not used.
 
 Standard library only: this module is loaded on every ADD.
 """
@@ -25,6 +26,9 @@ DEFAULT_STATE_DIR = "/var/lib/eni-ledger"
 # Where things are in the ECS agent's container, which is where an interposed plugin runs.
 AGENT_PLUGIN_DIR = "/amazon-ecs-cni-plugins"
 AGENT_DB = "/data/agent.db"
+_OF_OTHERS, _STICKY, _S_IFMT, _S_IFREG = 0o022, 0o1000, 0o170000, 0o100000  # inode(7)
+_ELOOP = 40  # errno(3) on Linux: O_NOFOLLOW has met a link
+_SAFE = "a file of root's that only root can write to, in a directory of the same kind"
 
 
 class NamedByCall(str):
@@ -118,10 +122,46 @@ def _apply(settings: Settings, key: str, value: object, error: type[EniLedgerErr
     raise error(f"{key} is not valid", f"{key}={value!r:.200} in {where}", f"{key} has to be {wanted}")
 
 
+def _unsafe(found: os.stat_result, what: str, sticky: int = 0) -> str:
+    """Return how somebody else than root and this user can write to what `found` describes, "" when nobody can."""
+    if found.st_uid not in (0, os.geteuid()):
+        return f"{what} belongs to user {found.st_uid}"
+    if found.st_mode & _OF_OTHERS and not found.st_mode & sticky:
+        return f"others may write to {what} (mode {found.st_mode & 0o7777:04o})"
+    return ""
+
+
+def _open(path: str) -> int:
+    """Return a descriptor of the configuration file, which can name the program that root runs as the delegate.
+
+    Raises OSError, and ConfigError unless nobody but root and this user can have written it: judged is what has been
+    opened, and the directory that holds it, where it could be replaced (not with the sticky bit).
+    """
+    parent, name = path[: path.rfind("/") + 1] or ".", path[path.rfind("/") + 1 :]
+    directory = os.open(parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        why = _unsafe(os.fstat(directory), "its directory", _STICKY)
+        fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=directory)
+    except OSError as exc:
+        if exc.errno != _ELOOP:
+            raise
+        raise ConfigError("the configuration file is not used", f"{path}: it is a symbolic link", _SAFE) from exc
+    finally:
+        os.close(directory)
+    found = os.fstat(fd)
+    why = why or _unsafe(found, "it")
+    if not why and found.st_mode & _S_IFMT != _S_IFREG:
+        why = "it is no regular file"
+    if why:
+        os.close(fd)
+        raise ConfigError("the configuration file is not used", f"{path}: {why}", _SAFE)
+    return fd
+
+
 def read_config_file(path: str) -> dict[str, Any] | None:
     """Return the object in the configuration file, None when there is no such file; raise ConfigError."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = _open(path)
     except FileNotFoundError:
         return None
     except OSError as exc:

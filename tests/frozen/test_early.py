@@ -63,7 +63,7 @@ def test_it_knows_what_the_python_knows() -> None:
 
     assert number("CONFIG_LIMIT") == config.CONFIG_FILE_LIMIT
     assert number("STDIN_LIMIT") == protocol.STDIN_LIMIT
-    assert number("FAILURES_LIMIT") == health._FAILURES_LIMIT
+    assert number("FAILURES_LIMIT") == health.FAILURES_LIMIT
     assert (number("MARK"), number("MARK_OF")) == (process._MARK, process._MARK_OF)
     assert (number("INTERNAL"), defined("LATEST")) == (errors.EniLedgerError.code, protocol.LATEST)
     assert (defined("FAILURES"), defined("FAILURE_ID")) == (health.FAILURES, journald.FAILURE_ID)

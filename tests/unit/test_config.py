@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from eni_ledger import config
 from eni_ledger.config import Settings, load
 from eni_ledger.errors import ConfigError, EniLedgerError, InvalidNetworkConfig
+from helpers.prereq import need
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEFAULTS = {
     "state_dir": "/var/lib/eni-ledger",
@@ -220,3 +224,90 @@ def test_what_is_no_file(file: Path) -> None:
     file.symlink_to(file)
     with pytest.raises(EniLedgerError):
         load(None, env(file))
+
+
+# --- a file that somebody else can have written -----------------------------------------------------------------------
+
+
+def _theirs(file: Path) -> None:
+    os.chown(file, 12345, 0)
+
+
+def _for_the_group(file: Path) -> None:
+    file.chmod(0o664)
+
+
+def _for_all(file: Path) -> None:
+    file.chmod(0o602)
+
+
+def _their_directory(file: Path) -> None:
+    os.chown(file.parent, 12345, 0)
+
+
+def _directory_for_the_group(file: Path) -> None:
+    file.parent.chmod(0o775)
+
+
+def _directory_for_all(file: Path) -> None:
+    file.parent.chmod(0o757)
+
+
+def _link(file: Path) -> None:
+    file.rename(file.with_name("real"))
+    file.symlink_to("real")
+
+
+def _fifo(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+UNSAFE = {
+    _theirs: "it belongs to user 12345",
+    _for_the_group: "others may write to it (mode 0664)",
+    _for_all: "others may write to it (mode 0602)",
+    _their_directory: "its directory belongs to user 12345",
+    _directory_for_the_group: "others may write to its directory (mode 0775)",
+    _directory_for_all: "others may write to its directory (mode 0757)",
+    _link: "it is a symbolic link",
+    _fifo: "it is no regular file",
+}
+
+
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize(("spoil", "why"), UNSAFE.items(), ids=lambda value: getattr(value, "__name__", "-"))
+def test_a_file_that_others_can_have_written_is_not_used(
+    file: Path, spoil: Callable[[Path], None], why: str, beside: bool
+) -> None:
+    need(os.geteuid() == 0, "root, to give files away")
+    file.write_text('{"delegateDir": "/theirs", "onError": "fail"}')
+    spoil(file)
+    problems: list[ConfigError] = []
+    given = {"env": {}, "beside": str(file)} if beside else {"env": env(file)}
+    settings = load(None, problems=problems, **given)
+    assert (settings.delegate_dir, settings.on_error) == ("/amazon-ecs-cni-plugins", "warn")
+    assert [problem.msg for problem in problems] == ["the configuration file is not used"]
+    assert problems[0].details == f"{file}: {why}"
+    assert problems[0].hint
+    with pytest.raises(ConfigError, match="is not used"):
+        load(None, **given)
+
+
+def test_in_a_directory_with_the_sticky_bit_nobody_can_replace_it(file: Path) -> None:
+    file.write_text('{"delegateDir": "/ours"}')
+    file.parent.chmod(0o1777)
+    assert load(None, env(file)).delegate_dir == "/ours"
+
+
+def test_a_link_to_the_directory_is_followed(file: Path, tmp_path: Path) -> None:
+    file.write_text('{"delegateDir": "/ours"}')
+    link = tmp_path.with_name(f"{tmp_path.name}-link")
+    link.symlink_to(tmp_path)
+    assert load(None, env(link / file.name)).delegate_dir == "/ours"
+
+
+def test_a_relative_name(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text('{"delegateDir": "/ours"}')
+    monkeypatch.chdir(file.parent)
+    assert load(None, {"ENI_LEDGER_CONFIG": file.name}).delegate_dir == "/ours"

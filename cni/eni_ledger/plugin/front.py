@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from eni_ledger.plugin.protocol import Call
 
 CLI = "eni-ledger-cli"
+UNKNOWN_PLACE = "eni-ledger cannot tell where it is installed: /proc is not there, or the path has 4096 bytes or more"
 INTERPOSED = ("vpc-branch-eni", "vpc-eni")
 _OF_A_CALL = ("CNI_COMMAND", "CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS")
 
@@ -73,7 +74,10 @@ def _question() -> int | None:
 
 
 def _hand_over() -> int:
-    """Become the command line program; return 3 when it is not there."""
+    """Become the command line program; return 3 when it is not there, or nobody can say where that is."""
+    if not sys.executable.startswith("/"):  # else it would be whatever has that name in the current directory
+        sys.stderr.write(f"error: {UNKNOWN_PLACE}\ntry: mount /proc, and install the bundle under a shorter path\n")
+        return 3
     program = os.path.join(os.path.dirname(sys.executable), CLI)
     try:
         env = original_environment(os.environ)

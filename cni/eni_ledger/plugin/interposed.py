@@ -51,10 +51,12 @@ def run(name: str, call: Call) -> None:
     call.quiet = status != 0 and not answer
     try:
         written = _record(call, settings, prepared, status, answer, took_ms)
-    except Exception as exc:  # only with onError=fail
-        if status == 0:
+    except Exception as exc:
+        if settings.on_error != "fail":  # not even the failure could be noted
+            running.give_up()
+        elif status == 0:
             raise
-        recording.tell(call, settings, _bare(call), str(exc))
+        call.complain(str(exc))
         written = None
     call.replied = True
     try:

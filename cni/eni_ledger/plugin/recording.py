@@ -120,7 +120,7 @@ def _tell_problem(call: Call, settings: Settings, written: Event, problem: error
 
 
 def failed(call: Call, settings: Settings, event: Event, exc: Exception) -> None:
-    """Say everywhere that the event was not recorded; raise it when `onError` is `fail`."""
+    """Say everywhere that the event was not recorded; raise it when `onError` is `fail`, or when it cannot be said."""
     why = str(exc) if isinstance(exc, errors.EniLedgerError) else f"{type(exc).__name__}: {exc}"
     message = f"{call.command} not recorded: {why}"
     try:
@@ -134,6 +134,8 @@ def failed(call: Call, settings: Settings, event: Event, exc: Exception) -> None
 
         note_failure(settings, event, exc)
     except Exception as second:  # a broken installation, perhaps; the task comes first
+        if call.quiet:  # nor can it be said; only the supervisor of an interposed call is left to do so
+            raise
         call.complain(f"and the failure could not be noted: {type(second).__name__}: {second}")
     if settings.on_error == "fail":
         raise exc
