@@ -22,8 +22,10 @@ from eni_ledger.plugin import process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import NoReturn
+
+    Work = Callable[[Callable[[], bool]], float | None]
 
 _CHUNK = 1 << 20
 _FORWARDED = (1, 2, 3, 10, 12, 15)  # SIGHUP SIGINT SIGQUIT SIGUSR1 SIGUSR2 SIGTERM, signal(7)
@@ -111,12 +113,18 @@ class Supervised:
     def __init__(self, data: bytes) -> None:
         self.data = data
 
-    def has_ended(self, timeout_ms: int) -> bool:
-        """Return whether it has ended, at the latest after so many milliseconds."""
-        return process.has_ended(timeout_ms)
+    def wait(self, work: Work | None = None) -> tuple[int, bytes, float]:
+        """Return its wait status, the beginning of its answer (STDIN_LIMIT bytes), how long it took in milliseconds.
 
-    def wait(self) -> tuple[int, bytes, float]:
-        """Return its wait status, the beginning of its answer (STDIN_LIMIT bytes), how long it took in milliseconds."""
+        `work` is as in `Running.wait`.
+        """
+
+        def has_ended() -> bool:
+            return process.has_ended(0)
+
+        pause = work(has_ended) if work else None
+        while work and pause is not None and not process.has_ended(int(pause * 1000)):
+            pause = work(has_ended)
         return process.wait()
 
     def hand_on(self, answer: bytes) -> None:  # noqa: ARG002 - the other process has it
@@ -151,25 +159,29 @@ class Running:
         if failed:
             raise DelegateError("the delegate cannot be executed", f"{path}: {os.strerror(failed)}", _HINT)
 
-    def has_ended(self, timeout_ms: int) -> bool:
-        """Return whether it has ended, at the latest after so many milliseconds."""
-        deadline = monotonic_ns() + timeout_ms * 1_000_000
-        while os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-            if monotonic_ns() >= deadline:
-                return False
-            sleep(0.001)
-        return True
-
-    def wait(self) -> tuple[int, bytes, float]:
+    def wait(self, work: Work | None = None) -> tuple[int, bytes, float]:
         """Return its wait status (see waitpid(2)), its standard output, and how long it took in milliseconds.
 
-        Signals that reach us meanwhile reach it.
+        Signals that reach us meanwhile reach it. `work` is called while it works. It must not raise, returns as soon as
+        what it is called with says that there is a signal, and returns the seconds after which it wants to be called
+        again, None for never.
         """
-        from _signal import SIGCHLD, sigwait  # type: ignore[import-not-found]  # loaded while it works
+        from _signal import SIGCHLD, sigpending, sigtimedwait, sigwait  # type: ignore[import-not-found]  # loaded late
+
+        def signalled() -> bool:
+            return not sigpending().isdisjoint(self._awaited)
 
         done = 0
+        pause = work(signalled) if work else None
         while not done:
-            number = sigwait(self._awaited)
+            if work and pause is not None:
+                found = sigtimedwait(self._awaited, pause)
+                if found is None:
+                    pause = work(signalled)
+                    continue
+                number = found.si_signo
+            else:
+                number = sigwait(self._awaited)
             if number != SIGCHLD:
                 os.kill(self._pid, number)  # not waited for yet, so the number is still its own
             done, status = os.waitpid(self._pid, os.WNOHANG)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -91,7 +92,6 @@ path = sys.argv[2]
 sys.argv = ["/plugins/vpc-eni", "a b"]
 try:
     running = delegate.Running(path, {"A": "b"}, sys.stdin.buffer.read())
-    running.has_ended(0), running.has_ended(60_000)
     status, answer, took_ms = running.wait()
 except DelegateError as exc:
     print(exc)
@@ -117,15 +117,21 @@ def test_running_into_a_signal(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout[:2]) == (-9, b"9 ")
 
 
-def test_whether_it_has_ended(tmp_path: Path) -> None:
-    code = RUN.replace(
-        "running.has_ended(0), running.has_ended(60_000)",
-        "print(running.has_ended(0), flush=True); sys.stdout.flush(); print(running.has_ended(60_000), flush=True)",
-    )
-    path = script(tmp_path / "delegate", "sleep 0.5")
-    command = [sys.executable, "-I", "-S", "-c", code, str(SOURCE), str(path)]
+WORK = """
+calls = []
+def work(ended):
+    calls.append(ended())
+    return 0.01
+status, answer, took_ms = running.wait(work)
+print(calls[0], len(calls) > 2, flush=True)
+"""
+
+
+def test_work_while_it_works(tmp_path: Path) -> None:
+    code = RUN.replace("    status, answer, took_ms = running.wait()\n", indent(WORK, "    "))
+    command = [sys.executable, "-I", "-S", "-c", code, str(SOURCE), str(script(tmp_path / "delegate", "sleep 0.5"))]
     done = subprocess.run(command, input=b"", capture_output=True, timeout=PATIENCE_S, check=False)
-    assert done.stdout.split()[:2] == [b"False", b"True"]
+    assert done.stdout.split()[:3] == [b"False", b"True", b"0"], done
 
 
 def test_there_is_none_yet_without_the_bundle() -> None:
