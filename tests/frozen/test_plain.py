@@ -62,10 +62,11 @@ def where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def ask(program: Path, where: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Run a command line."""
+def ask(program: Path, where: Path, *arguments: str, copied: bool = False) -> subprocess.CompletedProcess[bytes]:
+    """Run a command line; `copied`: on a ledger of another boot, in a directory that is not the configured one."""
     command = [str(program), "--state-dir", str(where), *arguments]
     env = {key: value for key, value in os.environ.items() if not key.startswith(("CNI_", "ENI_LEDGER_"))}
+    env |= {} if copied else {"ENI_LEDGER_STATE_DIR": str(where)}
     return subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE_S, env=env)
 
 
@@ -96,14 +97,12 @@ def test_every_answer_is_the_command_lines(front: Path, bundle: Path, where: Pat
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o775])
-def test_what_is_said_of_a_copy_is_the_command_lines(copy: Path, bundle: Path, where: Path, mode: int) -> None:
-    """The history is of another boot, and in a directory that no configuration names."""
+def test_what_is_said_of_a_copy_is_the_command_lines(front: Path, bundle: Path, where: Path, mode: int) -> None:
     where.chmod(mode)
     for question in (["list"], ["who", "10.0.0.3"], ["who", "nobody"]):
         for form in ([], ["--json"]):
-            theirs = ask(bundle / "eni-ledger-cli", where, *question, *form)
-            (copy / "eni-ledger-cli").unlink(missing_ok=True)
-            ours = ask(copy / "eni-ledger", where, *question, *form)
+            theirs = ask(bundle / "eni-ledger-cli", where, *question, *form, copied=True)
+            ours = ask(front, where, *question, *form, copied=True)
             assert (ours.returncode, ours.stderr) == (theirs.returncode, theirs.stderr), question
             assert AGE.sub(b"", ours.stdout) == AGE.sub(b"", theirs.stdout), question
             assert (b"as of " in ours.stdout, b"note: as of " in ours.stderr) == (not form, bool(form))

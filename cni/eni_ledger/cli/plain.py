@@ -91,11 +91,9 @@ def main(arguments: Sequence[str]) -> int | None:
         return None  # the command line meets it again, and says it
     finally:
         sys.stdout, sys.stderr = stdout, stderr
-    status = _print("".join(kept.parts).encode("utf-8", "backslashreplace"))
+    status = _print("".join(kept.parts).encode("utf-8", "backslashreplace"), "".join(said.parts))
     if status != 0:
         return status
-    if stderr is not None and said.parts:
-        stderr.write("".join(said.parts))
     if nothing is None:
         return 0
     tell(nothing)
@@ -123,18 +121,21 @@ def _parsed(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return words, options
 
 
-def _print(data: bytes) -> int | None:
-    """Write the answer to standard output; return the exit status, None when nothing of it could be written."""
-    done = 0
+def _print(data: bytes, said: str) -> int | None:
+    """Write the answer to standard output and what was `said` beside it to standard error.
+
+    Return the exit status, None when nothing of the answer could be written.
+    """
+    done, status = 0, 0
     try:
         while done < len(data):
             done += os.write(1, data[done:])
     except BrokenPipeError:
-        return _PIPE_CLOSED
+        status = _PIPE_CLOSED
     except OSError as exc:
         if not done:
             return None
-        if sys.stderr is not None:
-            sys.stderr.write(f"error: {exc.strerror}\n")
-        return _FAILED
-    return 0
+        said, status = f"{said}error: {exc.strerror}\n", _FAILED
+    if said and sys.stderr is not None:
+        sys.stderr.write(said)
+    return status

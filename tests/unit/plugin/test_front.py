@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -132,6 +135,26 @@ def test_what_an_add_loads(tmp_path: Path) -> None:
     ours = {name.removeprefix("eni_ledger.") for name in loaded if name.startswith("eni_ledger.")}
     assert ours <= ALLOWED
     assert {name for name in loaded if not name.startswith("eni_ledger")} <= C_MODULES
+
+
+def constants(code: CodeType) -> Iterator[object]:
+    """Yield the constants of a module's code and of all code in it."""
+    for value in code.co_consts:
+        if isinstance(value, CodeType):
+            yield from constants(value)
+        else:
+            yield from value if isinstance(value, tuple | frozenset) else (value,)
+
+
+@pytest.mark.parametrize("name", sorted(ALLOWED))
+def test_no_module_has_a_text_that_takes_the_codecs_to_load(name: str) -> None:
+    """A surrogate in a literal: unmarshalling it looks for the codecs, half a millisecond of every call."""
+    spec = importlib.util.find_spec(f"eni_ledger.{name}")
+    assert spec is not None
+    assert spec.origin is not None
+    code = compile(Path(spec.origin).read_bytes(), name, "exec")
+    texts = "".join(value for value in constants(code) if isinstance(value, str))
+    assert not any("\ud800" <= c <= "\udfff" for c in texts)
 
 
 def test_the_environment_that_a_bundle_hands_on(monkeypatch: pytest.MonkeyPatch) -> None:
