@@ -8,7 +8,8 @@ from eni_ledger.cli.twice import Twice
 from eni_ledger.errors import NotFound
 from eni_ledger.ledger import known
 from eni_ledger.ledger.history import History
-from eni_ledger.ledger.query import Query
+from eni_ledger.ledger.query import Query, readings
+from eni_ledger.ledger.spelling import not_looked_up
 from eni_ledger.render.text import clock
 
 TYPE_CHECKING = False
@@ -73,54 +74,81 @@ def _print_live(
 def who(session: Session, what: str, at: str | None, *, as_json: bool) -> None:
     """Print who has or had `what`, with `at` who had it then.
 
-    Raises NotFound when nobody had, and as `History.who` does; LedgerDamaged when the answer has been printed.
+    Raises NotFound when nobody had, UsageError when it is a name that is not looked up, and as `History.who` does;
+    LedgerDamaged when the answer has been printed.
     """
     times = session.times(at, "--at")
-    query = Query(what)
+    every = readings(what)
     progress = session.progress()
     try:
         with History(session.state_dir(), progress) as history:
             require_ledger(history)
-            _who(session, history, what, query, times, as_json=as_json)
+            for query in every:
+                found, twice = _fitting(history, query, times)
+                if found.found or found.damage or twice:
+                    break
+            nobody = None
+            if not found.found and not found.damage and not (twice and twice.found):
+                nobody = _nobody(history, what, every[0], times)
+            _print_who(session, what, query, times, found, twice, as_json=as_json)
+            if error := found.damage or nobody:
+                raise error
     finally:
         progress.close()
 
 
-def _who(
-    session: Session, history: History, what: str, query: Query, times: tuple[str, str] | None, *, as_json: bool
-) -> None:
-    screen, moment = session.screen, times[0] if times else None
+def _fitting(history: History, query: Query, times: tuple[str, str] | None) -> tuple[Answer, Twice | None]:
+    """Return what fits best, and the same of moments that came twice."""
     then = was_live(*times) if times else None
     found = ask(
         history,
-        lambda: known.during(history, *times, query) if times else history.who(what),
+        lambda: known.during(history, *times, query) if times else history.spans(query),
         lambda one: query.matches(one) and (then is None or then(one)),
     )
     found.found = query.best(found.found)
-    twice = Twice(history, times, found, query.best) if times else None
+    return found, Twice(history, times, found, query.best) if times else None
+
+
+def _print_who(
+    session: Session,
+    what: str,
+    query: Query,
+    times: tuple[str, str] | None,
+    found: Answer,
+    twice: Twice | None,
+    *,
+    as_json: bool,
+) -> None:
+    screen, moment = session.screen, times[0] if times else None
+    fitted = query.fitted([*found.found, *(twice.found if twice else ())])
     session.introduce(as_json=as_json)
     if as_json:
-        screen.json_document(found.document(at=moment, second_time=twice.document() if twice else None))
-    elif found.found:
+        second = twice.document() if twice else None
+        screen.json_document(found.document(at=moment, second_time=second, fitted=fitted or None))
+        return
+    if found.found:
         if moment:
             session.echo_time(moment, what)
         from eni_ledger.render.associations import print_history
 
         print_history(found.found, screen, session.as_of())
-    if twice and not as_json:
+    if twice:
         twice.print(session)
-    if found.damage:
-        raise found.damage
-    if not found.found and not (twice and twice.found):
-        raise _nobody(history, what, times)
+    if fitted:
+        from eni_ledger.render.associations import explain_fits
+
+        explain_fits(what, fitted, screen)
 
 
-def _nobody(history: History, what: str, times: tuple[str, str] | None) -> NotFound:
-    """Return the error for no answer, with the question that might have one."""
+def _nobody(history: History, what: str, query: Query, times: tuple[str, str] | None) -> NotFound:
+    """Return the error for no answer, with the question that might have one. Raises UsageError: not looked up."""
+    if query.may_be_another_name and not (times and ask(history, lambda: history.spans(query), query.matches).found):
+        raise not_looked_up(query.text)
     if times is None:
         begin = known.begin(history)
         since = f" since {clock(begin)} UTC, when the ledger begins" if begin else ""
-        return NotFound(f"nobody has had it{since}", what, f"{PROGRAM} list")
+        nobody = "no container, task or association has had this ID" if query.kind == "name" else "nobody has had it"
+        return NotFound(f"{nobody}{since}", what, f"{PROGRAM} list")
     if nothing := known.unknown(history, times[1]):
         nothing.hint = f"{PROGRAM} who {what}"
         return nothing

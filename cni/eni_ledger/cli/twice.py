@@ -38,9 +38,9 @@ class Twice:
         return bool(self.times)
 
     @property
-    def found(self) -> bool:
-        """Whether there is an association in any of them."""
-        return any(found for _, found in self.times)
+    def found(self) -> list[Association]:
+        """The associations in all of them."""
+        return [one for _, found in self.times for one in found]
 
     def document(self) -> list[dict[str, Any]] | None:
         """Return what `--json` prints, None for nothing."""

@@ -32,12 +32,16 @@ EXAMPLES = [
 def command(
     ctx: click.Context, what: str, at: str | None, as_json: bool, state_dir: str | None, no_color: bool
 ) -> None:
-    """Tell who has or had WHAT: an IP address, a MAC, a VLAN ID (101 or vlan101), an ENI ID, a container ID or the
-    beginning of one, a task ARN or task ID, a network namespace (its inode, net:[inode] or path), or an ID as the
-    tables print it.
+    """Tell who has or had WHAT: an IP address, a MAC, a VLAN ID (101 or vlan101), an ENI ID, a container ID or a task
+    ID, whole or its first digits as the tables print them, a task ARN, a network namespace (its inode, net:[inode] or
+    path), the PID of a pause container, or an ID as the tables print it.
 
     All of these are reused, often within minutes, so there may be several answers; with --at there is one for
     each trunk, and two when it changed hands in that second. Where the clock was set back a time came twice, and both
-    answers are given. Exit status 1 when there is none.
+    answers are given. When WHAT fits several things all of them are given, and which field it is; with --json in
+    "fitted", by association.
+
+    Exit status 1 when there is none, 2 for what is not looked up yet: CIDRs, families, services, clusters, trunk names,
+    instance IDs, DNS names.
     """
     who(session_of(ctx, state_dir, no_color), what, at, as_json=as_json)

@@ -13,8 +13,9 @@ from eni_ledger.errors import LedgerDamaged, NotFound, UsageError
 from eni_ledger.ledger import chain, learned, moment
 from eni_ledger.ledger.lookup import Lookup
 from eni_ledger.ledger.parse import loads
-from eni_ledger.ledger.query import Query
+from eni_ledger.ledger.query import Query, readings
 from eni_ledger.ledger.reader import Snapshot, cut_short, live_lines
+from eni_ledger.ledger.spelling import not_looked_up
 from eni_ledger.ledger.state import Live
 from eni_ledger.ledger.statedir import open_state_dir
 
@@ -122,20 +123,27 @@ class History:
     def who(self, what: str, at: str | None = None) -> list[Association]:
         """Return the associations that have or had `what`, oldest first; with `at`, only those of that moment.
 
-        One that is live has no `until`. `what` is an IP, MAC, VLAN ID, ENI ID, container ID or its start, task ARN or
-        ID, netns inode or path, association ID; those that it fits best are returned. Raises UsageError, and as
-        `events` does; LedgerDamaged has what could be answered in its attribute `found`.
+        One that is live has no `until`. `what` is an IP, MAC, VLAN ID, ENI ID, container or task ID or its start, task
+        ARN, netns inode or path, PID, association ID; those that it fits best are returned. Raises UsageError, also
+        for a name that no container has and that may be one of those that are not looked up; and as `events` does.
+        LedgerDamaged has what could be answered in its attribute `found`.
         """
-        query = Query(what)
-        try:
-            return query.best(self.at(at, query) if at else self._spans(query))
-        except LedgerDamaged as exc:
-            exc.found = query.best(exc.found)
-            raise
+        every = readings(what)
+        for query in every:
+            try:
+                found = query.best(self.at(at, query) if at else self.spans(query))
+            except LedgerDamaged as exc:
+                exc.found = query.best(exc.found)
+                raise
+            if found:
+                return found
+        if every[0].may_be_another_name and not (at and self.spans(every[0])):
+            raise not_looked_up(every[0].text)
+        return []
 
     def all(self) -> list[Association]:
         """Return every association there ever was, oldest first. Raises as `who` does."""
-        return self._spans(None)
+        return self.spans(None)
 
     def show(self, association_id: str) -> tuple[Association, list[Event]]:
         """Return one association, named by its ID or the start of it, and its events.
@@ -147,7 +155,7 @@ class History:
             query = None if "assoc-".startswith(association_id) else Query(association_id)
         except UsageError as exc:
             raise missing from exc
-        found = [one for one in self._spans(query) if str(one["association_id"]).startswith(association_id)]
+        found = [one for one in self.spans(query) if str(one["association_id"]).startswith(association_id)]
         if not found:
             raise missing
         if len(found) > 1:
@@ -171,8 +179,11 @@ class History:
                         yield event
         _raise(damage)
 
-    def _spans(self, query: Query | None) -> list[Association]:
-        """Return every association that `query` may mean, live or ended: all of them without one."""
+    def spans(self, query: Query | None) -> list[Association]:
+        """Return every association that `query` may mean, live or ended: all of them without one.
+
+        Raises as `events` does; LedgerDamaged has what could be answered in its attribute `found`.
+        """
         damage: list[LedgerDamaged] = []
         with self.snapshot() as snapshot:
             lookup = Lookup(snapshot, damage, query, self._progress)

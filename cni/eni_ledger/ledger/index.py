@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from eni_ledger.ledger.reader import Segment
 
 
-VERSION = 2
+VERSION = 3
 PAGE = 512
 
 HEADS = "ledger.index"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from binascii import crc32
 
+_HEX = frozenset("0123456789abcdef")
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
 
     Event = dict[str, Any]
     Range = tuple[int, int]
+
+
+ADDRESSES = ("addresses", "observed_addresses")
+MACS = ("branch_mac", "observed_mac", "declared_mac", "trunk_mac")
+ENIS = ("eni_id", "trunk_eni_id")
+VLANS = ("vlan_id", "observed_vlan_id")
+NUMBERS = (*VLANS, "netns_inode", "pid")
+"""Fields in which things of one kind stand, the one first by which an association is told."""
+
+_BARE = 12
+"""Hex digits from which on what follows a `-` is a container's ID behind the name of its namespace."""
 
 
 def exact(kind: str, value: object) -> Range:
@@ -49,8 +62,33 @@ def address(text: str) -> Range:
 
 
 def netns_path(path: str) -> str:
-    """Return a path of a namespace as it is compared: /var/run is /run."""
+    """Return a path of a namespace as it is compared: /var/run is /run.
+
+    What the ECS agent's container has of the host below /host is there without it.
+    """
+    if path.startswith(("/host/proc/", "/host/run/", "/host/var/run/")):
+        path = path[len("/host") :]
     return path.removeprefix("/var") if path.startswith("/var/run/") else path
+
+
+def mac(value: object) -> str:
+    """Return a MAC as it is compared, empty for none."""
+    return str(value).lower().replace("-", ":") if value else ""
+
+
+def bare_names(container_id: str) -> set[str]:
+    """Return what may be the container's own name or ID in `<namespace>-<ID>`: what nerdctl, ctr tell a CNI plugin.
+
+    The name of a namespace may have a `-` in it, and so may that of a container; nothing for an ID without one.
+    """
+    _, dash, behind_first = container_id.partition("-")
+    return {behind_first, container_id.rpartition("-")[2]} - {""} if dash else set()
+
+
+def bare_id(text: str) -> str:
+    """Return the ID of `<namespace>-<ID>` when it is one of a runtime's (12 hex digits or more); else all of `text`."""
+    behind = text.rpartition("-")[2]
+    return behind if len(behind) >= _BARE and _HEX.issuperset(behind) else text
 
 
 def of_fields(event: Event) -> Iterator[int]:
@@ -59,23 +97,24 @@ def of_fields(event: Event) -> Iterator[int]:
     What an association has is in its add, and in an identify. What else there is about it is found by its ID, and so is
     an add by the IDs of those that it superseded.
     """
-    macs = {str(event[field]).lower() for field in ("branch_mac", "observed_mac", "trunk_mac") if event.get(field)}
-    for mac in macs:
-        yield exact("mac", mac)[0]
-    for field in ("eni_id", "trunk_eni_id"):
+    for each in {mac(event.get(field)) for field in MACS} - {""}:
+        yield exact("mac", each)[0]
+    for field in ENIS:
         if event.get(field):
             yield exact("eni", event[field])[0]
-    for field in ("vlan_id", "netns_inode"):
-        if event.get(field) is not None:
-            yield exact("number", event[field])[0]
+    for number in {str(event[field]) for field in NUMBERS if event.get(field) is not None}:
+        yield exact("number", number)[0]
     if event.get("netns"):
         yield exact("path", netns_path(str(event["netns"])))[0]
     if event.get("task_arn"):
         yield name(task_id(str(event["task_arn"])))[0]
     if event.get("container_id"):
-        yield name(str(event["container_id"]))[0]
-    for text in event.get("addresses") or ():
-        yield address(str(text))[0]
+        container = str(event["container_id"])
+        for each in (container, *bare_names(container)):
+            yield name(each)[0]
+    for field in ADDRESSES:
+        for text in event.get(field) or ():
+            yield address(str(text))[0]
 
 
 def task_id(arn: str) -> str:
@@ -86,7 +125,7 @@ def task_id(arn: str) -> str:
 def ranges_of(association: Event) -> Iterator[Range]:
     """Yield the ranges that find whatever has the MAC, the VLAN ID or the container of an association."""
     if association.get("branch_mac"):
-        yield exact("mac", str(association["branch_mac"]).lower())
+        yield exact("mac", mac(association["branch_mac"]))
     if association.get("vlan_id") is not None:
         yield exact("number", association["vlan_id"])
     if association.get("container_id"):

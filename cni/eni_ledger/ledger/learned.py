@@ -32,7 +32,7 @@ def collect(snapshot: Snapshot, lookup: Lookup, query: Query | None) -> Past:
                 past.note(event)
             if index.of(part) is None:  # so all of it was gone through
                 past.complete_segments.add(number)
-        if query and identified:
+        if query and identified and query.kind != "association":  # the ID is in its add
             for event in lookup.identified(number, query.ranges()):
                 if event["event"] == "identify" and query.matches(event):
                     lookup.ids.add(str(event["association_id"]))

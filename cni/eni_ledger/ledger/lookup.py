@@ -169,7 +169,12 @@ class Lookup:
         return self._of_members(number, mark, choose)
 
     def identified(self, number: int, ranges: list[Range]) -> Iterator[Event]:
-        """Yield the events of the members of segment `number` with an `identify` that `ranges` would find."""
+        """Yield the events of the members of segment `number` with an `identify` that `ranges` would find.
+
+        Of all those with an `identify` when a range is of several keys: it is found by a whole key.
+        """
+        if any(low != high for low, high in ranges):
+            return self.marked(number, "identify")
         return self.containing(number, list(identified(ranges)), "identify")
 
     def marked(self, number: int, mark: str) -> Iterator[Event]:

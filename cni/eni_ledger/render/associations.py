@@ -178,3 +178,12 @@ def _explain_marks(found: list[Association], screen: Screen) -> None:
         if mismatches(one):
             name = safe(one.get("association_id"))
             screen.line(screen.paint(f"{MARK} {name}: {mismatch_text(one)}", "red"))
+
+
+def explain_fits(what: str, fitted: dict[str, str], screen: Screen) -> None:
+    """Say which field of each association is what was asked for, when it may be several things."""
+    by_field: dict[str, list[str]] = {}
+    for one, field in fitted.items():
+        by_field.setdefault(field, []).append(short_id(one))
+    fields = "; ".join(f"{field} of {', '.join(ids)}" for field, ids in by_field.items())
+    screen.line(f"{safe(what)} fits several things: {fields}")

@@ -60,7 +60,10 @@ def test_what_answers_a_question_has_its_literal_in_it() -> None:
     assert sum(Query(text).literal() is not None for text in questions(event)) == 10
 
 
-@pytest.mark.parametrize("text", ["fd00::1", "0a:1b:2c:3d:01:02", "/run/netns/x", "0101", 'arn:"x', "arn:ä"])
+@pytest.mark.parametrize(
+    "text",
+    ["fd00::1", "0a:1b:2c:3d:01:02", "/run/netns/x", "0101", 'arn:aws:ecs:r:1:task/"x', "arn:aws:ecs:r:1:task/ä"],
+)
 def test_what_can_be_written_in_several_ways_has_none(text: str) -> None:
     assert Query(text).literal() is None
 
