@@ -14,14 +14,19 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Settle how property tests run: no deadline (a busy machine is no bug), the same examples in every CI run."""
+    """Settle how property tests run: in any time (a busy machine is no bug), the same examples in every CI run."""
     del config
     os.umask(0o022)  # a configuration file that a group may write to is not used
     if os.environ.get("ENI_LEDGER_LAB") == "vm":
         return  # hypothesis takes seconds to import there, and nothing in the lab uses it
-    from hypothesis import settings
+    from hypothesis import HealthCheck, settings
 
-    settings.register_profile("eni-ledger", deadline=None, derandomize=bool(os.environ.get("CI")))
+    settings.register_profile(
+        "eni-ledger",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=bool(os.environ.get("CI")),
+    )
     settings.load_profile("eni-ledger")
 
 

@@ -38,7 +38,7 @@ for each in /opt /run /var/lib; do mount -t tmpfs tmpfs $each; done
 mkdir -p /etc/cni/net.d /opt/cni/bin
 cp "$1"/*.conflist /etc/cni/net.d
 ln -s /usr/lib/cni/* /opt/cni/bin
-ln -s "$2" /opt/cni/bin/eni-ledger
+ln -sf "$2" /opt/cni/bin/eni-ledger
 ip link set lo up
 exec containerd --root /var/lib/containerd --state /run/containerd --address /run/containerd/containerd.sock \
   --log-level warn
