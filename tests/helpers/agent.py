@@ -75,7 +75,7 @@ class Agent:
         self.state_dir = home / "state"
         self.plugins = home / "plugins"
         self.plugins.mkdir(parents=True)
-        for name in ("vpc-branch-eni", "vpc-eni"):
+        for name in ("vpc-branch-eni", "vpc-eni", "ecs-eni"):
             (self.plugins / name).symlink_to(front)
         self.agent_db = home / "agent.db"
         self._config = {

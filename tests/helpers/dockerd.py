@@ -29,6 +29,7 @@ class Engine:
 
     def __init__(self, directory: Path) -> None:
         self.socket = directory / "docker.sock"
+        self._host_netns = directory / "exec/netns/default"
         self._log = (directory / "dockerd.log").open("w+")
         self._process = subprocess.Popen(
             [
@@ -58,6 +59,8 @@ class Engine:
         self._process.terminate()
         self._process.wait(PATIENCE_S)
         self._log.close()
+        if self._host_netns.is_mount():  # dockerd makes it for --net=host and leaves it
+            subprocess.run(["umount", self._host_netns], check=True)
 
     def _command(self, *words: str) -> list[str]:
         return ["docker", f"--host=unix://{self.socket}", *words]

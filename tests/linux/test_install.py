@@ -30,6 +30,7 @@ from eni_ledger.ecs.files import Tree
 from eni_ledger.ecs.proof import Unprovable
 from eni_ledger.ecs.service import Report, install_ecs
 from eni_ledger.errors import InstallError
+from helpers.agent_container import ENTER, UNSHARE, wait_for_name
 from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 from helpers.roots import Nobody, make_host, no_docker, picture
@@ -58,7 +59,7 @@ exec sleep 600
 
 TIMERS = {path.name for path in (REPOSITORY / "conf/systemd").glob("*.timer")}
 
-# systemctl as far as the agent is concerned: `agent` runs with what ecs.config says.
+# systemctl as far as the agent is concerned: it runs in its container with what ecs.config says.
 SYSTEMCTL = """#!/bin/sh
 dir=${0%/*}
 case "$*" in
@@ -67,7 +68,9 @@ case "$*" in
     echo restart >> "$dir/calls"
     kill "$(cat "$dir/pid")"
     path=$(sed -n 's/^ECS_CNI_PLUGINS_PATH=//p' /etc/ecs/ecs.config)
-    env -i ECS_DATADIR=/data ${path:+ECS_CNI_PLUGINS_PATH=$path} setsid "$dir/agent" 300 >/dev/null 2>&1 &
+    env -i PATH="$PATH" ECS_DATADIR=/data ${path:+ECS_CNI_PLUGINS_PATH=$path} \\
+      setsid unshare --mount --propagation private sh -c "$(cat "$dir/enter")" sh "$dir/root" /var/lib/ecs/data \\
+      >/dev/null 2>&1 &
     echo $! > "$dir/pid" ;;
   daemon-reload) ;;
   "enable --now --no-block "*) shift 3; printf '%s\\n' "$@" > "$dir/enabled" ;;
@@ -95,9 +98,8 @@ class Host:
             one.mkdir()
         (self.bin / "systemctl").write_text(SYSTEMCTL)
         (self.bin / "systemctl").chmod(0o755)
-        sleep = shutil.which("sleep")
-        assert sleep
-        shutil.copy(sleep, self.bin / "agent")
+        (self.bin / "enter").write_text(ENTER)
+        (self.bin / "root").mkdir()
         command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", PRIVATE, "sh", str(directory)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
@@ -129,10 +131,15 @@ class Host:
             **{f"lib/{name}": one for name, one in picture(self.lib, times=False).items()},
         }
 
-    def start_agent(self) -> None:
-        process = subprocess.Popen([self.bin / "agent", "300"], env={"ECS_DATADIR": "/data"}, stdout=subprocess.DEVNULL)
-        (self.bin / "pid").write_text(str(process.pid))
-        self._agent = process
+    def start_agent(self, data: str = "/var/lib/ecs/data", **env: str) -> int:
+        """Run the agent in its container; return its process."""
+        command = ["nsenter", "--mount", f"--target={self._process.pid}", *UNSHARE]
+        command += ["sh", "-c", ENTER, "sh", str(self.bin / "root"), data]
+        given = {"PATH": os.environ["PATH"], "ECS_DATADIR": "/data", **env}
+        self._agent = subprocess.Popen(command, env=given, stdout=subprocess.DEVNULL)
+        (self.bin / "pid").write_text(str(self._agent.pid))
+        wait_for_name(self._agent.pid)
+        return self._agent.pid
 
     def restarts(self) -> int:
         calls = self.bin / "calls"
@@ -205,6 +212,55 @@ class TestOnThisHost:
         assert host.restarts() == 2
         assert host.picture() == host.before
 
+    def test_the_doctor_looks_into_its_container(self, host: Host) -> None:
+        need(BUSYBOX.exists(), "busybox-static")
+        host.start_agent()
+        host.ledger("install", "ecs", "--restart")
+        done = host.run(host.bundle / "eni-ledger", "doctor", "--json")
+        found = {one["name"]: one for one in json.loads(done.stdout)["checks"]}
+        assert [found[name]["status"] for name in ("interposed", "delegates")] == ["ok", "ok"], found
+        os.kill(int((host.bin / "pid").read_text()), signal.SIGKILL)
+
+    def test_an_agent_with_another_data_directory(self, host: Host) -> None:
+        """After its restart it would find no plugin, so nothing is done."""
+        assert host.run("mkdir", "/etc/other").returncode == 0
+        before = host.picture()
+        pid = host.start_agent("/etc/other")
+        for more in ([], ["--dry-run"], ["--no-proof"]):
+            said = host.refused("install", "ecs", *more)
+            assert "an ECS agent with another data directory" in said
+            assert f"agent (PID {pid}) has /etc/other" in said or "/other at /data" in said
+        assert host.picture() == before
+
+    def test_an_agent_outside_of_a_container(self, host: Host) -> None:
+        need(not Path("/data").exists(), "a host without /data")
+        process = subprocess.Popen(
+            ["sh", "-c", "printf agent >/proc/self/comm; read _"], stdin=subprocess.PIPE, env={"ECS_DATADIR": "/x"}
+        )
+        try:
+            wait_for_name(process.pid)
+            assert "the ECS agent runs outside of a container" in host.refused("install", "ecs")
+        finally:
+            process.kill()
+            process.communicate()
+        assert host.picture() == host.before
+
+    def test_who_pretends_to_be_the_agent_is_in_nobodys_way(self, host: Host) -> None:
+        """A process of anybody's with the name and the environment of the agent."""
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c"]
+        env = {"ECS_DATADIR": "/data", "ECS_CNI_PLUGINS_PATH": OURS}
+        process = subprocess.Popen(
+            [*command, "printf agent >/proc/self/comm; read _"], stdin=subprocess.PIPE, env={**env, "PATH": "/usr/bin"}
+        )
+        try:
+            wait_for_name(process.pid)
+            host.ledger("install", "ecs")
+            host.ledger("uninstall", "ecs")
+        finally:
+            process.kill()
+            process.communicate()
+        assert host.picture() == host.before
+
     def test_an_agent_that_does_not_run_is_not_started(self, host: Host) -> None:
         said = host.ledger("install", "ecs", "--restart")
         assert "no running agent was seen; one reads this at its start" in said
@@ -247,6 +303,35 @@ class TestOnThisHost:
         assert "no permission to change this directory" in said
         assert "try: run this as root" in said
         assert host.picture() == host.before
+
+    def test_a_dry_run_without_privileges_prints_the_steps_and_what_they_are_worth(self, host: Host) -> None:
+        powerless = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")
+        said = host.ledger("install", "ecs", "--dry-run", prefix=powerless)
+        assert "not proven: it cannot be shown that the bundle runs in the agent's container" in said
+        assert (
+            "would do with --no-proof, and nothing without:\n  /var/lib/ecs/data/eni-ledger: make the directory" in said
+        )
+        assert "\nwould do:" not in said
+        document = json.loads(host.ledger("install", "ecs", "--dry-run", "--json", prefix=powerless))
+        assert (document["proof"], "cannot be shown" in document["unproven"]["message"]) == ([], True)
+        assert len(document["steps"]) > 5
+        assert host.picture() == host.before
+
+    def test_timers_that_are_off_are_told_with_what_turns_them_on(self, host: Host) -> None:
+        command = (
+            f"systemctl enable --now {' '.join(f'eni-ledger-{one}.timer' for one in ('identify', 'fsck', 'prune'))}"
+        )
+        assert f"to turn them on: install the package of eni-ledger, which has them; then {command}\n" in host.ledger(
+            "install", "ecs", "--dry-run"
+        )
+        units, wanted = host.etc / "systemd/system", host.etc / "systemd/system/timers.target.wants"
+        for name in TIMERS:
+            shutil.copy(REPOSITORY / "conf/systemd" / name, units)
+        assert f"timers are off; to turn them on: {command}\n" in host.ledger("install", "ecs", "--dry-run")
+        wanted.mkdir(exist_ok=True)
+        for name in TIMERS:
+            (wanted / name).symlink_to(f"/etc/systemd/system/{name}")
+        assert "timers" not in host.ledger("install", "ecs", "--dry-run")
 
     @pytest.mark.parametrize("where", ["/etc", "/var/lib"])
     def test_a_read_only_file_system(self, host: Host, where: str) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from eni_ledger.ecs.layout import KEY, RESTART, same_path
+from eni_ledger.ecs import agent_process
+from eni_ledger.ecs.agent_process import Process
+from eni_ledger.ecs.inside import Root
+from eni_ledger.ecs.layout import AGENT_DATA, DATA_IN_CONTAINER, PLUGIN_PATH, RESTART, same_path
 from eni_ledger.errors import InstallError
 from eni_ledger.plugin.front import original_environment
 
@@ -17,64 +22,91 @@ _PATIENCE = 180.0
 _POLL = 0.25
 
 
-class Process:
-    """A process that has the agent's setting: its number, its name (`comm`), and the plugin directory it was given."""
-
-    def __init__(self, pid: int, name: str, plugin_path: str | None) -> None:
-        self.pid = pid
-        self.name = name
-        self.plugin_path = plugin_path
-
-
 class Agent:
-    """The agent of a host. `proc` is where proc(5) is mounted; `run` executes a command and returns its status."""
+    """The agent of a host.
 
-    def __init__(self, proc: str = "/proc", run: Callable[[Sequence[str]], int] | None = None) -> None:
+    `proc` is where proc(5) is mounted, `data` the host's data directory of the agent; `run` executes a command and
+    returns its status.
+    """
+
+    def __init__(
+        self, proc: str = "/proc", run: Callable[[Sequence[str]], int] | None = None, data: str = AGENT_DATA
+    ) -> None:
         self.proc = proc
-        self._run = run or _execute
+        self.data = data
+        self.hidden = False
+        self._run = run or execute
 
     def processes(self) -> list[Process]:
-        """Return the agent itself (a process of the name `agent` that has ECS_* variables) and whoever shares its path.
+        """Return every ECS agent on this host, and the plugins at work and the init in the container of ours.
 
-        Those are amazon-ecs-init, the container's init and plugins at work: all of them go with the agent.
+        `hidden` tells then whether there was one that may be the agent and may not be looked at.
         """
         found = []
+        self.hidden = False
         for name in os.listdir(self.proc):
             if not name.isdecimal():
                 continue
             try:
-                with open(f"{self.proc}/{name}/environ", "rb") as file:
-                    env = file.read().split(b"\0")
-                with open(f"{self.proc}/{name}/comm", "rb") as file:
-                    comm = file.read().strip().decode("utf-8", "replace")
-            except OSError:
-                continue  # gone, or not ours to see
-            prefix = KEY.encode() + b"="
-            path = next((one[len(prefix) :] for one in env if one.startswith(prefix)), None)
-            is_agent = comm == "agent" and any(one.startswith(b"ECS_") for one in env)
-            if path is not None or is_agent:
-                found.append(Process(int(name), comm, None if path is None else path.decode("utf-8", "replace")))
+                with agent_process.opened(self.proc, int(name)) as fd:
+                    one = self._examine(fd, int(name))
+            except PermissionError:
+                self.hidden = True
+                continue
+            except (OSError, ValueError, IndexError):
+                continue  # it has ended
+            if one is not None:
+                found.append(one)
         return found
 
+    def _examine(self, proc_fd: int, pid: int) -> Process | None:
+        try:
+            data = os.stat(self.data)
+        except OSError:
+            data = None
+        return agent_process.examine(proc_fd, pid, data)
+
+    def ours(self) -> list[Process]:
+        """Return the agent of this installation; two while one takes over from the other."""
+        return [one for one in self.processes() if one.is_candidate and one.belongs]
+
+    def others(self) -> list[Process]:
+        """Return the agents whose /data is not this host's data directory."""
+        return [one for one in self.processes() if one.is_candidate and not one.belongs]
+
+    @contextmanager
+    def root_of(self, process: Process) -> Iterator[Root]:
+        """Open the root directory of a process that `processes` returned. Raises OSError, also when it has ended."""
+        with agent_process.opened(self.proc, process.pid) as fd:
+            if self._examine(fd, process.pid) != process:
+                raise FileNotFoundError(errno.ENOENT, "the process has ended", f"{self.proc}/{process.pid}")
+            with Root.of_process(fd) as root:
+                yield root
+
     def using(self, plugin_path: str) -> list[Process]:
-        """Return the processes that call plugins in `plugin_path`."""
+        """Return the processes of this installation that call plugins in `plugin_path`: the agent, a plugin at work."""
         own = os.getpid()
-        return [one for one in self.processes() if same_path(one.plugin_path, plugin_path) and one.pid != own]
+        found = [one for one in self.processes() if one.belongs and same_path(one.plugin_path, plugin_path)]
+        return [one for one in found if one.pid != own]
 
     def in_force(self, plugin_path: str) -> bool | None:
         """Tell whether the running agent calls plugins in `plugin_path`; None when no agent runs."""
-        agents = [one for one in self.processes() if one.name == "agent"]
+        agents = self.ours()
         return any(same_path(one.plugin_path, plugin_path) for one in agents) if agents else None
 
     def plugins(self, directory: str) -> list[str] | None:
         """Return the names in a directory of the running agent's image; None when no agent runs."""
-        for one in self.processes():
-            if one.name == "agent":
-                try:
-                    return sorted(os.listdir(f"{self.proc}/{one.pid}/root{directory}"))
-                except OSError:
-                    return []
+        for one in self.ours():
+            try:
+                with self.root_of(one) as root:
+                    return root.names(directory)
+            except OSError:
+                return []
         return None
+
+    def is_active(self, unit: str) -> bool:
+        """Tell whether systemd has a unit started. Raises InstallError when systemd cannot be asked."""
+        return self._run(("systemctl", "is-active", "--quiet", unit)) == 0
 
     def restart(self) -> bool:
         """Restart the agent if it runs; return False when it does not, for it will read its configuration at its start.
@@ -103,7 +135,24 @@ class Agent:
         return True
 
 
-def _execute(command: Sequence[str]) -> int:
+def refusal(one: Process) -> InstallError:
+    """Return why an agent whose /data is not this host's data directory is a reason not to install, and which it is."""
+    who = f"{one.name} (PID {one.pid})"
+    if one.outside:
+        return InstallError(
+            "the ECS agent runs outside of a container",
+            f"{who} has this host's own root directory, in which {PLUGIN_PATH} is not what `install ecs` makes",
+            "eni-ledger stands in front of an agent that runs in a container, as ecs-init starts it",
+        )
+    return InstallError(
+        "an ECS agent with another data directory runs on this host; after a restart it would find no plugin",
+        f"{who} has {one.data or 'no directory of this host'} at {DATA_IN_CONTAINER}, not {AGENT_DATA}",
+        f"start it with --volume={AGENT_DATA}:{DATA_IN_CONTAINER}, as ecs-init does, or stop it",
+    )
+
+
+def execute(command: Sequence[str]) -> int:
+    """Run a command of systemd's and return its exit status. Raises InstallError when it cannot be run."""
     try:
         return subprocess.run(
             command, env=original_environment(os.environ), stdout=subprocess.DEVNULL, timeout=_PATIENCE, check=False

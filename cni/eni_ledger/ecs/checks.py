@@ -8,13 +8,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 from eni_ledger.ecs import docker_world, layout, proof, world
+from eni_ledger.ecs.agent import Agent, refusal
 from eni_ledger.ecs.bundle import Bundle, machine_of
 from eni_ledger.ecs.files import Tree
+from eni_ledger.ecs.suited import MANAGED_PLUGINS, managed_plugins, unsuited
 from eni_ledger.errors import InstallError
 
 GLIBC = (2, 34)  # build/bundle refuses to make one that needs a later one
 _SPARE = 64 * 1024 * 1024  # bytes that are to be left for the ledger and for the agent's own database
 _EXECUTABLES = ("/usr/bin/true", "/usr/sbin/init", "/sbin/init", "/bin/true")
+
+
+class Unproven(InstallError):
+    """Nothing was found out about the bundle, for want of a world to try it in."""
+
+
+def check_agent(tree: Tree, agent: Agent) -> None:
+    """Raise InstallError when the ECS agent of this host cannot be made to call other plugins, or would find none."""
+    others = agent.others() if tree.is_host else []
+    if others:
+        raise refusal(others[0])
+    if why := unsuited(tree, agent_runs=tree.is_host and bool(agent.ours())):
+        raise why
 
 
 def check_ecs_host(tree: Tree) -> None:
@@ -66,6 +81,11 @@ def check_machine(tree: Tree, bundle: Bundle) -> None:
 def notes(tree: Tree) -> list[str]:
     """Return what the operator should know of this host: an old glibc, SELinux."""
     found = []
+    if there := managed_plugins(tree):
+        found.append(
+            f"{', '.join(there)} in {MANAGED_PLUGINS} too: an agent that calls those, as that of Managed Instances "
+            f"does, takes no notice of {layout.KEY}"
+        )
     if tree.is_host:
         name = os.confstr("CS_GNU_LIBC_VERSION") or ""
         match = re.fullmatch(r"glibc (\d+)\.(\d+)", name)
@@ -86,7 +106,7 @@ def notes(tree: Tree) -> list[str]:
 def prove(tree: Tree, bundle: Bundle, docker: docker_world.Docker) -> list[str]:
     """Show that the bundle runs in the agent's container; return how it was shown, one sentence each.
 
-    Raises InstallError when it does not run there, or when nothing can be tried.
+    Raises InstallError when it does not run there, Unproven when nothing can be tried.
     """
     attempts: list[Callable[[], str]] = [lambda: world.prove(bundle.directory, tree.root)]
     if tree.is_host and docker.answers():
@@ -98,7 +118,7 @@ def prove(tree: Tree, bundle: Bundle, docker: docker_world.Docker) -> list[str]:
         except proof.Unprovable as exc:
             unproven.append(str(exc))
     if not shown:
-        raise InstallError(
+        raise Unproven(
             "it cannot be shown that the bundle runs in the agent's container; nothing was changed",
             "; ".join(unproven),
             "run this as root, outside of a container; --no-proof goes on without",

@@ -20,13 +20,14 @@ from eni_ledger.ecs.envfile import bytes_of, sha256, text_of
 from eni_ledger.ecs.files import Tree
 from eni_ledger.ecs.install import put_bundle, remove_older
 from eni_ledger.ecs.plan import Plan
+from eni_ledger.ecs.uninstall import removal
 from eni_ledger.errors import InstallError
 
 OPT = "/opt"
 BASE = f"{OPT}/eni-ledger"
 MANIFEST = f"{BASE}/installed.json"
 BIN_DIR = "/opt/cni/bin"
-_LEDGER = re.compile(r"ledger(-\d+-\d+)?\.jsonl|failures\.jsonl|state\.json|lock|spool|quarantine")
+_LEDGER = re.compile(r"ledger(-\d+-\d+)?\.(jsonl(\.gz)?|index)|failures\.jsonl|state\.json|lock|spool|quarantine")
 
 
 def plan_install(tree: Tree, bundle: Bundle, bin_dir: str, path: str | None) -> Plan:
@@ -121,10 +122,12 @@ def _ledger(plan: Plan, tree: Tree, *, purge: bool) -> None:
     if not purge:
         plan.note(f"the ledger stays in {path}; uninstall cni --purge removes it")
         return
+    if tree.target(path) is not None:
+        plan.add(removal(tree, path), path, tree.remove, path)
+        return
     for name in ours:
         inner = f"{path}/{name}"
-        directory = tree.is_dir(inner) and tree.target(inner) is None
-        plan.add("remove, a part of the ledger", inner, tree.remove_all if directory else tree.remove, inner)
+        plan.add("remove, a part of the ledger", inner, tree.remove_all, inner)
     if not tree.strangers(path, set(ours)):
         plan.add("remove", path, tree.remove_dir, path)
 
@@ -173,7 +176,7 @@ def _goes(tree: Tree, link: str, before: str | None) -> bool:
 
 def _put_back_conflist(plan: Plan, tree: Tree, path: str, record: dict[str, Any]) -> None:
     if left := tree.unfinished(path):
-        plan.add("remove what an interrupted run left", left, tree.remove, left)
+        plan.add("remove what an interrupted run left", left, tree.remove_all, left)
     now = tree.read(path)
     if now is None:
         return
@@ -187,7 +190,7 @@ def _put_back_conflist(plan: Plan, tree: Tree, path: str, record: dict[str, Any]
 
 def _put_back_link(plan: Plan, tree: Tree, link: str, before: str | None) -> None:
     if left := tree.unfinished(link):
-        plan.add("remove what an interrupted run left", left, tree.remove, left)
+        plan.add("remove what an interrupted run left", left, tree.remove_all, left)
     target = tree.target(link)
     if target is None or not target.startswith(f"{BASE}/") or target == before:
         return
@@ -200,12 +203,12 @@ def _put_back_link(plan: Plan, tree: Tree, link: str, before: str | None) -> Non
 def _remove_base(plan: Plan, tree: Tree) -> None:
     """Add the removal of what is ours in BASE; what a package put there is the package's to remove."""
     if tree.exists(f"{BASE}/bundle"):
-        plan.add("remove the link to the bundle", f"{BASE}/bundle", tree.remove, f"{BASE}/bundle")
+        plan.add("remove the link to the bundle", f"{BASE}/bundle", tree.remove_all, f"{BASE}/bundle")
     if tree.exists(f"{BASE}/versions"):
-        plan.add("remove", f"{BASE}/versions", tree.remove_all, f"{BASE}/versions")
+        plan.add(removal(tree, f"{BASE}/versions"), f"{BASE}/versions", tree.remove_all, f"{BASE}/versions")
     for path in (f"{BASE}/bundle", MANIFEST):
         if left := tree.unfinished(path):
-            plan.add("remove what an interrupted run left", left, tree.remove, left)
+            plan.add("remove what an interrupted run left", left, tree.remove_all, left)
     if tree.exists(MANIFEST):
         plan.add("remove the record of what was there", MANIFEST, tree.remove, MANIFEST)
     if tree.exists(BASE) and not tree.strangers(BASE, {"bundle", "versions", "installed.json"}):

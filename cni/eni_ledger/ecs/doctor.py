@@ -18,6 +18,7 @@ from eni_ledger import fastjson
 from eni_ledger.config import Settings
 from eni_ledger.ecs import callers, envfile, layout
 from eni_ledger.ecs.agent import Agent
+from eni_ledger.ecs.agent_process import Process
 from eni_ledger.ecs.files import Tree
 from eni_ledger.errors import EniLedgerError, LedgerError, StateDirError
 from eni_ledger.identity import bolt
@@ -57,10 +58,6 @@ class Paths:
     def proc(self) -> str:
         """Return where proc(5) is."""
         return self.of("/proc")
-
-    def tree_of_agent(self, pid: int | None) -> Tree:
-        """Return the file system of the agent's container; links are followed inside of it."""
-        return Tree(f"{self.proc}/{pid}/root")
 
     @property
     def agent_log(self) -> str:
@@ -113,41 +110,38 @@ class Host:
         return f"eni-ledger {words}{'' if path == self.configured else f' --state-dir {quote(path)}'}"
 
     @cached_property
-    def agent_pid(self) -> int | None:
-        """Return the process of the running agent, None when there is none."""
-        return next((one.pid for one in Agent(self.paths.proc).processes() if one.name == "agent"), None)
+    def agents(self) -> Agent:
+        """Return the view of the processes here."""
+        return Agent(self.paths.proc, data=self.paths.of(layout.AGENT_DATA))
 
     @cached_property
+    def _candidates(self) -> list[Process]:
+        return [one for one in self.agents.processes() if one.is_candidate]
+
+    @property
+    def agent(self) -> Process | None:
+        """Return the running agent of this host, None when there is none."""
+        return next((one for one in self._candidates if one.belongs), None)
+
+    @property
+    def other_agent(self) -> Process | None:
+        """Return an agent whose /data is not this host's data directory, None when there is none."""
+        return next((one for one in self._candidates if not one.belongs), None)
+
+    @property
     def agent_hidden(self) -> bool:
         """Return whether a process may be the agent and does not let us see: then nothing can be said of it."""
-        if self.agent_pid is not None:
-            return False
-        for name in os.listdir(self.paths.proc):
-            try:
-                with open(f"{self.paths.proc}/{name}/comm", "rb") as file:
-                    named = name.isdecimal() and file.read() == b"agent\n"
-                if named:
-                    open(f"{self.paths.proc}/{name}/environ", "rb").close()
-            except PermissionError:
-                return True
-            except OSError:
-                continue
-        return False
+        return self.agent is None and self.agents.hidden
 
     @cached_property
     def has_ecs(self) -> bool:
         """Return whether this is a host of the ECS agent."""
-        return self.agent_pid is not None or os.path.isdir(self.paths.of(layout.AGENT_DATA))
+        return bool(self._candidates) or os.path.isdir(self.paths.of(layout.AGENT_DATA))
 
-    @cached_property
+    @property
     def agent_env(self) -> dict[str, str]:
-        """Return the environment of the running agent, empty when it does not run or may not be looked at."""
-        try:
-            with open(f"{self.paths.proc}/{self.agent_pid}/environ", "rb") as file:
-                pairs = (entry.partition("=") for entry in file.read().decode("utf-8", "replace").split("\0"))
-                return {name: value for name, equals, value in pairs if equals}
-        except OSError:
-            return {}
+        """Return the environment of the running agent, empty when it does not run."""
+        return self.agent.env if self.agent is not None else {}
 
     @cached_property
     def agent_file(self) -> dict[str, str]:
@@ -234,10 +228,16 @@ def examine(
     `conf_dirs` is where network configurations are, `configured` the state directory of this host's configuration, if
     another one is asked for.
     """
-    from eni_ledger.ecs import doctor_agent, doctor_chain, doctor_ledger, doctor_place
+    from eni_ledger.ecs import doctor_agent, doctor_chain, doctor_ledger, doctor_place, doctor_timers
 
     host = Host(settings, paths or Paths(), conf_dirs, configured)
-    checks = (*doctor_agent.CHECKS, *doctor_chain.CHECKS, *doctor_place.CHECKS, *doctor_ledger.CHECKS)
+    checks = (
+        *doctor_agent.CHECKS,
+        *doctor_chain.CHECKS,
+        *doctor_place.CHECKS,
+        *doctor_ledger.CHECKS,
+        *doctor_timers.CHECKS,
+    )
     return [_run(check, host) for check in checks]
 
 

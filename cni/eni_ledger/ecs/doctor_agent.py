@@ -17,9 +17,11 @@ from typing import Any
 from eni_ledger import fastjson
 from eni_ledger.config import AGENT_PLUGIN_DIR
 from eni_ledger.ecs import agent_log, envfile, layout
-from eni_ledger.ecs.agent import Agent
+from eni_ledger.ecs.agent import refusal
 from eni_ledger.ecs.doctor import FAIL, OK, SKIPPED, WARN, Check, Finding, Host, hidden
-from eni_ledger.errors import StateDirError
+from eni_ledger.ecs.inside import Root
+from eni_ledger.ecs.suited import unsuited
+from eni_ledger.errors import InstallError, StateDirError
 from eni_ledger.identity import agent_db
 from eni_ledger.ledger.state import happened_at
 from eni_ledger.plugin.front import INTERPOSED
@@ -82,6 +84,8 @@ def agent_configuration(host: Host) -> Finding:
         return hidden(name, "the environment of the agent")
     if not host.has_ecs:
         return Finding(name, SKIPPED, _NO_ECS)
+    if host.agent is None and host.other_agent is not None:
+        return Finding(name, SKIPPED, str(refusal(host.other_agent)))
     running = bool(host.agent_env)
     # For an agent that is started, ecs-init sets ECS_ENABLE_TASK_ENI=true unless one of the files has the key.
     said = host.agent_env if running else {TASK_ENI: "true", **host.agent_file}
@@ -144,25 +148,43 @@ def interposed(host: Host) -> Finding:
         install = (
             f"take the {layout.KEY} line out of {host.set_in(layout.KEY)}, it names no absolute path; then {install}"
         )
-    if host.agent_pid is None:
+    if host.agent is None:
+        if reason := _why_not(host):
+            return Finding(name, FAIL, f"{reason.msg}: {reason.details}", reason.hint)
         status, hint = (WARN, "systemctl start ecs") if set_ours else (FAIL, install)
         words = f"the agent does not run; {layout.KEY} is {wanted or 'not set'} in {host.set_in(layout.KEY)}"
         return Finding(name, status, words, hint)
-    if not host.agent_env:
-        return Finding(name, SKIPPED, "the running agent's environment may not be read", "run it as root")
-    path = host.agent_env.get(layout.KEY) or ""
+    path = host.agent.plugin_path or ""
     if not layout.is_ours(path):
         hint = _RESTART if set_ours else install
         return Finding(name, FAIL, f"the running agent has {layout.KEY}={path or '(not set)'}", hint)
-    missing = [plugin for plugin in INTERPOSED if not _executable(host, f"{path}/{plugin}")]
-    if missing:
-        return Finding(name, FAIL, f"the agent's {path} lacks {', '.join(missing)}", install)
-    image = Agent(host.paths.proc).plugins(_delegate_dir(host)) or []
-    present = os.listdir(host.paths.tree_of_agent(host.agent_pid).real(path))
+    with host.agents.root_of(host.agent) as root:
+        missing = [plugin for plugin in INTERPOSED if not root.is_program(f"{path}/{plugin}")]
+        if missing:
+            return Finding(name, FAIL, f"the agent's {path} lacks {', '.join(missing)}", install)
+        image, present = _names(root, _delegate_dir(host)), root.names(path)
     if unlinked := sorted({*filter(layout.is_plugin_name, image)} - {*present}):
         words = f"the agent's image has {', '.join(unlinked)}, of which {path} knows nothing: tasks that need it fail"
         return Finding(name, WARN, words, install)
-    return Finding(name, OK, f"the running agent (process {host.agent_pid}) calls the plugins in {path}")
+    calls = f"the running agent (process {host.agent.pid}) calls the plugins in {path}"
+    if host.other_agent is not None:
+        why = refusal(host.other_agent)
+        return Finding(name, WARN, f"{calls}; {why.msg}: {why.details}", why.hint)
+    return Finding(name, OK, calls)
+
+
+def _why_not(host: Host) -> InstallError | None:
+    """Return why no agent of this host can be made to call eni-ledger as it is, None when nothing is known of that."""
+    if host.other_agent is not None:
+        return refusal(host.other_agent)
+    return unsuited(host.paths.tree, agent_runs=False)
+
+
+def _names(root: Root, directory: str) -> list[str]:
+    try:
+        return root.names(directory)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def delegates(host: Host) -> Finding:
@@ -172,15 +194,15 @@ def delegates(host: Host) -> Finding:
         return hidden(name, "the environment of the agent")
     if not host.has_ecs:
         return Finding(name, SKIPPED, _NO_ECS)
-    if host.agent_pid is None:
-        return Finding(name, SKIPPED, "the agent does not run, and they are in its image")
-    os.listdir(f"{host.paths.proc}/{host.agent_pid}/root/")  # PermissionError is not "not there"
+    if host.agent is None:
+        return Finding(name, SKIPPED, f"no agent with {layout.AGENT_DATA} at /data runs, and they are in its image")
     directory = _delegate_dir(host)
-    missing = [plugin for plugin in INTERPOSED if not _executable(host, f"{directory}/{plugin}")]
-    if missing:
+    with host.agents.root_of(host.agent) as root:
+        present = [plugin for plugin in INTERPOSED if root.is_program(f"{directory}/{plugin}")]
+    if missing := layout.lacking(present.__contains__):
         hint = f'"delegateDir" in {layout.CONFIG} has to be the directory of the agent\'s own plugins'
         return Finding(name, FAIL, f"the agent's {directory} lacks {', '.join(missing)}", hint)
-    return Finding(name, OK, f"{', '.join(INTERPOSED)} are in the agent's {directory}")
+    return Finding(name, OK, f"{', '.join(present)} are in the agent's {directory}")
 
 
 def _delegate_dir(host: Host) -> str:
@@ -190,12 +212,6 @@ def _delegate_dir(host: Host) -> str:
     except FileNotFoundError:
         return AGENT_PLUGIN_DIR
     return str(found.get("delegateDir", AGENT_PLUGIN_DIR)) if isinstance(found, dict) else AGENT_PLUGIN_DIR
-
-
-def _executable(host: Host, path: str) -> bool:
-    """Whether the agent's container has a program at `path`; links are followed inside of it."""
-    real = host.paths.tree_of_agent(host.agent_pid).real(path)
-    return os.path.isfile(real) and bool(os.stat(real).st_mode & 0o111)
 
 
 def last_add(host: Host) -> Finding:
@@ -250,15 +266,15 @@ def _recorded(host: Host, add: dict[str, Any]) -> bool:
 
 def _started(host: Host) -> str | None:
     """Return when the running agent started, as the ledger writes times; None when it does not run."""
-    from eni_ledger.kernel.scan import start_of
     from eni_ledger.ledger.codec import format_ts
 
-    ticks = start_of(host.agent_pid, host.paths.proc) if host.agent_pid is not None else None
-    if ticks is None:
+    if host.agent is None:
         return None
     with open(f"{host.paths.proc}/stat", encoding="ascii", errors="replace") as file:
         boot = next((int(line.split()[1]) for line in file if line.startswith("btime ")), None)
-    return format_ts(int((boot + ticks / os.sysconf("SC_CLK_TCK")) * 1_000_000)) if boot is not None else None
+    return (
+        format_ts(int((boot + host.agent.start / os.sysconf("SC_CLK_TCK")) * 1_000_000)) if boot is not None else None
+    )
 
 
 CHECKS: tuple[Check, ...] = (trunk, agent_configuration, account_setting, interposed, delegates, last_add)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from eni_ledger.errors import InstallError
 
 _LINKS = 40  # the kernel gives up after as many, path_resolution(7)
 _CHUNK = 1 << 20
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 UNFINISHED = ".eni-ledger-new"
 
 
@@ -133,8 +133,7 @@ class Tree:
         """Write a file in one go; mode, owner and extended attributes (SELinux's label) stay those of the old one."""
         real = self.real(path)
         unfinished = _unfinished(real)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(unfinished)
+        self._clear(unfinished)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with open(os.open(unfinished, flags, 0o600), "wb") as file:
             file.write(data)
@@ -152,8 +151,7 @@ class Tree:
         """Make the symbolic link `path`, or make it point elsewhere without a moment in which it is not there."""
         real = self.real(path, follow=False)
         unfinished = _unfinished(real)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(unfinished)
+        self._clear(unfinished)
         os.symlink(target, unfinished)
         self._after(f"{path} (unfinished)")
         os.replace(unfinished, real)
@@ -163,8 +161,7 @@ class Tree:
         """Copy the directory `source` of this machine; it appears at `path` when it is complete and on disk."""
         real = self.real(path, follow=False)
         unfinished = _unfinished(real)
-        if os.path.lexists(unfinished):
-            shutil.rmtree(unfinished)
+        self._clear(unfinished)
         self._copy(source, unfinished, path)
         os.rename(unfinished, real)
         self._changed(real, path)
@@ -185,42 +182,76 @@ class Tree:
         _sync_dir(dest)
 
     def remove(self, path: str) -> None:
-        """Remove a file or a link."""
-        real = self.real(path, follow=False)
-        os.unlink(real)
-        self._changed(real, path)
-
-    def remove_dir(self, path: str) -> None:
-        """Remove an empty directory."""
-        real = self.real(path, follow=False)
-        os.rmdir(real)
-        self._changed(real, path)
+        """Remove a file or a link. Raises OSError."""
+        with self._parent(path) as (parent, name):
+            os.unlink(name, dir_fd=parent)
+            os.fsync(parent)
+        self._after(path)
 
     def remove_all(self, path: str) -> None:
-        """Remove a directory with everything in it, one by one; no link is followed."""
-        real = self.real(path, follow=False)
-        for inner, dirs, files in os.walk(real, topdown=False):
-            for name in [*dirs, *files]:
-                one = os.path.join(inner, name)
-                if os.path.isdir(one) and not os.path.islink(one):
-                    os.rmdir(one)
-                else:
-                    os.unlink(one)
-                self._after(one)
-        os.rmdir(real)
-        self._changed(real, path)
+        """Remove what is at `path`: of a link the link, a directory with everything in it. Raises OSError."""
+        with self._parent(path) as (parent, name):
+            self._remove(parent, name, path)
+            os.fsync(parent)
+        self._after(path)
+
+    def remove_dir(self, path: str) -> None:
+        """Remove an empty directory, or the link that stands in its place. Raises OSError."""
+        with self._parent(path) as (parent, name):
+            if _is_dir(parent, name):
+                os.rmdir(name, dir_fd=parent)
+            else:
+                os.unlink(name, dir_fd=parent)
+            os.fsync(parent)
+        self._after(path)
+
+    def _remove(self, parent: int, name: str, path: str) -> None:
+        """Remove `name` in the open directory `parent`; nothing is looked up by a path that could lead elsewhere."""
+        if not _is_dir(parent, name):
+            os.unlink(name, dir_fd=parent)
+            return
+        fd = os.open(name, _DIRECTORY, dir_fd=parent)
+        try:
+            for inner in sorted(os.listdir(fd)):
+                self._remove(fd, inner, f"{path}/{inner}")
+                self._after(f"{path}/{inner}")
+        finally:
+            os.close(fd)
+        os.rmdir(name, dir_fd=parent)
+
+    def _clear(self, unfinished: str) -> None:
+        """Remove what an interrupted change left, whatever it is."""
+        if os.path.lexists(unfinished):
+            self.remove_all(self._inside(unfinished))
+
+    def _inside(self, real: str) -> str:
+        return "/" + os.path.relpath(real, self.root)
+
+    @contextlib.contextmanager
+    def _parent(self, path: str) -> Iterator[tuple[int, str]]:
+        """Open the directory that `path` is in; links above it are followed inside the tree. Raises OSError."""
+        head, name = os.path.split(self.real(path, follow=False))
+        fd = os.open(head, _DIRECTORY)
+        try:
+            yield fd, name
+        finally:
+            os.close(fd)
 
     def unfinished(self, path: str) -> str | None:
         """Return the path of what an interrupted change of `path` left behind, None when there is nothing."""
         for follow in (True, False):
             left = _unfinished(self.real(path, follow=follow))
             if os.path.lexists(left):
-                return "/" + os.path.relpath(left, self.root)
+                return self._inside(left)
         return None
 
     def _changed(self, real: str, path: str) -> None:
         _sync_dir(os.path.dirname(real))
         self._after(path)
+
+
+def _is_dir(parent: int, name: str) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
 
 
 def _unfinished(real: str) -> str:

@@ -16,7 +16,6 @@ from eni_ledger.ecs.bundle import Bundle
 from eni_ledger.ecs.files import UNFINISHED, Tree
 from eni_ledger.ecs.plan import Plan
 from eni_ledger.errors import InstallError
-from eni_ledger.plugin.front import INTERPOSED
 
 # What an interrupted run may have left half-written besides what is under BASE.
 OUTSIDE = (layout.ECS_CONFIG, layout.HOST_CONFIG, command.PATH)
@@ -25,6 +24,8 @@ OUTSIDE = (layout.ECS_CONFIG, layout.HOST_CONFIG, command.PATH)
 def plan_ecs(tree: Tree, bundle: Bundle, agent: Agent) -> Plan:
     """Return what is still to be done. Raises InstallError when the host's own settings leave no way."""
     plan = Plan()
+    for path in (layout.PLUGINS, layout.STATE):
+        check_no_link(tree, path)
     manifest = layout.read_manifest(tree, layout.MANIFEST) or {"created": []}
     delegate_dir = _delegate_dir(tree, manifest)
     linking = Plan()
@@ -32,8 +33,8 @@ def plan_ecs(tree: Tree, bundle: Bundle, agent: Agent) -> Plan:
         manifest["command"] = command.PATH
     changes = _Changes(tree, manifest, delegate_dir)
     running = agent.plugins(delegate_dir) if tree.is_host else None
-    for name in INTERPOSED:
-        if running is not None and name not in running:
+    if running is not None:
+        for name in layout.lacking(running.__contains__):
             plan.note(f"the running agent's image has no {delegate_dir}/{name}; tasks that need it will not start")
 
     _clear_up(plan, tree)
@@ -64,9 +65,20 @@ def plan_ecs(tree: Tree, bundle: Bundle, agent: Agent) -> Plan:
     return plan
 
 
+def check_no_link(tree: Tree, path: str) -> None:
+    """Raise InstallError when a link stands where there has to be a directory: what is behind it is not ours."""
+    if (target := tree.target(path)) is not None:
+        raise InstallError(
+            "a symbolic link stands where eni-ledger has a directory of its own",
+            f"{path} -> {target}",
+            "remove the link; what it points to stays",
+        )
+
+
 def put_bundle(plan: Plan, tree: Tree, bundle: Bundle, base: str) -> str | None:
     """Add the steps that put the bundle under `base` and make it the current one; return the name of the one before."""
     versions, current = f"{base}/versions", f"{base}/bundle"
+    check_no_link(tree, versions)
     path = f"{versions}/{bundle.name}"
     if not tree.exists(versions):
         plan.add("make the directory", versions, tree.make_dir, versions)
@@ -180,7 +192,7 @@ def _clear_up(plan: Plan, tree: Tree) -> None:
     """Add the removal of what an interrupted run left outside of BASE."""
     for path in OUTSIDE:
         if left := tree.unfinished(path):
-            plan.add("remove what an interrupted run left", left, tree.remove, left)
+            plan.add("remove what an interrupted run left", left, tree.remove_all, left)
 
 
 def _notes(plan: Plan, tree: Tree, delegate_dir: str) -> None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 from typing import Any
 
 from eni_ledger import config
@@ -30,7 +31,8 @@ from eni_ledger.plugin.front import INTERPOSED
 
 AGENT_DATA = "/var/lib/ecs/data"
 BASE = f"{AGENT_DATA}/eni-ledger"
-IN_CONTAINER = "/data/eni-ledger"
+DATA_IN_CONTAINER = "/data"
+IN_CONTAINER = f"{DATA_IN_CONTAINER}/eni-ledger"
 VERSIONS = f"{BASE}/versions"
 BUNDLE = f"{BASE}/bundle"
 PLUGINS = f"{BASE}/plugins"
@@ -52,18 +54,18 @@ HOST_CONFIG = config.CONFIG_FILE
 FRONT = "eni-ledger"
 CLI = "eni-ledger-cli"
 
-# The plugins of the agent's image besides the two that we stand in front of: those that the agent calls
+# The plugins of the agent's image besides those that we stand in front of: those that the agent calls
 # (amazon-ecs-agent 1.105, agent/ecscni and ecs-agent/netlib) and whatever else amazon-ecs-cni-plugins and
 # amazon-vpc-cni-plugins build for Linux. A link to one that is not in the image is as good as none.
 PASSED_ON = (
     "aws-appmesh",
     "ecs-bridge",
-    "ecs-eni",
     "ecs-ipam",
     "ecs-serviceconnect",
     "vpc-bridge",
     "vpc-tunnel",
 )
+BRANCH_ENI, *WHOLE_ENI = INTERPOSED
 _PLUGIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -91,6 +93,15 @@ def plugin_links(delegate_dir: str, more: list[str]) -> dict[str, str]:
     names = {*PASSED_ON, *(name for name in more if is_plugin_name(name))} - {*INTERPOSED}
     links = {name: f"{delegate_dir}/{name}" for name in sorted(names)}
     return {**dict.fromkeys(INTERPOSED, f"../bundle/{FRONT}"), **links}
+
+
+def lacking(present: Callable[[str], bool]) -> list[str]:
+    """Return which delegates an agent's plugin directory lacks; `present` tells of a name whether it is there.
+
+    An agent has one plugin for whole ENIs: ecs-eni before September 2023, vpc-eni since.
+    """
+    found = [] if present(BRANCH_ENI) else [BRANCH_ENI]
+    return found if any(map(present, WHOLE_ENI)) else [*found, WHOLE_ENI[0]]
 
 
 def default_delegate_dir() -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from eni_ledger.ecs import callers, checks, cni, layout, uninstall
+from eni_ledger.ecs import callers, checks, cni, layout, timers, uninstall
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.bundle import Bundle
+from eni_ledger.ecs.checks import Unproven
 from eni_ledger.ecs.docker_world import Docker
 from eni_ledger.ecs.files import Tree
 from eni_ledger.ecs.install import plan_ecs
@@ -20,8 +21,10 @@ RESTART = " ".join(layout.RESTART)
 class Report:
     """What was done, or would be: `steps` in their order, how the bundle was `shown` to run, `notes` for the reader.
 
-    `restarted` is None when nobody asked for that. `effective` is what makes the change take effect, None when
-    nothing has to. `root` is what paths of steps are shown below: that of a tree which is not this host.
+    `unproven` is why a dry run could not show that the bundle runs: without --no-proof nothing would be done. `timers`
+    is what turns on those that are off, None when all are on. `restarted` is None when nobody asked for that.
+    `effective` is what makes the change take effect, None when nothing has to. `root` is what paths of steps are shown
+    below: that of a tree which is not this host.
     """
 
     def __init__(self, *, dry_run: bool, done: Callable[[Step], None] | None = None, root: str = "/") -> None:
@@ -29,6 +32,8 @@ class Report:
         self.root = root.rstrip("/")
         self.steps: list[Step] = []
         self.shown: list[str] = []
+        self.unproven: Unproven | None = None
+        self.timers: str | None = None
         self.notes: list[str] = []
         self.bundle: Bundle | None = None
         self.restarted: bool | None = None
@@ -56,10 +61,12 @@ class Report:
             "dry_run": self.dry_run,
             "bundle": self.bundle and {"name": self.bundle.name, "directory": self.bundle.directory},
             "proof": self.shown,
+            "unproven": self.unproven and {"message": str(self.unproven), "hint": self.unproven.hint},
             "steps": [{"path": step.path, "what": step.what} for step in self.steps],
             "notes": self.notes,
             "effective_with": self.effective,
             "restarted": self.restarted,
+            "timers_on_with": self.timers,
         }
 
 
@@ -80,6 +87,7 @@ def install_ecs(
     if restart and not tree.is_host:
         raise UsageError("--restart is for this host, --root for another one", hint="leave one of them out")
     report.bundle = bundle
+    checks.check_agent(tree, agent)
     checks.check_ecs_host(tree)
     checks.check_place(tree, layout.AGENT_DATA, bundle)
     checks.check_machine(tree, bundle)
@@ -87,9 +95,16 @@ def install_ecs(
     if not prove:
         report.notes.append("not proven: that the bundle runs in the agent's container (--no-proof)")
     elif plan_ecs(tree, bundle, agent).steps:
-        report.shown = checks.prove(tree, bundle, docker)
+        try:
+            report.shown = checks.prove(tree, bundle, docker)
+        except Unproven as exc:
+            if not report.dry_run:
+                raise
+            report.unproven = exc
     with tree.lock(layout.AGENT_DATA):
         report.carry_out(plan_ecs(tree, bundle, agent))
+    if off := timers.disabled(tree, timers.expected(ecs=True)):
+        report.timers = timers.enabling(tree, off)
     if not tree.is_host:
         report.notes.append("the agent of this image reads it at its first start")
         return

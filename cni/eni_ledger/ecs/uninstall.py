@@ -22,7 +22,7 @@ def plan_setting(tree: Tree) -> Plan:
     manifest = layout.read_manifest(tree, layout.MANIFEST) or {}
     for path in OUTSIDE:
         if left := tree.unfinished(path):
-            plan.add("remove what an interrupted run left", left, tree.remove, left)
+            plan.add("remove what an interrupted run left", left, tree.remove_all, left)
     now = tree.read(layout.ECS_CONFIG)
     value = envfile.effective(now or b"", layout.KEY)
     if now is None or value is None:
@@ -64,20 +64,20 @@ def plan_files(tree: Tree, *, purge: bool) -> Plan:
     for path in (layout.PLUGINS, layout.VERSIONS):
         if tree.exists(path):
             if path == layout.VERSIONS and tree.exists(layout.BUNDLE):
-                plan.add("remove the link to the bundle", layout.BUNDLE, tree.remove, layout.BUNDLE)
-            plan.add("remove", path, tree.remove_all, path)
+                plan.add("remove the link to the bundle", layout.BUNDLE, tree.remove_all, layout.BUNDLE)
+            plan.add(removal(tree, path), path, tree.remove_all, path)
     if layout.CONFIG not in kept and tree.exists(layout.CONFIG):
         plan.add("remove", layout.CONFIG, tree.remove, layout.CONFIG)
     if layout.STATE not in kept and tree.exists(layout.STATE):
-        purging = bool(tree.names(layout.STATE))
-        plan.add("remove the ledger" if purging else "remove", layout.STATE, tree.remove_all, layout.STATE)
+        words = removal(tree, layout.STATE, "remove the ledger" if tree.names(layout.STATE) else "remove")
+        plan.add(words, layout.STATE, tree.remove_all, layout.STATE)
     for path in (layout.BUNDLE, layout.CONFIG):
         if left := tree.unfinished(path):
-            plan.add("remove what an interrupted run left", left, tree.remove, left)
+            plan.add("remove what an interrupted run left", left, tree.remove_all, left)
     # Last: until here another run can still do all of it.
     for record in (tree.unfinished(layout.MANIFEST), layout.MANIFEST):
         if record is not None and tree.exists(record):
-            plan.add("remove the record of what was there", record, tree.remove, record)
+            plan.add("remove the record of what was there", record, tree.remove_all, record)
     known = {"plugins", "versions", "bundle", "config.json", "state", "installed.json"}
     foreign = tree.strangers(layout.BASE, known)
     if foreign:
@@ -85,6 +85,11 @@ def plan_files(tree: Tree, *, purge: bool) -> Plan:
     if tree.exists(layout.BASE) and not kept and not foreign:
         plan.add("remove", layout.BASE, tree.remove_dir, layout.BASE)
     return plan
+
+
+def removal(tree: Tree, path: str, words: str = "remove") -> str:
+    """Return what removing `path` comes to: `words`, or of a link that only the link goes."""
+    return words if tree.target(path) is None else f"remove the link; what is in {tree.target(path)} stays"
 
 
 def _put_back_host_config(plan: Plan, tree: Tree, manifest: dict[str, Any]) -> None:

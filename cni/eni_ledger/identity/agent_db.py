@@ -26,7 +26,7 @@ from time import monotonic
 
 from eni_ledger import fastjson
 from eni_ledger.identity import bolt
-from eni_ledger.plugin.declared import ip, mac_text
+from eni_ledger.plugin.declared import eni_id, ip, mac_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +74,6 @@ _METADATA = {
     b"availability-zone": "availability_zone",
     b"agent-version": "agent_version",
 }
-_HEX = frozenset("0123456789abcdef")
 _STOPPED = "STOPPED"
 _TEXT_MAX = 512
 
@@ -179,7 +178,7 @@ def _identity(task: dict[str, Any], eni: dict[str, Any]) -> Identity:
     resource = arn.split(":", 5)[5].split("/") if arn and arn.startswith("arn:") and arn.count(":") >= 5 else []
     protocol = eni.get("InterfaceAssociationProtocol")
     known = {
-        "eni_id": _eni_id(eni.get("ec2Id")),
+        "eni_id": eni_id(eni.get("ec2Id")),
         "branch_mac": mac_text(eni.get("MacAddress")),
         "addresses": _addresses(eni),
         "vlan_id": _vlan_id(vlan.get("VlanID")),
@@ -230,13 +229,6 @@ def _addresses(eni: dict[str, Any]) -> list[str]:
             if address and address not in found:
                 found.append(address)
     return found
-
-
-def _eni_id(value: object) -> str | None:
-    """Return an ENI ID (`eni-` and 8 or 17 hex digits), None for what is none."""
-    if isinstance(value, str) and value.startswith("eni-") and len(value) in (12, 21) and _HEX.issuperset(value[4:]):
-        return value
-    return None
 
 
 def _vlan_id(value: object) -> int | None:

@@ -1,13 +1,13 @@
-"""What the ECS agent declares in the network configurations of `vpc-branch-eni` and `vpc-eni`.
+"""What the ECS agent declares in the network configurations of `vpc-branch-eni`, `vpc-eni` and `ecs-eni`.
 
-Source: `config/netconfig.go` of both plugins in amazon-vpc-cni-plugins.
-The agent gives no ENI ID and no task; the VLAN ID is a string. Nothing here raises: the delegate has the
-configuration too, and it is the one to complain.
+Sources: `config/netconfig.go` of the first two in amazon-vpc-cni-plugins, `plugins/eni/types/types.go` of
+amazon-ecs-cni-plugins. Only ecs-eni is given the ENI ID, and none the task; the VLAN ID is a string. Nothing here
+raises: the delegate has the configuration too, and it is the one to complain.
 """
 
 from __future__ import annotations
 
-from eni_ledger.plugin.declared import cidr, ip, mac_text
+from eni_ledger.plugin.declared import cidr, eni_id, ip, mac_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,9 +19,12 @@ _MAX = 256  # an ENI has at most 50 addresses of a family; a strange configurati
 def declared(plugin: str, conf: dict[str, Any], cni_args: str) -> dict[str, Any]:
     """Return what a configuration declares, as fields of an event; what it does not say is left out.
 
-    `branch_mac`, `vlan_id`, `addresses`, `gateways`, `protocol`, `trunk_mac`, `trunk_ifname`, `interface_type`,
-    `block_instance_metadata`. `plugin` is the delegate's name; `cni_args` (CNI_ARGS) overrides as the delegate lets it.
+    `eni_id`, `branch_mac`, `vlan_id`, `addresses`, `gateways`, `protocol`, `trunk_mac`, `trunk_ifname`,
+    `interface_type`, `block_instance_metadata`. `plugin` is the delegate's name; `cni_args` (CNI_ARGS) overrides as the
+    delegate lets it.
     """
+    if plugin == "ecs-eni":
+        return _of_ecs_eni(conf)
     if plugin == "vpc-eni":
         found: dict[str, Any] = {
             "branch_mac": mac_text(conf.get("eniMACAddress")),
@@ -42,6 +45,25 @@ def declared(plugin: str, conf: dict[str, Any], cni_args: str) -> dict[str, Any]
     found["gateways"] = _texts(conf.get("gatewayIPAddresses"), ip)
     if isinstance(conf.get("blockInstanceMetadata"), bool):
         found["block_instance_metadata"] = conf["blockInstanceMetadata"]
+    return {key: value for key, value in found.items() if value not in (None, [])}
+
+
+def _of_ecs_eni(conf: dict[str, Any]) -> dict[str, Any]:
+    """Return what a configuration of `ecs-eni` declares; before August 2020 it had a key for each address."""
+    addresses, gateways = conf.get("ip-addresses"), conf.get("gateway-ip-addresses")
+    if addresses is None:
+        addresses = [conf.get("ipv4-address"), conf.get("ipv6-address")]
+    if gateways is None:  # with the prefix length of the subnet
+        gateways = [str(conf.get("subnetgateway-ipv4-address", "")).partition("/")[0]]
+    found = {
+        "eni_id": eni_id(conf.get("eni")),
+        "branch_mac": mac_text(conf.get("mac")),
+        "addresses": _texts(addresses, cidr),
+        "protocol": "default",
+        "gateways": _texts(gateways, ip),
+    }
+    if isinstance(conf.get("block-instance-metadata"), bool):
+        found["block_instance_metadata"] = conf["block-instance-metadata"]
     return {key: value for key, value in found.items() if value not in (None, [])}
 
 

@@ -86,6 +86,13 @@ def mac_text(value: object) -> str | None:
     return ":".join(octets) if fine else None
 
 
+def eni_id(value: object) -> str | None:
+    """Return an ENI ID (`eni-` and 8 or 17 hex digits), None for what is none."""
+    if isinstance(value, str) and value.startswith("eni-") and len(value) in (12, 21) and _HEX.issuperset(value[4:]):
+        return value
+    return None
+
+
 def _entries(prev: dict[str, Any], ifname: str) -> tuple[list[dict[str, Any]], bool]:
     """Return the IP configurations of the interface, and whether they could belong to no other."""
     ours, inside = set(), 0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CLI = "eni-ledger-cli"
 UNKNOWN_PLACE = "eni-ledger cannot tell where it is installed: /proc is not there, or the path has 4096 bytes or more"
-INTERPOSED = ("vpc-branch-eni", "vpc-eni")
+INTERPOSED = ("vpc-branch-eni", "vpc-eni", "ecs-eni")
 _OF_A_CALL = ("CNI_COMMAND", "CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS")
 
 

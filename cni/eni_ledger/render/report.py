@@ -15,6 +15,9 @@ def print_report(screen: Screen, report: Report, done: str, *, as_json: bool) ->
     for words in report.shown:
         screen.line(f"shown: {safe(words)}")
     head = "would do:" if report.dry_run else "done:"
+    if report.unproven:
+        screen.line(f"not proven: {safe(str(report.unproven))}")
+        head = "would do with --no-proof, and nothing without:"
     if report.steps:
         screen.line(screen.paint(head, "bold"))
         for step in report.steps:
@@ -23,6 +26,8 @@ def print_report(screen: Screen, report: Report, done: str, *, as_json: bool) ->
         screen.line(f"nothing to do: {done} already")
     for words in report.notes:
         screen.line(f"note: {safe(words)}")
+    if report.timers:
+        screen.line(f"timers are off; to turn them on: {screen.paint(safe(report.timers), 'bold')}")
     if report.restarted:
         screen.line("the agent was restarted")
     if report.effective:

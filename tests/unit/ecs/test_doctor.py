@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -14,10 +15,12 @@ import pytest
 from eni_ledger.ecs import doctor
 from eni_ledger.ecs.doctor import FAIL, OK, SKIPPED, WARN, Finding, Paths, examine
 from eni_ledger.ledger import codec, health
+from eni_ledger.plugin.front import INTERPOSED
 from helpers.agent_db import eni_id, mac, task
 from helpers.bolt import BoltWriter
 from helpers.ledgers import ACTIVE, add_event, record, settings, stuck_holder
 from helpers.prereq import need
+from helpers.proc import AGENT_ENVIRONMENT, make_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 AGENT = 4711
 TRUNK = "0a:ff:ee:dd:cc:bb"
 PLUGINS = "/data/eni-ledger/plugins"
+TIMERS = [f"eni-ledger-{name}.timer" for name in ("identify", "fsck", "prune")]
 OWN_PLUGINS = "/amazon-ecs-cni-plugins"
 LINE = (
     "2026-11-23T14:00:01Z [INFO] Executing ADD with netconfig: &{{NetConf:{{CNIVersion:0.3.0 Name:network-name "
@@ -54,17 +58,16 @@ class Host:
 
     def run_agent(self, **env: str) -> None:
         """Have the agent run, in a container with its own plugins and ours."""
-        process = self.root / f"proc/{AGENT}"
+        # Its root directory is where the host's data directory is called /data.
+        inside = self.root / "var/lib/ecs"
+        process = make_process(self.root / "proc", AGENT, "agent", {**AGENT_ENVIRONMENT, **env}, inside)
         for directory in (OWN_PLUGINS, PLUGINS, "/data/eni-ledger/bundle"):
             (process / f"root{directory}").mkdir(parents=True, exist_ok=True)
-        (process / "comm").write_text("agent\n")
-        (process / "environ").write_bytes(b"".join(f"{k}={v}\0".encode() for k, v in env.items()))
-        (process / "stat").write_text(f"{AGENT} (agent) S {' '.join(['0'] * 18)} 6000 0\n")
         (self.root / "proc/stat").write_text("cpu 1\nbtime 1795442400\n")  # 2026-11-23T14:00:00Z; the agent 1 min later
         self.program(f"{OWN_PLUGINS}/vpc-branch-eni")
         self.program(f"{OWN_PLUGINS}/vpc-eni")
         self.program("/data/eni-ledger/bundle/eni-ledger")
-        for name in ("vpc-branch-eni", "vpc-eni"):
+        for name in INTERPOSED:
             link = process / f"root{PLUGINS}/{name}"
             link.unlink(missing_ok=True)
             link.symlink_to("../bundle/eni-ledger")
@@ -75,9 +78,7 @@ class Host:
         file.chmod(mode)
 
     def stop_agent(self) -> None:
-        for path in sorted((self.root / f"proc/{AGENT}").rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-        (self.root / f"proc/{AGENT}").rmdir()
+        shutil.rmtree(self.root / f"proc/{AGENT}")
 
     def database(self, *tasks: tuple[bytes, bytes], trunk: bool = False) -> None:
         attachment = {"attachmentType": "instance-eni", "macAddress": TRUNK}
@@ -113,7 +114,7 @@ def journal(host: Host) -> Iterator[socket.socket]:
 def test_the_order_and_names_of_the_checks(host: Host) -> None:
     assert list(host.ask()) == [
         "trunk", "agent-configuration", "account-setting", "interposed", "delegates", "last-add", "chained",
-        "state-dir", "ledger", "failures", "spooled", "journal", "identity", "kernel", "disk",
+        "state-dir", "ledger", "failures", "spooled", "journal", "identity", "kernel", "disk", "timers",
     ]  # fmt: skip
 
 
@@ -278,7 +279,7 @@ class TestInterposed:
 
     def test_a_link_to_nothing(self, host: Host) -> None:
         (host.root / f"proc/{AGENT}/root/data/eni-ledger/bundle/eni-ledger").unlink()
-        assert "lacks vpc-branch-eni, vpc-eni" in host.ask()["interposed"].message
+        assert "lacks vpc-branch-eni, vpc-eni, ecs-eni" in host.ask()["interposed"].message
 
     def test_a_delegate_that_is_missing_or_cannot_be_executed(self, host: Host) -> None:
         host.program(f"{OWN_PLUGINS}/vpc-eni", 0o644)
@@ -331,6 +332,134 @@ def as_nobody(host: Host) -> dict[str, Finding]:
         data = pipe.read()
     os.waitpid(pid, 0)
     return {name: Finding(*values) for name, values in json.loads(data).items()}
+
+
+def of_agent(host: Host) -> list[Finding]:
+    """Return the findings that tell of the agent."""
+    found = host.ask()
+    return [found[name] for name in ("agent-configuration", "interposed", "delegates", "last-add")]
+
+
+class TestWhichAgent:
+    """A process is the agent for what only root can arrange; names and environments are anybody's."""
+
+    def pretend(self, host: Host, pid: int, **changes: Any) -> Path:
+        """Have a process run that is the agent but for `changes`; its plugin directory is another one."""
+        given = {"name": "agent", "env": {"ECS_DATADIR": "/data", "ECS_CNI_PLUGINS_PATH": "/own"}}
+        root = host.root / "var/lib/ecs"
+        return make_process(host.root / "proc", pid, **{**given, "root": root, **changes})
+
+    @pytest.mark.parametrize(
+        "changes", [{"uid": 1000}, {"name": "sleep"}, {"env": {"ECS_CNI_PLUGINS_PATH": "/own", "ECS_CLUSTER": "x"}}]
+    )
+    def test_what_is_no_candidate_changes_nothing(self, host: Host, changes: dict[str, Any]) -> None:
+        before = of_agent(host)
+        self.pretend(host, 12, **changes)
+        assert of_agent(host) == before
+        host.stop_agent()
+        assert "the agent does not run" in host.ask()["interposed"].message
+
+    def test_a_set_user_id_program_is_none(self, host: Host, tmp_path: Path) -> None:
+        """Whoever starts one chooses its name and its environment."""
+        before = of_agent(host)
+        program = tmp_path / "sudo"
+        program.write_text("")
+        program.chmod(0o4755)
+        exe = self.pretend(host, 12) / "exe"
+        exe.unlink()
+        exe.symlink_to(program)
+        assert of_agent(host) == before
+
+    def test_nor_is_a_process_of_another_user_namespace(self, host: Host, tmp_path: Path) -> None:
+        before = of_agent(host)
+        user = self.pretend(host, 12) / "ns/user"
+        user.unlink()
+        user.symlink_to(tmp_path)
+        assert of_agent(host) == before
+
+    def test_an_agent_with_another_data_directory_is_named(self, host: Host, tmp_path: Path) -> None:
+        (tmp_path / "other/data").mkdir(parents=True)
+        self.pretend(host, 12, root=tmp_path / "other")
+        found = host.ask()["interposed"]
+        assert (found.status, "agent (PID 12)" in found.message) == (WARN, True)
+        host.stop_agent()
+        found = host.ask()["interposed"]
+        assert (found.status, "agent (PID 12)" in found.message, "another data directory" in found.message) == (
+            FAIL, True, True,
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("name", ["agent", "amazon-ecs-agen"])
+    def test_an_agent_outside_of_a_container(self, host: Host, name: str) -> None:
+        host.stop_agent()
+        need(not Path("/data").exists(), "a host without /data")
+        self.pretend(host, 12, root=Path("/"), name=name)
+        found = host.ask()["interposed"]
+        assert (found.status, "outside of a container" in found.message) == (FAIL, True)
+
+
+class TestHostsWithoutASetting:
+    def test_bottlerocket(self, host: Host) -> None:
+        host.stop_agent()
+        (host.root / "etc/os-release").write_text('NAME=Bottlerocket\nID="bottlerocket"\n')
+        found = host.ask()["interposed"]
+        assert (found.status, "on Bottlerocket the ECS agent is a program of the host" in found.message) == (FAIL, True)
+
+    def test_managed_instances(self, host: Host) -> None:
+        host.stop_agent()
+        (host.root / "usr/local/bin").mkdir(parents=True)
+        (host.root / "usr/local/bin/ecs-eni").write_text("")
+        found = host.ask()["interposed"]
+        assert (found.status, "ECS_CNI_PLUGINS_PATH does not apply here" in found.message) == (FAIL, True)
+        host.run_agent(ECS_CNI_PLUGINS_PATH=PLUGINS)
+        assert host.ask()["interposed"].status == OK
+
+
+def test_an_agent_has_one_plugin_for_whole_enis(host: Host) -> None:
+    plugins = host.root / f"proc/{AGENT}/root{OWN_PLUGINS}"
+    (plugins / "vpc-eni").rename(plugins / "ecs-eni")
+    found = host.ask()["delegates"]
+    assert (found.status, "vpc-branch-eni, ecs-eni are in" in found.message) == (OK, True)
+
+
+class TestTimers:
+    @pytest.fixture
+    def units(self, host: Host) -> Path:
+        """Have systemd run, and return where a package puts units."""
+        (host.root / "run/systemd/system").mkdir()
+        made = host.root / "usr/lib/systemd/system"
+        made.mkdir(parents=True)
+        return made
+
+    def test_without_systemd(self, host: Host) -> None:
+        assert host.ask()["timers"].status == SKIPPED
+
+    def test_off(self, host: Host, units: Path) -> None:
+        found = host.ask()["timers"]
+        assert (found.status, "install the package" in found.hint) == (WARN, True)
+        for name in TIMERS:
+            (units / name).write_text("")
+        found = host.ask()["timers"]
+        assert found.status == WARN
+        assert all(f"{name} is off" in found.message for name in TIMERS)
+        assert found.hint.endswith(" ".join(TIMERS))
+
+    def test_on(self, host: Host, units: Path) -> None:
+        wanted = host.root / "etc/systemd/system/timers.target.wants"
+        wanted.mkdir(parents=True)
+        for name in TIMERS:
+            (units / name).write_text("")
+            (wanted / name).symlink_to(f"/usr/lib/systemd/system/{name}")
+        assert host.ask()["timers"].status == OK
+        (wanted / TIMERS[0]).unlink()
+        found = host.ask()["timers"]
+        assert (found.status, found.hint.split()[-1]) == (WARN, TIMERS[0])
+
+    def test_a_host_without_ecs_identifies_nothing(self, tmp_path: Path) -> None:
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "run/systemd/system").mkdir(parents=True)
+        record(tmp_path / "state", add_event(1))
+        found = {one.name: one for one in examine(settings(tmp_path / "state"), Paths(str(tmp_path)))}["timers"]
+        assert (found.status, "identify" in found.message, "fsck" in found.message) == (WARN, False, True)
 
 
 class TestChained:

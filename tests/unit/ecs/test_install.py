@@ -302,6 +302,69 @@ class TestUninstalled:
         assert any("notes.txt" in note for note in report.notes)
 
 
+class TestLinks:
+    """Where a link stands in place of a directory of ours, the link goes and what it points to stays."""
+
+    @pytest.fixture
+    def precious(self, tmp_path: Path) -> Path:
+        made = tmp_path / "host/srv/precious"
+        (made / "inner").mkdir(parents=True)
+        (made / "inner/file").write_text("theirs")
+        return made
+
+    def replace(self, host: Path, name: str, precious: Path) -> None:
+        path = host / BASE / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.symlink_to("/" + str(precious.relative_to(host)))
+
+    @pytest.mark.parametrize("purge", [False, True])
+    @pytest.mark.parametrize("name", ["plugins", "versions", "versions/old", "state", "state/quarantine"])
+    def test_uninstalling(self, host: Path, bundle: Bundle, precious: Path, name: str, *, purge: bool) -> None:
+        install(host, bundle)
+        before = picture(precious)
+        self.replace(host, name, precious)
+        uninstall(host, purge=purge)
+        assert picture(precious) == before
+        assert uninstall(host, purge=purge).steps == []
+        if purge or not name.startswith("state"):
+            assert not (host / BASE).exists()
+
+    def test_upgrading(self, host: Path, bundle: Bundle, later: Bundle, precious: Path) -> None:
+        install(host, bundle)
+        before = picture(precious)
+        (host / BASE / "versions/old").symlink_to("/srv/precious")
+        (host / BASE / "versions/older").write_text("a file")
+        install(host, later)
+        assert names(host / BASE / "versions") == sorted([bundle.name, later.name])
+        assert picture(precious) == before
+        assert install(host, later).steps == []
+
+    @pytest.mark.parametrize("name", ["plugins", "versions", "state"])
+    def test_nothing_is_installed_through_one(
+        self, host: Path, bundle: Bundle, later: Bundle, precious: Path, name: str
+    ) -> None:
+        install(host, bundle)
+        self.replace(host, name, precious)
+        before = picture(host)
+        with pytest.raises(InstallError, match=f"a symbolic link stands.*/{name} -> /srv/precious"):
+            install(host, later)
+        assert picture(host) == before
+
+    def test_what_an_interrupted_run_left_may_be_one(
+        self, host: Path, bundle: Bundle, later: Bundle, precious: Path
+    ) -> None:
+        install(host, bundle)
+        before = picture(precious)
+        left = f"versions/.{later.name}.eni-ledger-new"
+        (host / BASE / left).symlink_to("/srv/precious")
+        (host / "etc/ecs/.ecs.config.eni-ledger-new").mkdir()
+        install(host, later)
+        assert picture(precious) == before
+        assert not (host / BASE / left).is_symlink()
+        assert names(host / "etc/ecs") == ["ecs.config", "ecs.config.json"]
+
+
 class TestKilled:
     """At every single change to the file system, as by the out-of-memory killer or a power cut."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import UnixStreamServer
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,8 @@ from eni_ledger.ecs.layout import PLUGIN_PATH
 from eni_ledger.ecs.proof import Unprovable
 from eni_ledger.ecs.service import Report, install_ecs
 from eni_ledger.errors import InstallError
-from helpers.roots import make_bundle, make_host, no_docker
+from helpers.proc import make_process
+from helpers.roots import make_bundle, make_host, no_docker, picture
 
 
 class Host:
@@ -31,19 +33,16 @@ class Host:
         self.status = 0
         self.after_restart: str | None = PLUGIN_PATH
         self.asked: list[tuple[str, ...]] = []
-        for name in ("self", "1"):
-            self.process(name, "systemd", {"HOME": "/"})
+        self.root = proc.parent / "host/var/lib/ecs"  # of the agent's container: /data is the host's data directory
+        (self.root / "data").mkdir(parents=True, exist_ok=True)
+        self.process(1, "systemd", {"HOME": "/"})
 
-    def process(self, pid: str, name: str, env: dict[str, str]) -> Path:
-        directory = self.proc / pid
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "comm").write_text(name + "\n")
-        (directory / "environ").write_bytes(b"".join(f"{key}={value}\0".encode() for key, value in env.items()))
-        return directory
+    def process(self, pid: int, name: str, env: dict[str, str], **more: Any) -> Path:
+        return make_process(self.proc, pid, name, env, **{"root": self.root, **more})
 
     def agent_with(self, path: str | None) -> Path:
         more = {} if path is None else {"ECS_CNI_PLUGINS_PATH": path}
-        return self.process("4711", "agent", {"ECS_DATADIR": "/data", **more})
+        return self.process(4711, "agent", {"ECS_DATADIR": "/data", **more})
 
     def run(self, command: Sequence[str]) -> int:
         self.asked.append(tuple(command))
@@ -53,7 +52,7 @@ class Host:
         return self.status
 
     def agent(self) -> Agent:
-        return Agent(str(self.proc), self.run)
+        return Agent(str(self.proc), self.run, data=str(self.root / "data"))
 
 
 @pytest.fixture
@@ -74,16 +73,43 @@ class TestSeen:
         assert [one.pid for one in host.agent().using(PLUGIN_PATH)] == ([4711] if in_force else [])
 
     def test_another_program_of_that_name_is_not_it(self, host: Host) -> None:
-        host.process("99", "agent", {"SSH_AUTH_SOCK": "/x"})
+        host.process(99, "agent", {"SSH_AUTH_SOCK": "/x"})
         assert host.agent().in_force(PLUGIN_PATH) is None
 
+    def test_the_path_is_compared_as_a_path(self, host: Host) -> None:
+        host.agent_with("/data//eni-ledger/./plugins/")
+        assert host.agent().in_force(PLUGIN_PATH) is True
+
+    def test_an_agent_with_other_data_is_another_one(self, host: Host, tmp_path: Path) -> None:
+        (tmp_path / "other/data").mkdir(parents=True)
+        env = {"ECS_DATADIR": "/data", "ECS_CNI_PLUGINS_PATH": PLUGIN_PATH}
+        host.process(99, "agent", env, root=tmp_path / "other")
+        assert host.agent().in_force(PLUGIN_PATH) is None
+        assert host.agent().using(PLUGIN_PATH) == []
+        assert [one.pid for one in host.agent().others()] == [99]
+
+    def test_links_of_its_image_are_followed_in_its_image(self, host: Host, tmp_path: Path) -> None:
+        (tmp_path / "secret").mkdir()
+        (tmp_path / "secret/ecs-new").write_text("")
+        host.agent_with(None)
+        (host.root / "amazon-ecs-cni-plugins").symlink_to(tmp_path / "secret")
+        assert host.agent().plugins("/amazon-ecs-cni-plugins") == []
+
+    def test_a_process_number_that_is_used_again(self, host: Host) -> None:
+        host.agent_with(PLUGIN_PATH)
+        (seen,) = host.agent().ours()
+        host.process(4711, "agent", {"ECS_DATADIR": "/data"}, start=7000)
+        with pytest.raises(FileNotFoundError), host.agent().root_of(seen):
+            pass
+
     def test_a_plugin_at_work_counts_as_use(self, host: Host) -> None:
-        host.process("99", "vpc-branch-eni", {"ECS_CNI_PLUGINS_PATH": PLUGIN_PATH})
+        host.process(99, "vpc-branch-eni", {"ECS_DATADIR": "/data", "ECS_CNI_PLUGINS_PATH": PLUGIN_PATH})
         assert [one.name for one in host.agent().using(PLUGIN_PATH)] == ["vpc-branch-eni"]
 
     def test_processes_that_end_while_we_look_are_no_trouble(self, host: Host) -> None:
         (host.proc / "77").mkdir()
         assert host.agent().processes() == []
+        assert not host.agent().hidden
 
     def test_the_plugins_of_its_image(self, host: Host) -> None:
         plugins = host.agent_with(None) / "root/amazon-ecs-cni-plugins"
@@ -104,7 +130,9 @@ class OnHost(Tree):
 
 class TestInstalling:
     @pytest.fixture
-    def root(self, tmp_path: Path) -> Path:
+    def root(self, host: Host, tmp_path: Path) -> Path:
+        (host.root / "data").rmdir()
+        host.root.rmdir()
         return make_host(tmp_path / "host")
 
     @pytest.fixture
@@ -160,6 +188,39 @@ class TestInstalling:
         with pytest.raises(InstallError, match=r"still calls eni-ledger.*agent \(PID 4711\)"):
             uninstall.check_unused(OnHost(str(root)), host.agent())
         uninstall.check_unused(Tree(str(root)), host.agent())  # an image has no running agent
+
+    def test_an_agent_that_would_find_no_plugin_is_a_reason_not_to_install(
+        self, host: Host, root: Path, bundle: Bundle, tmp_path: Path
+    ) -> None:
+        before = picture(root)
+        (tmp_path / "other/data").mkdir(parents=True)
+        host.process(99, "agent", {"ECS_DATADIR": "/data"}, root=tmp_path / "other")
+        with pytest.raises(InstallError, match=r"after a restart it would find no plugin: agent \(PID 99\)"):
+            self.install(root, bundle, host)
+        host.process(99, "amazon-ecs-agen", {"ECS_DATADIR": "/var/lib/ecs/data"}, root=Path("/"))
+        with pytest.raises(InstallError, match="outside of a container"):
+            self.install(root, bundle, host)
+        assert picture(root) == before
+        assert host.asked == []
+
+    @pytest.mark.parametrize(
+        ("path", "content", "match"),
+        [
+            ("etc/os-release", "ID=bottlerocket\n", "on Bottlerocket"),
+            ("usr/local/bin/vpc-branch-eni", "", "KEY does not apply here"),
+        ],
+    )
+    def test_hosts_whose_agent_takes_no_other_plugins(
+        self, host: Host, root: Path, bundle: Bundle, path: str, content: str, match: str
+    ) -> None:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content)
+        before = picture(root)
+        with pytest.raises(InstallError, match=match.replace("KEY", "ECS_CNI_PLUGINS_PATH")):
+            self.install(root, bundle, host)
+        assert picture(root) == before
+        host.agent_with(None)  # which runs in a container, so it reads the setting
+        self.install(root, bundle, host)
 
 
 class Refusing(BaseHTTPRequestHandler):

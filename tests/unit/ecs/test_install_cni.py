@@ -263,6 +263,28 @@ def test_the_ledger_goes_only_when_it_is_purged_and_only_the_ledger(
     assert [path.name for path in state.iterdir()] == ["mine.txt"]
 
 
+def test_packed_history_goes_with_the_ledger(host: Path, bundle: Bundle) -> None:
+    state = host / "var/lib/eni-ledger"
+    state.mkdir(parents=True)
+    for name in ("ledger.jsonl", "ledger.index", *(f"ledger-{1:016}-{9:016}{one}" for one in (".jsonl.gz", ".index"))):
+        (state / name).write_text("")
+    install(host, bundle)
+    uninstall(host, purge=True)
+    assert not state.exists()
+
+
+def test_a_state_directory_that_is_a_link_is_not_gone_through(host: Path, bundle: Bundle) -> None:
+    (host / "srv/theirs").mkdir(parents=True)
+    (host / "srv/theirs/ledger.jsonl").write_text("{}")
+    (host / "var/lib").mkdir(parents=True, exist_ok=True)
+    (host / "var/lib/eni-ledger").symlink_to("/srv/theirs")
+    install(host, bundle)
+    uninstall(host, purge=True)
+    assert (host / "srv/theirs/ledger.jsonl").read_text() == "{}"
+    assert not (host / "var/lib/eni-ledger").is_symlink()
+    assert uninstall(host, purge=True).steps == []
+
+
 def test_the_ledger_of_the_ecs_agent_is_another_matter(host: Path, bundle: Bundle) -> None:
     state = host / "var/lib/ecs/data/eni-ledger/state"
     state.mkdir(parents=True)

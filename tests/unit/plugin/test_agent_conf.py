@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eni_ledger.plugin.agent_conf import declared, differences
+from eni_ledger.plugin.front import INTERPOSED
 from helpers.agent import TRUNK_MAC, Branch
 
 MAC = "0a:1b:2c:3d:00:01"
@@ -80,8 +81,52 @@ def test_cni_args_are_not_for_vpc_eni() -> None:
     }
 
 
-FIELDS = ("branch_mac", "vlan_id", "addresses", "gateways", "protocol", "trunk_mac", "trunk_ifname", "interface_type",
-          "block_instance_metadata")  # fmt: skip
+ECS_ENI = {
+    "type": "ecs-eni",
+    "eni": "eni-0123456789abcdef0",
+    "mac": "0A:1B:2C:3D:00:01",
+    "ip-addresses": ["10.0.32.4/20", "2001:db8::4/64"],
+    "gateway-ip-addresses": ["10.0.32.1"],
+    "block-instance-metadata": True,
+}
+
+
+def test_ecs_eni() -> None:
+    """The plugin for whole ENIs of agents before September 2023."""
+    assert declared("ecs-eni", ECS_ENI, "BranchVlanID=7") == {
+        "eni_id": "eni-0123456789abcdef0",
+        "branch_mac": MAC,
+        "addresses": ["10.0.32.4/20", "2001:db8::4/64"],
+        "gateways": ["10.0.32.1"],
+        "protocol": "default",
+        "block_instance_metadata": True,
+    }
+
+
+def test_ecs_eni_before_it_took_lists() -> None:
+    conf = {
+        "eni": "eni-0123456789abcdef0",
+        "mac": MAC,
+        "ipv4-address": "10.0.32.4/20",
+        "ipv6-address": "2001:db8::4/64",
+    }
+    assert declared("ecs-eni", conf | {"subnetgateway-ipv4-address": "10.0.32.1/20"}, "") == {
+        "eni_id": "eni-0123456789abcdef0",
+        "branch_mac": MAC,
+        "addresses": ["10.0.32.4/20", "2001:db8::4/64"],
+        "gateways": ["10.0.32.1"],
+        "protocol": "default",
+    }
+    assert declared("ecs-eni", conf | {"ipv6-address": ""}, "")["addresses"] == ["10.0.32.4/20"]
+
+
+@pytest.mark.parametrize("value", ["", "eni-", "eni-eni01en1", "eni-0123456789ABCDEF0", 7, None, ["eni-01234567"]])
+def test_what_is_no_eni_id(value: object) -> None:
+    assert "eni_id" not in declared("ecs-eni", ECS_ENI | {"eni": value}, "")
+
+
+FIELDS = ("eni_id", "branch_mac", "vlan_id", "addresses", "gateways", "protocol", "trunk_mac", "trunk_ifname",
+          "interface_type", "block_instance_metadata")  # fmt: skip
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -90,9 +135,21 @@ ANYTHING = st.recursive(
 
 
 @given(
-    st.sampled_from(["vpc-branch-eni", "vpc-eni"]),
+    st.sampled_from(INTERPOSED),
     st.fixed_dictionaries(
-        {}, optional=dict.fromkeys([*BRANCH, "trunkName", "eniMACAddress", "eniIPAddresses"], ANYTHING)
+        {},
+        optional=dict.fromkeys(
+            [
+                *BRANCH,
+                *ECS_ENI,
+                "ipv4-address",
+                "subnetgateway-ipv4-address",
+                "trunkName",
+                "eniMACAddress",
+                "eniIPAddresses",
+            ],
+            ANYTHING,
+        ),
     ),
     st.text(),
 )
