@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from helpers.patience import until
 
 #: $1 is an empty directory, $2 the host's data directory. To be run in a mount namespace of its own.
 ENTER = """set -e
@@ -25,10 +26,7 @@ UNSHARE = ("unshare", "--mount", "--propagation", "private")
 
 def wait_for_name(pid: int, name: str = "agent") -> None:
     """Wait until a process has set its name."""
-    deadline = time.monotonic() + 60
-    while Path(f"/proc/{pid}/comm").read_text() != f"{name}\n":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: Path(f"/proc/{pid}/comm").read_text() == f"{name}\n", f"process {pid} is not called {name}")
 
 
 @contextmanager

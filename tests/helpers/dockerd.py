@@ -59,7 +59,7 @@ class Engine:
         self._process.terminate()
         self._process.wait(PATIENCE_S)
         self._log.close()
-        if self._host_netns.is_mount():  # dockerd makes it for --net=host and leaves it
+        if self._host_netns.exists():  # dockerd makes it for --net=host and leaves it mounted
             subprocess.run(["umount", self._host_netns], check=True)
 
     def _command(self, *words: str) -> list[str]:

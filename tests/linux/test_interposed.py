@@ -748,6 +748,38 @@ def test_vpc_eni(both: Both, delegates: Path) -> None:
     assert event["took_ms"] >= 30
 
 
+def test_ecs_eni(both: Both, delegates: Path) -> None:
+    """As agents before September 2023 call it for whole ENIs; its own configuration has the ENI ID."""
+    script(delegates / "ecs-eni", SUCCESS)
+    conf = {
+        "cniVersion": "0.3.0",
+        "name": "network-name",
+        "type": "ecs-eni",
+        "eni": "eni-0123456789abcdef0",
+        "mac": MAC,
+        "ip-addresses": ["10.0.32.4/20"],
+        "gateway-ip-addresses": ["10.0.32.1"],
+        "block-instance-metadata": True,
+    }
+    answer = both.agent.call(both.env("ADD"), json.dumps(conf).encode(), plugin="ecs-eni")
+    assert (answer.status, answer.stderr) == (0, "")
+    (event,) = both.agent.events("add")
+    expected = {
+        "plugin": "ecs-eni",
+        "protocol": "default",
+        "eni_id": "eni-0123456789abcdef0",
+        "branch_mac": MAC,
+        "observed_mac": MAC,
+        "addresses": ["10.0.32.4/20"],
+        "gateways": ["10.0.32.1"],
+        "block_instance_metadata": True,
+    }
+    assert {key: event.get(key) for key in expected} == expected
+    assert not {"vlan_id", "trunk_mac", "mismatch", "error_code"} & set(event)
+    assert both.agent.call(both.env("DEL"), json.dumps(conf).encode(), plugin="ecs-eni").status == 0
+    assert [one["event"] for one in both.agent.events()][-1] == "del"
+
+
 @pytest.mark.parametrize(
     ("said", "code", "msg"),
     [

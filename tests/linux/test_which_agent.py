@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,10 +143,7 @@ def pretending(directory: Path, env: Mapping[str, str], *prefix: str) -> Iterato
     shutil.copy(shutil.which("sleep") or "", program)
     process = subprocess.Popen([*prefix, str(program), "600"], env=dict(env))
     try:
-        deadline = time.monotonic() + 60
-        while Path(f"/proc/{process.pid}/comm").read_text() != "agent\n":
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for_name(process.pid)
         yield process.pid
     finally:
         process.kill()

@@ -38,7 +38,8 @@ def command(
 ) -> int:
     """Ask everything that can be asked of this host: is trunking on, does the running ECS agent call eni-ledger, are
     the agent's own plugins in place, is the ledger sound and does it have the last ADD, could everything be
-    recorded, is journald there, is it known whose each branch is, does the kernel agree, is there room.
+    recorded, is journald there, is it known whose each branch is, does the kernel agree, is there room, are
+    the timers on.
 
     It changes nothing. Exit status 0 when nothing failed, 1 otherwise. To be run as root, on the host.
     """

@@ -74,11 +74,12 @@ def ecs(
     bundle_dir: str | None,
     no_color: bool,
 ) -> None:
-    """Stand in front of vpc-branch-eni and vpc-eni, which the ECS agent calls by file name.
+    """Stand in front of vpc-branch-eni, vpc-eni and ecs-eni, which the ECS agent calls by file name.
 
     The bundle goes to /var/lib/ecs/data/eni-ledger, which the agent's container has as /data/eni-ledger;
     ECS_CNI_PLUGINS_PATH in /etc/ecs/ecs.config names its directory of plugins. Before anything is changed, the bundle
     is run in a world like that container: in a mount namespace, and where Docker answers in a container too.
+    A dry run prints the steps even where that proof cannot be made, and says so.
     A plugin directory of your own in ecs.config becomes the one whose plugins are called.
     """
     tree = tree_at(root)

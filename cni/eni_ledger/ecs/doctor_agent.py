@@ -158,11 +158,11 @@ def interposed(host: Host) -> Finding:
     if not layout.is_ours(path):
         hint = _RESTART if set_ours else install
         return Finding(name, FAIL, f"the running agent has {layout.KEY}={path or '(not set)'}", hint)
-    with host.agents.root_of(host.agent) as root:
-        missing = [plugin for plugin in INTERPOSED if not root.is_program(f"{path}/{plugin}")]
+    with host.agents.root_of(host.agent) as root:  # by the plain path: libcni joins directory and name with Go's Clean
+        missing = [plugin for plugin in INTERPOSED if not root.is_program(f"{layout.PLUGIN_PATH}/{plugin}")]
         if missing:
             return Finding(name, FAIL, f"the agent's {path} lacks {', '.join(missing)}", install)
-        image, present = _names(root, _delegate_dir(host)), root.names(path)
+        image, present = _names(root, _delegate_dir(host)), root.names(layout.PLUGIN_PATH)
     if unlinked := sorted({*filter(layout.is_plugin_name, image)} - {*present}):
         words = f"the agent's image has {', '.join(unlinked)}, of which {path} knows nothing: tasks that need it fail"
         return Finding(name, WARN, words, install)

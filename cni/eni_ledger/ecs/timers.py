@@ -11,7 +11,7 @@ IDENTIFY, FSCK, PRUNE = (f"eni-ledger-{name}.timer" for name in ("identify", "fs
 PURPOSE = {
     IDENTIFY: "ENI ID and task that are not known at a task's start are not looked up again",
     FSCK: "the ledger is not proven every night",
-    PRUNE: "old segments are not packed, and none is removed",
+    PRUNE: "old segments are not packed and indexed",
 }
 SYSTEMD = "/run/systemd/system"  # there while systemd is process 1, sd_booted(3)
 # systemd.unit(5); a distribution may have /lib apart from /usr/lib.

@@ -1,4 +1,4 @@
-"""Standing in front of `vpc-branch-eni` or `vpc-eni`: run the real one, pass its answer on, write down what it did.
+"""Standing in front of `vpc-branch-eni`, `vpc-eni` or `ecs-eni`: run the real one, pass on its answer, record it.
 
 The ECS agent reads no conflist; it executes one plugin by file name. Called by such a name, we run the delegate of that
 name and are to the agent what it is: same standard output and error, same exit status, byte for byte. What can be done
