@@ -189,7 +189,26 @@ def broken_for_good(here: Here) -> dict[str, Any]:
     return {}
 
 
+def tree(path: Path) -> dict[str, bytes]:
+    """Return what is below `path`, nothing where it is not there."""
+    return {
+        str(each): each.read_bytes() if each.is_file() else b"" for each in [path, *path.rglob("*")] if each.exists()
+    }
+
+
+def broken_directory_of_others(here: Here) -> dict[str, Any]:
+    here.state_dir.mkdir(mode=0o755)
+    (here.state_dir / "state.json").write_text('{"v":1}')
+    return {}
+
+
+def broken_no_parent(here: Here) -> dict[str, Any]:
+    return {"stateDir": f"{here.state_dir}/below/ledger"}
+
+
 BROKEN = [
+    (broken_directory_of_others, 100),
+    (broken_no_parent, 100),
     (broken_symlink, 100),
     (broken_file, 100),
     (broken_mode, 100),
@@ -201,6 +220,7 @@ BROKEN = [
 @pytest.mark.parametrize(("breaking", "code"), BROKEN)
 def test_a_broken_state_directory_harms_nobody(here: Here, breaking: Any, code: int) -> None:
     keys = breaking(here)
+    before = tree(here.state_dir)
     text = json.dumps(here.conf("1.0.0", **keys))[:-1] + ',"prevResult":{ "cniVersion":"1.0.0" }}'
     served = here.serve("ADD", text.encode())
     assert (served.status, served.stdout) == (0, b'{ "cniVersion":"1.0.0" }')
@@ -213,6 +233,8 @@ def test_a_broken_state_directory_harms_nobody(here: Here, breaking: Any, code: 
     for each in (served, deleted, collected):
         assert each.stderr.count("\n") == 1
         assert "Traceback" not in each.stderr
+    if breaking in (broken_directory_of_others, broken_no_parent):
+        assert tree(here.state_dir) == before
 
 
 @pytest.mark.parametrize(("breaking", "code"), BROKEN)
