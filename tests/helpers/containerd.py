@@ -140,14 +140,16 @@ class Containerd:
         """Return what containerd said."""
         return (self._directory / "containerd.log").read_text()
 
-    def ctr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `ctr` beside it and return what came of it."""
+    def beside(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a command in its mount and network namespaces and return what came of it."""
         pid = self._process.pid
         enter = ["nsenter", f"--mount=/proc/{pid}/ns/mnt", f"--net=/proc/{pid}/ns/net", "--"]
+        return subprocess.run([*enter, *command], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+    def ctr(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `ctr` beside it and return what came of it."""
         options = ["--address", "/run/containerd/containerd.sock", "--namespace", self.namespace]
-        return subprocess.run(
-            [*enter, "ctr", *options, *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False
-        )
+        return self.beside("ctr", *options, *arguments)
 
     def run(self, name: str, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a container with the network, wait for its end, and remove it: ADD and DEL.

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from eni_ledger.ecs import runtimes
+from eni_ledger.ecs.files import Tree
 from helpers.containerd import Containerd
 from helpers.plugin import Plugin
 from helpers.prereq import need
@@ -103,3 +109,55 @@ def test_a_broken_ledger_with_on_error_fail(front_door: Path, tmp_path: Path, st
         done = running.run("one", "true")
     assert done.returncode != 0
     assert "the state directory is a symbolic link" in done.stderr
+
+
+CONFIGURATIONS = {
+    "version 1": '[plugins.cri.cni]\nbin_dir = "/usr/lib/cni"\n',
+    "version 2": 'version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\nbin_dir = "/a"\nconf_dir = "/b"\n',
+    "none of it": "version = 2\n",
+    "imported": 'version = 2\nimports = ["more/x.toml"]\n[plugins."io.containerd.grpc.v1.cri".cni]\nbin_dir = "/a"\n',
+}
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_its_configuration_is_read_as_it_reads_it(tmp_path: Path, name: str) -> None:
+    need(shutil.which("containerd"), "containerd")
+    path = tmp_path / "etc/containerd/config.toml"
+    (path.parent / "more").mkdir(parents=True)
+    path.write_text(CONFIGURATIONS[name])
+    more = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\nconf_dir = "/c"\n'
+    (path.parent / "more/x.toml").write_text(more)
+    done = subprocess.run(
+        ["containerd", "--config", path, "config", "dump"], capture_output=True, text=True, check=True
+    )
+    plugins = tomllib.loads(done.stdout)["plugins"]
+    cri = plugins.get("io.containerd.cri.v1.runtime") or plugins["io.containerd.grpc.v1.cri"]
+    (found,) = [one for one in runtimes.find(Tree(str(tmp_path))) if one.name == "containerd"]
+    assert found.bin_dirs == (cri["cni"].get("bin_dirs") or [cri["cni"]["bin_dir"]])
+    assert found.conf_dirs == [cri["cni"]["conf_dir"]]
+
+
+def test_installed_into_the_chain_of_one_that_runs(front_door: Path, tmp_path: Path) -> None:
+    """`install cni` finds its directory of plugins; what it then calls is recorded; `uninstall` leaves it as it was."""
+    need(os.geteuid() == 0, "root, for containers")
+    need((front_door.resolve().parent / "_internal").exists(), "the built bundle; build/bundle makes it")
+    program = front_door.resolve()
+    without = conflist(tmp_path)
+    without["plugins"].pop()
+    path = "/etc/cni/net.d/10-test.conflist"
+    with Containerd(tmp_path / "containerd", without, front_door) as running:
+        # ctr looks into /opt/cni/bin whatever is configured.
+        text = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\nbin_dir = "/opt/cni/bin"\n'
+        script = f"mount -t tmpfs tmpfs /usr/local/bin; rm /opt/cni/bin/eni-ledger; printf '{text}' > $0"
+        assert running.beside("sh", "-c", script, "/etc/containerd/config.toml").returncode == 0
+        before = running.beside("cat", path).stdout
+        done = running.beside(program, "install", "cni", "--conflist", path, "--bundle", program.parent)
+        assert done.returncode == 0, done.stderr
+        chained = json.loads(running.beside(program, "doctor", "--json").stdout)["checks"]
+        assert next(one for one in chained if one["name"] == "chained")["status"] == "ok"
+        assert running.run("one", "true").returncode == 0, running.log()
+        events = [json.loads(line) for line in running.beside(program, "log", "--json").stdout.splitlines()]
+        assert [one["event"] for one in events if one["event"] in ("add", "del")] == ["add", "del"]
+        assert running.beside(program, "uninstall", "cni").returncode == 0
+        assert running.beside("cat", path).stdout == before
+        assert running.run("two", "true").returncode == 0, running.log()

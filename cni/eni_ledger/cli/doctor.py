@@ -11,7 +11,6 @@ import click
 from eni_ledger.cli.common import Command, Defaults, reading, session_of
 from eni_ledger.cli.session import Session
 from eni_ledger.config import CONFIG_FILE, load
-from eni_ledger.ecs.callers import CONF_DIR
 from eni_ledger.ecs.doctor import FAIL, OK, SKIPPED, WARN, Finding, examine
 from eni_ledger.errors import ConfigError
 from eni_ledger.render.text import safe
@@ -29,7 +28,11 @@ EXAMPLES = [
 @click.command(cls=Command, examples=EXAMPLES, short_help="Is trunking on, is everything recorded, is it sound?")
 @click.option("--json", "as_json", is_flag=True, help='Print one document: "healthy", "checks": [{"name": ...}].')
 @click.option(
-    "--conf-dir", "conf_dirs", metavar="DIR", multiple=True, help=f"Look here for conflists, not in {CONF_DIR}."
+    "--conf-dir",
+    "conf_dirs",
+    metavar="DIR",
+    multiple=True,
+    help="Look for conflists here, not where the runtimes read.",
 )
 @reading
 @click.pass_context
@@ -53,7 +56,7 @@ def command(
     configured = load(None, os.environ, problems=[]).state_dir
     findings = [
         *(broken or [Finding("configuration", OK, _configuration(os.environ.get("ENI_LEDGER_CONFIG") or CONFIG_FILE))]),
-        *examine(settings, conf_dirs=conf_dirs or (CONF_DIR,), configured=configured),
+        *examine(settings, conf_dirs=conf_dirs or None, configured=configured),
     ]
     healthy = not any(finding.status == FAIL for finding in findings)
     if as_json:

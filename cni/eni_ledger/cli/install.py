@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from eni_ledger.cli.common import Command, Defaults, colour_option
-from eni_ledger.ecs import cni, conflist
+from eni_ledger.ecs import conflist
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.bundle import find
 from eni_ledger.ecs.docker_world import Docker
@@ -30,7 +30,7 @@ ECS_EXAMPLES = [
     ("eni-ledger install ecs --root /mnt/image", "in the tree of an image"),
 ]
 CNI_EXAMPLES = [
-    ("eni-ledger install cni", "into /opt/cni/bin; prints what goes into the conflist"),
+    ("eni-ledger install cni", "where the runtime finds it; prints what goes into the conflist"),
     ("eni-ledger install cni --conflist /etc/cni/net.d/10-net.conflist", "and puts it there, behind the others"),
 ]
 
@@ -89,7 +89,11 @@ def ecs(
 
 
 @command.command("cni", cls=Command, examples=CNI_EXAMPLES, short_help="Among a CNI runtime's plugins.")
-@click.option("--bin-dir", metavar="DIR", default=cni.BIN_DIR, help="Where the runtime looks for plugins.")
+@click.option(
+    "--bin-dir",
+    metavar="DIR",
+    help="Where the runtime looks for plugins. Default: where the conflist's others are, if that is one directory.",
+)
 @click.option("--conflist", "path", metavar="FILE", help="Add eni-ledger to the plugins of this conflist.")
 @click.option("--root", metavar="DIR", default="/", help="Work on the tree in DIR, for an image, not on this host.")
 @click.option("--dry-run", is_flag=True, help="Print the steps and take none.")
@@ -99,7 +103,7 @@ def ecs(
 @click.pass_context
 def chained(
     ctx: click.Context,
-    bin_dir: str,
+    bin_dir: str | None,
     path: str | None,
     root: str,
     dry_run: bool,
@@ -110,12 +114,14 @@ def chained(
     """Put the bundle into /opt/eni-ledger and a link to it where the runtime looks for plugins.
 
     A package has the bundle there already. With --conflist the file gets {"type": "eni-ledger"} at the end of its
-    plugins; without, that is printed. The runtime reads it for the next container.
+    plugins; without, that is printed. The runtime reads it for the next container. The configuration of containerd,
+    CRI-O, podman and nerdctl says where they look; a directory that they do not use is never made.
     """
     tree = tree_at(root)
     report = Report(dry_run=dry_run, root=tree.root)
     inside = absolute(path, "--conflist") if path is not None else None
-    install_cni(tree, find(bundle_dir), report, bin_dir=absolute(bin_dir, "--bin-dir"), path=inside)
+    directory = absolute(bin_dir, "--bin-dir") if bin_dir is not None else None
+    install_cni(tree, find(bundle_dir), report, bin_dir=directory, path=inside)
     if path is None:
         report.notes.append(f'the last of a conflist\'s "plugins" has to be: {json.dumps(conflist.FRAGMENT)}')
     print_report(screen_of(ctx, no_color), report, "installed", as_json=as_json)

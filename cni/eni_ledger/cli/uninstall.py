@@ -6,14 +6,13 @@ import click
 
 from eni_ledger.cli.common import Command, colour_option
 from eni_ledger.cli.install import Group, absolute, screen_of, tree_at
-from eni_ledger.ecs import callers
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.service import Report, uninstall_cni, uninstall_ecs
 from eni_ledger.render.report import print_report
 
 EXAMPLES = [
     ("eni-ledger uninstall ecs --restart", "out of the ECS agent's way; the ledger stays"),
-    ("eni-ledger uninstall cni", "out of /opt/cni/bin and the conflist"),
+    ("eni-ledger uninstall cni", "out of the directory of plugins and the conflist"),
 ]
 ECS_EXAMPLES = [
     ("eni-ledger uninstall ecs --restart", "in one go; the ledger stays"),
@@ -60,7 +59,7 @@ def ecs(
 @click.option("--root", metavar="DIR", default="/", help="Work on the tree in DIR, for an image, not on this host.")
 @click.option("--dry-run", is_flag=True, help="Print the steps and take none.")
 @click.option(
-    "--conf-dir", "conf_dirs", metavar="DIR", multiple=True, help=f"Look here for callers, not in {callers.CONF_DIR}."
+    "--conf-dir", "conf_dirs", metavar="DIR", multiple=True, help="Look for callers here, not where the runtimes read."
 )
 @click.option("--force", is_flag=True, help="Go on when a network configuration still calls eni-ledger.")
 @click.option("--json", "as_json", is_flag=True, help="Print one document.")
@@ -76,13 +75,13 @@ def chained(
     as_json: bool,
     no_color: bool,
 ) -> None:
-    """Put conflists and /opt/cni/bin back. The ledger stays where it is.
+    """Put conflists and the directory of plugins back. The ledger stays where it is.
 
     A network configuration that calls eni-ledger, and that `install cni` did not change, would fail from then on: with
     one of those nothing is done. --conf-dir can be given several times.
     """
     tree = tree_at(root)
     report = Report(dry_run=dry_run, root=tree.root)
-    directories = [absolute(one, "--conf-dir") for one in conf_dirs] or [callers.CONF_DIR]
+    directories = [absolute(one, "--conf-dir") for one in conf_dirs] or None
     uninstall_cni(tree, report, purge=purge, conf_dirs=directories, force=force)
     print_report(screen_of(ctx, no_color), report, "uninstalled", as_json=as_json)

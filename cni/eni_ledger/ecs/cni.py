@@ -3,7 +3,7 @@
 ::
 
     /opt/eni-ledger/versions/, bundle       as on an ECS host, unless a package put the bundle into this directory
-    /opt/cni/bin/eni-ledger -> /opt/eni-ledger/bundle/eni-ledger
+    /opt/cni/bin/eni-ledger -> /opt/eni-ledger/bundle/eni-ledger      or where else plugins are, `plugin_dir.py`
     /usr/local/bin/eni-ledger               the same: the command, unless there is one already
     /opt/eni-ledger/installed.json          what was there before
 """
@@ -26,7 +26,6 @@ from eni_ledger.errors import InstallError
 OPT = "/opt"
 BASE = f"{OPT}/eni-ledger"
 MANIFEST = f"{BASE}/installed.json"
-BIN_DIR = "/opt/cni/bin"
 _LEDGER = re.compile(r"ledger(-\d+-\d+)?\.(jsonl(\.gz)?|index)|failures\.jsonl|state\.json|lock|spool|quarantine")
 
 
@@ -69,10 +68,18 @@ def plan_install(tree: Tree, bundle: Bundle, bin_dir: str, path: str | None) -> 
     return plan
 
 
-def _add_to_conflist(plan: Plan, tree: Tree, manifest: dict[str, Any], path: str) -> None:
-    before = tree.read(path)
-    if before is None:
+def read_conflist(tree: Tree, path: str) -> bytes:
+    """Return the file. Raises InstallError when there is none, or one that no runtime reads as a conflist."""
+    found = tree.read(path)
+    if found is None:
         raise InstallError("there is no such conflist", path, "ls /etc/cni/net.d shows those of this host")
+    conflist.has_plugin(text_of(found), path)
+    conflist.read_as_list(path)
+    return found
+
+
+def _add_to_conflist(plan: Plan, tree: Tree, manifest: dict[str, Any], path: str) -> None:
+    before = read_conflist(tree, path)
     if conflist.has_plugin(text_of(before), path):
         return
     after = bytes_of(conflist.add(text_of(before), path))
@@ -91,9 +98,14 @@ def plan_uninstall(
     plan = Plan()
     manifest = layout.read_manifest(tree, MANIFEST) or {"created": [], "links": {}, "conflists": {}}
     _ledger(plan, tree, purge=purge)
-    mended = _put_back_conflists(plan, tree, manifest, conf_dirs)
+    found = callers.mentions(tree, _directories(manifest, conf_dirs))
+    mended = _put_back_conflists(plan, tree, manifest, found)
+    left = [one for one in found if one.path not in mended]
     if any(_goes(tree, link, before) for link, before in manifest["links"].items() if link != command.PATH):
-        _check_uncalled(plan, callers.find(tree, _directories(manifest, conf_dirs)), mended, force=force)
+        _check_uncalled(plan, [one.path for one in left if one.is_read], force=force)
+        for one in left:
+            if not one.is_read:
+                plan.note(f"{one.path} has eni-ledger in it; no runtime reads a file of this name, until it is renamed")
     for link, before in manifest["links"].items():
         _put_back_link(plan, tree, link, before)
     created = [
@@ -137,15 +149,15 @@ def _directories(manifest: dict[str, Any], conf_dirs: Sequence[str]) -> list[str
     return [*conf_dirs, *(path.rpartition("/")[0] or "/" for path in manifest["conflists"])]
 
 
-def _put_back_conflists(plan: Plan, tree: Tree, manifest: dict[str, Any], conf_dirs: Sequence[str]) -> set[str]:
-    """Add what puts back the conflists that we changed; return their paths, under their new names if they have one."""
+def _put_back_conflists(plan: Plan, tree: Tree, manifest: dict[str, Any], found: list[callers.Caller]) -> set[str]:
+    """Add what puts back the conflists that we changed; return their paths, under their new names if they have one.
+
+    `found` are the files with eni-ledger in them: Cilium renames those of others, and back when it is removed.
+    """
     mended = set()
-    found: list[callers.Caller] | None = None
     for recorded, record in manifest["conflists"].items():
         path = recorded
         if tree.read(path) is None:
-            if found is None:
-                found = callers.find(tree, _directories(manifest, conf_dirs))
             renamed = [one.path for one in found if sha256(tree.read(one.path) or b"") == record["after"]]
             if not renamed:
                 plan.note(f"{recorded}, to which eni-ledger was added, is not there any more")
@@ -155,16 +167,16 @@ def _put_back_conflists(plan: Plan, tree: Tree, manifest: dict[str, Any], conf_d
     return mended
 
 
-def _check_uncalled(plan: Plan, found: list[callers.Caller], mended: set[str], *, force: bool) -> None:
+def _check_uncalled(plan: Plan, paths: list[str], *, force: bool) -> None:
     """Raise InstallError when there are configurations that will go on calling the plugin; `force` makes it a note."""
-    names = ", ".join(one.path for one in found if one.path not in mended)
+    names = ", ".join(paths)
     if not names:
         return
     if not force:
         raise InstallError(
             "a network configuration still calls eni-ledger; without the plugin every ADD and DEL with it would fail",
             names,
-            'take {"type": "eni-ledger"} out of its plugins first, or go on with --force',
+            'take {"type": "eni-ledger"} out of it first (multus copies it into "delegates"), or go on with --force',
         )
     plan.note(f"every ADD and DEL with {names} will fail: it still calls eni-ledger")
 

@@ -9,8 +9,19 @@ from typing import Any
 from eni_ledger.errors import InstallError
 
 TYPE = "eni-ledger"
+SUFFIX = ".conflist"
 _WHITE_SPACE = re.compile(r"[ \t\n\r]*")
 FRAGMENT: dict[str, Any] = {"type": TYPE}
+
+
+def read_as_list(path: str) -> None:
+    """Raise InstallError when runtimes do not take a file of this name for a list of plugins (libcni, conf.go)."""
+    if not path.endswith(SUFFIX):
+        raise InstallError(
+            f"runtimes read a list of plugins from files named {SUFFIX} only",
+            path,
+            f"rename it to {path.rpartition('/')[2].partition('.')[0]}{SUFFIX} first, if the runtime is to use it",
+        )
 
 
 def has_plugin(text: str, path: str) -> bool:

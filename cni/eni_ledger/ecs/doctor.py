@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from eni_ledger import fastjson
 from eni_ledger.config import Settings
-from eni_ledger.ecs import callers, envfile, layout
+from eni_ledger.ecs import envfile, layout, runtimes
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.agent_process import Process
 from eni_ledger.ecs.files import Tree
@@ -77,13 +77,18 @@ class Host:
         self,
         settings: Settings,
         paths: Paths,
-        conf_dirs: Sequence[str] = (callers.CONF_DIR,),
+        conf_dirs: Sequence[str] | None = None,
         configured: str | None = None,
     ) -> None:
         self.settings = settings
         self.configured = configured or settings.state_dir
         self.paths = paths
-        self.conf_dirs = conf_dirs
+        self._conf_dirs = conf_dirs
+
+    @cached_property
+    def conf_dirs(self) -> Sequence[str]:
+        """Return where network configurations are: as given, else where the runtimes read them. Raises OSError."""
+        return self._conf_dirs or runtimes.conf_dirs(self.paths.tree)
 
     @property
     def history(self) -> History:
@@ -220,13 +225,13 @@ def hidden(name: str, path: str) -> Finding:
 def examine(
     settings: Settings,
     paths: Paths | None = None,
-    conf_dirs: Sequence[str] = (callers.CONF_DIR,),
+    conf_dirs: Sequence[str] | None = None,
     configured: str | None = None,
 ) -> list[Finding]:
     """Return the findings, in the order in which one thing rests on another. Raises nothing for what is amiss.
 
-    `conf_dirs` is where network configurations are, `configured` the state directory of this host's configuration, if
-    another one is asked for.
+    `conf_dirs` is where network configurations are, by default where the runtimes of this host read them; `configured`
+    the state directory of this host's configuration, if another one is asked for.
     """
     from eni_ledger.ecs import doctor_agent, doctor_chain, doctor_ledger, doctor_place, doctor_timers
 

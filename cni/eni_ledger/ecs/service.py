@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from eni_ledger.ecs import callers, checks, cni, layout, timers, uninstall
+from eni_ledger.ecs import callers, checks, cni, layout, plugin_dir, runtimes, timers, uninstall
 from eni_ledger.ecs.agent import Agent
 from eni_ledger.ecs.bundle import Bundle
 from eni_ledger.ecs.checks import Unproven
@@ -156,10 +156,19 @@ def uninstall_ecs(tree: Tree, agent: Agent, report: Report, *, purge: bool = Fal
 
 
 def install_cni(
-    tree: Tree, bundle: Bundle, report: Report, *, bin_dir: str = cni.BIN_DIR, path: str | None = None
+    tree: Tree, bundle: Bundle, report: Report, *, bin_dir: str | None = None, path: str | None = None
 ) -> None:
-    """Put the bundle where a runtime finds it, and into the conflist `path` if there is one. Raises InstallError."""
+    """Put the bundle where a runtime finds it, and into the conflist `path` if there is one.
+
+    Without `bin_dir` the plugin directory is that of the conflist's other plugins and of the runtimes' configuration.
+    Raises InstallError, also when that is not exactly one.
+    """
     report.bundle = bundle
+    types = callers.needs(cni.read_conflist(tree, path)) if path is not None else []
+    if bin_dir is None:
+        bin_dir = plugin_dir.choose(tree, path, types)
+    elif lacking := plugin_dir.missing(tree, [bin_dir], types):
+        report.notes.append(f"{bin_dir} has no {', '.join(lacking)}, which the conflist calls as well")
     checks.check_machine(tree, bundle)
     checks.check_writable(tree, bin_dir, cni.BASE, *([path.rpartition("/")[0] or "/"] if path else []))
     checks.check_place(tree, tree.nearest(cni.BASE), bundle)
@@ -172,13 +181,16 @@ def uninstall_cni(
     report: Report,
     *,
     purge: bool = False,
-    conf_dirs: Sequence[str] = (callers.CONF_DIR,),
+    conf_dirs: Sequence[str] | None = None,
     force: bool = False,
 ) -> None:
     """Put back what was there before `install_cni`, into `report`.
 
-    Raises InstallError, also when a configuration in `conf_dirs` would call a plugin that is gone, unless `force`.
+    Raises InstallError, also when a configuration in `conf_dirs` (default: where the runtimes read them) would call a
+    plugin that is gone, unless `force`.
     """
+    if conf_dirs is None:
+        conf_dirs = runtimes.conf_dirs(tree)
     checks.check_writable(tree, cni.BASE)
     with tree.lock(tree.nearest(cni.BASE)):
         report.carry_out(cni.plan_uninstall(tree, purge=purge, conf_dirs=conf_dirs, force=force))

@@ -470,8 +470,9 @@ class TestChained:
         root = tmp_path / "cni"
         for name in ("proc", "etc/cni/net.d", "opt/cni/bin"):
             (root / name).mkdir(parents=True)
-        (root / "opt/cni/bin/eni-ledger").write_text("")
-        (root / "opt/cni/bin/eni-ledger").chmod(0o755)
+        for name in ("bridge", "portmap", "multus", "eni-ledger"):
+            (root / "opt/cni/bin" / name).write_text("")
+            (root / "opt/cni/bin" / name).chmod(0o755)
         return root
 
     @staticmethod
@@ -503,11 +504,83 @@ class TestChained:
 
     def test_a_link_that_an_installation_made_elsewhere(self, root: Path) -> None:
         (root / "srv").mkdir()
-        (root / "opt/cni/bin/eni-ledger").rename(root / "srv/eni-ledger")
+        for name in ("bridge", "eni-ledger"):
+            (root / "opt/cni/bin" / name).rename(root / "srv" / name)
         (root / "opt/eni-ledger").mkdir()
         manifest = {"v": 1, "created": [], "links": {"/srv/eni-ledger": None}, "conflists": {}}
         (root / "opt/eni-ledger/installed.json").write_text(json.dumps(manifest))
         assert self.ask(root, "bridge", "eni-ledger").status == OK
+
+    def test_in_the_delegates_of_multus(self, root: Path) -> None:
+        inner = {"name": "x", "plugins": [{"type": "bridge"}, {"type": "portmap"}, {"type": "eni-ledger"}]}
+        text = json.dumps({"name": "m", "type": "multus", "delegates": [inner]})
+        (root / "etc/cni/net.d/00-multus.conf").write_text(text)
+        found = self.ask(root, "bridge")
+        words = "/etc/cni/net.d/00-multus.conf calls eni-ledger after bridge, portmap"
+        assert (found.status, found.message) == (OK, words)
+
+    def test_a_list_that_is_not_named_so(self, root: Path) -> None:
+        found = self.ask(root, "bridge", "eni-ledger", name="10-x.conf")
+        assert (found.status, "10-x.conf is a list of plugins" in found.message) == (WARN, True)
+        assert found.hint == "rename it to .conflist"
+
+    def test_one_that_cilium_has_renamed(self, root: Path) -> None:
+        found = self.ask(root, "bridge", "eni-ledger", name="10-x.conflist.cilium_bak")
+        assert (found.status, "no runtime reads a file of this name" in found.message) == (WARN, True)
+        found = self.ask(root, "bridge", "eni-ledger")
+        assert (found.status, "cilium_bak" in found.message, "after bridge" in found.message) == (WARN, True, True)
+
+    @staticmethod
+    def elsewhere(root: Path) -> None:
+        """Have the other plugins in /usr/lib/cni, and eni-ledger alone in /opt/cni/bin."""
+        (root / "usr/lib/cni").mkdir(parents=True)
+        for name in ("bridge", "portmap", "multus"):
+            (root / "opt/cni/bin" / name).rename(root / "usr/lib/cni" / name)
+
+    def test_where_its_other_plugins_are_it_is_not(self, root: Path) -> None:
+        self.elsewhere(root)
+        found = self.ask(root, "bridge", "eni-ledger")
+        assert (found.status, "is not in /usr/lib/cni, where its other plugins are" in found.message) == (FAIL, True)
+        assert found.hint == "eni-ledger install cni --bin-dir /usr/lib/cni"
+        assert "/opt/cni/bin has nothing but eni-ledger in it" in found.message
+        shutil.copy(root / "opt/cni/bin/eni-ledger", root / "usr/lib/cni/eni-ledger")
+        found = self.ask(root, "bridge", "eni-ledger")
+        assert (found.status, "has nothing but eni-ledger in it" in found.message) == (WARN, True)
+
+    def test_where_the_runtime_looks_it_is_not(self, root: Path) -> None:
+        (root / "usr/lib/cni").mkdir(parents=True)
+        (root / "usr/lib/cni/bridge").write_text("")
+        (root / "etc/containerd").mkdir()
+        text = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\nbin_dir = "/usr/lib/cni"\n'
+        (root / "etc/containerd/config.toml").write_text(text)
+        found = self.ask(root, "bridge", "eni-ledger")
+        words = "containerd (/etc/containerd/config.toml) looks for plugins in /usr/lib/cni, which has none"
+        assert (found.status, words in found.message) == (FAIL, True)
+        assert found.hint == "eni-ledger install cni --bin-dir /usr/lib/cni"
+        (root / "usr/lib/cni/bridge").unlink()
+        found = self.ask(root, "bridge", "eni-ledger")
+        assert (found.status, "calls bridge, and containerd" in found.message) == (FAIL, True)
+        (root / "etc/containerd/config.toml").write_text("[")
+        found = self.ask(root, "bridge", "eni-ledger")
+        assert (found.status, "where containerd looks for plugins is not known" in found.message) == (WARN, True)
+
+    def test_which_of_two_directories_counts_is_not_known(self, root: Path) -> None:
+        (root / "usr/lib/cni").mkdir(parents=True)
+        (root / "usr/lib/cni/bridge").write_text("")
+        found = self.ask(root, "bridge", "eni-ledger")
+        assert (found.status, "which of them the runtime looks into is not known" in found.message) == (WARN, True)
+
+    def test_plugins_that_are_nowhere(self, root: Path) -> None:
+        found = self.ask(root, "ptp", "eni-ledger")
+        assert (found.status, "calls ptp, and which directory has it is not known" in found.message) == (WARN, True)
+
+    def test_a_directory_that_a_runtime_reads(self, root: Path) -> None:
+        (root / "etc/crio").mkdir()
+        (root / "etc/crio/crio.conf").write_text('[crio.network]\nnetwork_dir = "/srv/net.d"\n')
+        (root / "srv/net.d").mkdir(parents=True)
+        text = '{"plugins": [{"type": "bridge"}, {"type": "eni-ledger"}]}'
+        (root / "srv/net.d/10-y.conflist").write_text(text)
+        assert self.ask(root, "bridge").message == "/srv/net.d/10-y.conflist calls eni-ledger after bridge"
 
     def test_the_command_for_shells_is_no_plugin(self, root: Path) -> None:
         (root / "usr/local/bin").mkdir(parents=True)

@@ -15,6 +15,16 @@ from eni_ledger.errors import InstallError
 from helpers.roots import killed_at, make_bundle, picture
 
 CONFLIST = "/etc/cni/net.d/10-net.conflist"
+# As multus in its "auto" mode writes it: the first conflist of the directory, plugins and all, in "delegates".
+MULTUS = json.dumps(
+    {
+        "cniVersion": "0.3.1",
+        "name": "multus-cni-network",
+        "type": "multus",
+        "kubeconfig": "/etc/cni/net.d/multus.d/multus.kubeconfig",
+        "delegates": [{"name": "cbr0", "plugins": [{"type": "flannel"}, {"type": "portmap"}, {"type": "eni-ledger"}]}],
+    }
+)
 CHAIN = '{\n  "cniVersion": "1.0.0",\n  "name": "net",\n  "plugins": [\n    {"type": "vlan"}\n  ]\n}\n'
 PROGRAM = "/opt/eni-ledger/bundle/eni-ledger"
 
@@ -132,6 +142,9 @@ class TestCallers:
             ("20-one.json", '{"name": "x", "type": "eni-ledger"}'),
             ("20-broken.conflist", '{"plugins": [{"type": "eni-ledger"}'),
             ("default/nerdctl-x.conflist", '{"plugins": [{"type": "eni-ledger"}]}'),
+            ("00-multus.conf", MULTUS),
+            ("20-flannel.conflist", '{"plugins": [{"type": "flannel", "delegate": {"type": "eni-ledger"}}]}'),
+            ("20-list.conf", '{"name": "x", "plugins": [{"type": "bridge"}, {"type": "eni-ledger"}]}'),
         ],
     )
     def test_written_by_hand(self, host: Path, bundle: Bundle, name: str, text: str) -> None:
@@ -152,7 +165,6 @@ class TestCallers:
         ("name", "text"),
         [
             ("20-other.conflist", '{"name": "eni-ledger", "plugins": [{"type": "bridge"}]}'),
-            ("20-off.conflist.bak", '{"plugins": [{"type": "eni-ledger"}]}'),
         ],
     )
     def test_no_callers(self, host: Path, bundle: Bundle, name: str, text: str) -> None:
@@ -167,6 +179,29 @@ class TestCallers:
         uninstall(host)
         assert renamed.read_text() == CHAIN
         assert not (host / CONFLIST[1:]).exists()
+
+    def test_our_conflist_as_cilium_renames_it_is_put_back(self, host: Path, bundle: Bundle) -> None:
+        install(host, bundle)
+        renamed = (host / CONFLIST[1:]).rename(host / f"{CONFLIST[1:]}.cilium_bak")
+        uninstall(host)
+        assert renamed.read_text() == CHAIN
+
+    def test_one_that_no_runtime_reads_is_told(self, host: Path, bundle: Bundle) -> None:
+        install(host, bundle)
+        (host / "etc/cni/net.d/20-x.conflist.cilium_bak").write_text('{"plugins": [{"type": "eni-ledger"}]}')
+        report = uninstall(host)
+        assert any("20-x.conflist.cilium_bak has eni-ledger in it" in note for note in report.notes)
+        assert not (host / "opt/cni/bin/eni-ledger").is_symlink()
+
+    def test_where_a_runtime_reads_them(self, host: Path, bundle: Bundle) -> None:
+        install(host, bundle)
+        (host / "etc/containerd").mkdir()
+        text = '[plugins."io.containerd.cri.v1.runtime".cni]\nconf_dir = "/srv/net.d"\n'
+        (host / "etc/containerd/config.toml").write_text(text)
+        (host / "srv/net.d").mkdir(parents=True)
+        (host / "srv/net.d/20-x.conf").write_text('{"type": "eni-ledger"}')
+        with pytest.raises(InstallError, match=r"srv/net\.d/20-x"):
+            uninstall(host)
 
     def test_under_another_name_and_edited_it_is_a_caller(self, host: Path, bundle: Bundle) -> None:
         install(host, bundle)
@@ -235,6 +270,45 @@ def test_what_is_no_conflist_is_refused_and_nothing_changes(host: Path, bundle: 
     with pytest.raises(InstallError, match="conflist"):
         install(host, bundle)
     assert seen(host) == before
+
+
+@pytest.mark.parametrize("name", ["10-net.conf", "10-net.json", "10-net.conflist.bak"])
+def test_a_conflist_that_no_runtime_reads_as_one(host: Path, bundle: Bundle, name: str) -> None:
+    (host / "etc/cni/net.d" / name).write_text(CHAIN)
+    before = seen(host)
+    with pytest.raises(InstallError, match=r"named \.conflist only") as caught:
+        install(host, bundle, path=f"/etc/cni/net.d/{name}")
+    assert "rename it to 10-net.conflist" in caught.value.hint
+    assert seen(host) == before
+
+
+class TestBinDir:
+    """The directory of plugins, where the command line does not name it."""
+
+    def test_beside_the_other_plugins(self, host: Path, bundle: Bundle) -> None:
+        (host / "opt/cni/bin").rename(host / "opt/cni/elsewhere")
+        (host / "usr/lib/cni").mkdir(parents=True)
+        (host / "usr/lib/cni/vlan").write_text("")
+        before = seen(host)
+        install(host, bundle)
+        assert str((host / "usr/lib/cni/eni-ledger").readlink()) == PROGRAM
+        assert not (host / "opt/cni/bin").exists()
+        uninstall(host)
+        assert seen(host) == before
+
+    def test_nothing_is_changed_when_it_is_not_known(self, host: Path, bundle: Bundle) -> None:
+        (host / "opt/cni/bin/vlan").unlink()
+        before = seen(host)
+        with pytest.raises(InstallError, match="no directory of plugins") as caught:
+            install(host, bundle)
+        assert "--bin-dir" in caught.value.hint
+        assert seen(host) == before
+
+    def test_one_that_is_named_counts_and_what_it_lacks_is_told(self, host: Path, bundle: Bundle) -> None:
+        report = Report(dry_run=False)
+        install_cni(Tree(str(host)), bundle, report, bin_dir="/srv/plugins", path=CONFLIST)
+        assert (host / "srv/plugins/eni-ledger").is_symlink()
+        assert "/srv/plugins has no vlan, which the conflist calls as well" in report.notes
 
 
 def test_a_conflist_that_is_not_there(host: Path, bundle: Bundle) -> None:
