@@ -8,6 +8,7 @@ import struct
 import sys
 from typing import Any
 
+from eni_ledger.identity import agent_db, bolt
 from helpers.bolt import BoltWriter, Buckets
 
 CLUSTER = "arn:aws:ecs:eu-west-1:123456789012:task/prod"
@@ -46,6 +47,14 @@ def task(
         **more,
     }
     return key.encode(), json.dumps(value, separators=(",", ":")).encode()
+
+
+def known(path: str, mac: str, seconds: float = 30.0, **more: Any) -> agent_db.Identity | None:
+    """Return what the agent knows of a MAC, None also when the file does not tell. No other error may come of it."""
+    try:
+        return agent_db.Question(path, mac, **more).ask(bolt.within(seconds))
+    except (OSError, ValueError, bolt.Unreadable):
+        return None
 
 
 def generation(number: int, tasks: int) -> Buckets:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from shlex import quote
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from eni_ledger import fastjson
@@ -211,7 +210,7 @@ class Host:
             values = [fastjson.loads(value) for _, value in snapshot.items(found)] if found else []
             return [value for value in values if isinstance(value, dict)]
 
-        return bolt.view(self.paths.agent_db, monotonic() + 2.0, read)
+        return bolt.view(self.paths.agent_db, bolt.within(2.0), read)
 
 
 Check = Callable[[Host], Finding]

@@ -11,18 +11,17 @@ gives MAC addresses out again. A wrong answer would be worse than none, so:
 
 1. A task whose ENI contradicts what the plugin was told, another VLAN ID or none of the addresses, is not it.
 2. A task whose `KnownStatus` is STOPPED is not it: all its containers are gone, nothing is being attached for it.
-   `DesiredStatus` says nothing here, a task may be told to stop while it starts. Who asks about the past wants
-   those too (`stopped=True`); a task that has not stopped is preferred even then.
+   `DesiredStatus` says nothing here, a task may be told to stop while it starts. For an association that ends or has
+   ended (`stopped=True`) those count as well, and no less than the others: the MAC may have been given out again since.
 3. If those that remain name one ENI, that is the ENI, and if they are one task, that is the task. Else: not known.
 
-Nothing here raises for what is in the file or for its absence: damaged, cut short, missing, too slow is "not known".
+Damaged, cut short, missing, too slow: a `Question` raises, so that it can be asked again; to all others it is "not
+known".
 
 Standard library only: this module is loaded on ADD.
 """
 
 from __future__ import annotations
-
-from time import monotonic
 
 from eni_ledger import fastjson
 from eni_ledger.identity import bolt
@@ -78,39 +77,51 @@ _STOPPED = "STOPPED"
 _TEXT_MAX = 512
 
 
-def lookup(
-    path: str,
-    mac: str,
-    deadline_s: float = 0.05,
-    *,
-    vlan_id: int | None = None,
-    addresses: Iterable[str] = (),
-    stopped: bool = False,
-) -> Identity | None:
-    """Return what the agent knows about the ENI with this MAC, None when that is not known for certain. Never raises.
+class Question:
+    """Which ENI and task a MAC belongs to. Asked again it costs little where nothing was written meanwhile.
 
-    `vlan_id` and `addresses` (with or without prefix length) are what the plugin was told; a task that contradicts them
-    is not the one. `stopped` lets tasks count that have stopped. Gives up after `deadline_s` seconds.
+    `vlan_id` and `addresses` (with or without prefix length) are what the plugin was told; a task that contradicts
+    them is not the one. `stopped` lets tasks count that have stopped.
     """
-    wanted = mac_text(mac)
-    if wanted is None:
-        return None
-    told = {address for address in (ip(text.partition("/")[0]) for text in addresses) if address}
-    needle = f'"{wanted}"'.encode()
 
-    def use(snapshot: bolt.Snapshot) -> Identity | None:
-        found = list(_enis(snapshot, needle))
+    def __init__(
+        self,
+        path: str,
+        mac: str,
+        *,
+        vlan_id: int | None = None,
+        addresses: Iterable[str] = (),
+        stopped: bool = False,
+    ) -> None:
+        self._path = path
+        self._mac = mac_text(mac)
+        self._vlan_id = vlan_id
+        self._told = {address for address in (ip(text.partition("/")[0]) for text in addresses) if address}
+        self._stopped = stopped
+        self._not_in = 0  # the transaction in which it was not known
+
+    def ask(self, over: bolt.Over, tries: int = 0) -> Identity | None:
+        """Return what the agent knows, None when that is not known for certain.
+
+        Gives up when `over` says so, or when the agent wrote to the file during each of so many `tries` (0: of any
+        number). Raises bolt.Unreadable, OSError, and ValueError for a task with that MAC that cannot be parsed.
+        """
+        if self._mac is None:
+            return None
+        found, self._not_in = bolt.view(self._path, over, self._in, tries)
+        return found
+
+    def _in(self, snapshot: bolt.Snapshot) -> tuple[Identity | None, int]:
+        if snapshot.txid == self._not_in:
+            return None, snapshot.txid
         fitting = [
             (identity, status)
-            for identity, status in found
-            if identity.get("branch_mac") == wanted
-            and not (vlan_id and identity.get("vlan_id", vlan_id) != vlan_id)
-            and not (told and identity.get("addresses") and told.isdisjoint(identity["addresses"]))
+            for identity, status in _enis(snapshot, f'"{self._mac}"'.encode())
+            if identity.get("branch_mac") == self._mac
+            and not (self._vlan_id and identity.get("vlan_id", self._vlan_id) != self._vlan_id)
+            and not (self._told and identity.get("addresses") and self._told.isdisjoint(identity["addresses"]))
         ]
-        running = [identity for identity, status in fitting if status != _STOPPED]
-        return _one(running or [identity for identity, _ in fitting if stopped])
-
-    return _ask(path, deadline_s, use)
+        return _one([one for one, status in fitting if self._stopped or status != _STOPPED]), snapshot.txid
 
 
 def metadata(path: str, deadline_s: float = 0.05) -> Metadata:
@@ -133,7 +144,7 @@ def problem(path: str, deadline_s: float = 1.0) -> str | None:
                     list(_of_task(value))
 
     try:
-        bolt.view(path, monotonic() + deadline_s, everything)
+        bolt.view(path, bolt.within(deadline_s), everything)
     except OSError as error:
         return error.strerror or "cannot be read"
     except (bolt.Unreadable, ValueError) as error:
@@ -143,7 +154,7 @@ def problem(path: str, deadline_s: float = 1.0) -> str | None:
 
 def _ask(path: str, deadline_s: float, use: Callable[[bolt.Snapshot], T]) -> T | None:
     try:
-        return bolt.view(path, monotonic() + deadline_s, use)
+        return bolt.view(path, bolt.within(deadline_s), use)
     except (OSError, ValueError, bolt.Unreadable):
         return None
 
@@ -156,7 +167,7 @@ def _enis(snapshot: bolt.Snapshot, needle: bytes) -> Iterator[tuple[Identity, st
     """
     bucket = snapshot.buckets().get(b"tasks")
     if bucket is not None:
-        for _, value in snapshot.items(bucket, needle):
+        for _, value in snapshot.containing(bucket, needle) if needle else snapshot.items(bucket):
             yield from _of_task(value)
 
 

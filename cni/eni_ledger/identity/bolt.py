@@ -19,6 +19,10 @@ are, after the pages were read, what they were before, nothing of the tree of T 
 not, everything is read anew. Both metas have to be valid: bbolt itself falls back to the older one, but for a reader
 that would be the past, and a half-written meta is whole a moment later.
 
+The less is read between the two looks at the metas, the more often they are the same. So a search for a text
+(`Snapshot.containing`) goes through the file as it lies there, in large pieces, and reads as pages only the branches of
+the bucket and the leaves in which it was seen. What is seen on a page that is no leaf of the tree is of the past.
+
 bbolt has no checksums on other pages. In exchange everything that the format fixes is checked: ids, flags, bounds,
 keys ascending and within what the branch above promises, data without gaps, no page used twice, none of them free.
 
@@ -30,6 +34,7 @@ Standard library only: this module is loaded on ADD.
 from __future__ import annotations
 
 import os
+from _bisect import bisect_right
 from _struct import Struct, unpack_from
 from time import monotonic, sleep
 
@@ -40,6 +45,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     Bucket = tuple[int, bytes]
+    Child = tuple[int, bytes, bytes | None]
+    Over = Callable[[], bool]
 
 _HEADER = Struct("<QHHI")
 _META = Struct("<IIIIQQQQQQ")
@@ -58,6 +65,8 @@ FILE_MAX = 1 << 30
 RUN_MAX = 16 << 20
 # Read with every page: most pages with overflow are then complete at once.
 _AHEAD = 16384
+# Of the file at a time: larger pieces do not stay in the processor's cache, and the allocator maps them anew.
+_PIECE = 65536
 _HALF_WRITTEN_S = 0.001
 
 
@@ -68,13 +77,13 @@ class Unreadable(Exception):
 class Snapshot:
     """The tree of one transaction. What it yields counts only once `view` has returned."""
 
-    __slots__ = ("_buckets", "_deadline", "_fd", "_freelist", "_high", "_page_size", "_root", "_seen", "txid")
+    __slots__ = ("_buckets", "_fd", "_freelist", "_high", "_over", "_page_size", "_root", "_seen", "txid")
 
-    def __init__(self, fd: int, meta: bytes, deadline: float) -> None:
+    def __init__(self, fd: int, meta: bytes, over: Over) -> None:
         _, _, self._page_size, _, self._root, _, self._freelist, self._high, txid, _ = _META.unpack(meta)
         self.txid: int = txid
         self._fd = fd
-        self._deadline = deadline
+        self._over = over
         self._seen: set[int] = set()
         self._buckets: dict[bytes, Bucket] | None = None
         if os.fstat(fd).st_size < self._high * self._page_size:
@@ -83,13 +92,20 @@ class Snapshot:
     def buckets(self) -> dict[bytes, Bucket]:
         """Return the top-level buckets, for `items`. Raises Unreadable."""
         if self._buckets is None:
-            tree = self._elements((self._root, b""), b"")
+            tree = self._elements((self._root, b""))
             self._buckets = {key: self._bucket(value) for key, value, is_bucket in tree if is_bucket}
         return self._buckets
 
-    def items(self, bucket: Bucket, needle: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and value of what a bucket holds, if `needle` is in either. Raises Unreadable."""
-        for key, value, is_bucket in self._elements(bucket, needle):
+    def items(self, bucket: Bucket) -> Iterator[tuple[bytes, bytes]]:
+        """Yield key and value of what a bucket holds. Raises Unreadable."""
+        for key, value, is_bucket in self._elements(bucket):
+            if not is_bucket:
+                yield key, value
+
+    def containing(self, bucket: Bucket, needle: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield key and value of what a bucket holds if `needle` is in either. Raises Unreadable."""
+        found = self._elements(bucket, needle) if not bucket[0] else self._on_pages(bucket[0], needle)
+        for key, value, is_bucket in found:
             if not is_bucket:
                 yield key, value
 
@@ -116,7 +132,7 @@ class Snapshot:
             raise Unreadable("a bucket is too long")
         return root, value[16:]
 
-    def _elements(self, bucket: Bucket, needle: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
+    def _elements(self, bucket: Bucket, needle: bytes = b"") -> Iterator[tuple[bytes, bytes, bool]]:
         """Walk a bucket's tree from left to right; yield key, value and whether that is a bucket again."""
         root, inline = bucket
         if not root:
@@ -124,7 +140,7 @@ class Snapshot:
                 raise Unreadable("an inline bucket is damaged")
             yield from _leaf(inline, b"", None, needle)
             return
-        todo: list[tuple[int, bytes, bytes | None]] = [(root, b"", None)]
+        todo: list[Child] = [(root, b"", None)]
         while todo:
             pgid, low, high = todo.pop()
             page = self._page(pgid, _BRANCH | _LEAF)
@@ -133,9 +149,49 @@ class Snapshot:
             else:
                 todo.extend(reversed(_children(page, low, high)))
 
+    def _on_pages(self, root: int, needle: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
+        """Yield the elements with `needle` of the leaves below `root` that lie where it is in the file."""
+        pages = self._pages_with(needle)
+        level: list[Child] = [(root, b"", None)]
+        read = {root: self._page(root, _BRANCH | _LEAF)} if pages else {}
+        while (
+            read and read[level[0][0]][8] == _BRANCH
+        ):  # all leaves are equally deep, the first one's depth is all theirs
+            level = [
+                child
+                for pgid, low, high in level
+                for child in _children(read.get(pgid) or self._page(pgid, _BRANCH), low, high)
+            ]
+            read = {level[0][0]: self._page(level[0][0], _BRANCH | _LEAF)}
+        leaves = {pgid: (low, high) for pgid, low, high in level}
+        order = sorted(leaves)
+        done: set[int] = set()
+        for number in pages:
+            pgid = order[bisect_right(order, number) - 1]
+            if pgid in done or pgid > number:
+                continue
+            page = read[pgid] = read.get(pgid) or self._page(pgid, _LEAF)
+            if number - pgid < len(page) // self._page_size:
+                done.add(pgid)
+                yield from _leaf(page, *leaves[pgid], needle)
+
+    def _pages_with(self, needle: bytes) -> list[int]:
+        """Return the numbers of the pages of the file on which `needle` begins, whatever they are."""
+        found: set[int] = set()
+        end = self._high * self._page_size
+        for start in range(0, end, _PIECE):
+            if self._over():
+                raise Unreadable("not read in time")
+            piece = os.pread(self._fd, min(_PIECE + len(needle) - 1, end - start), start)
+            at = piece.find(needle)
+            while at >= 0:
+                found.add((start + at) // self._page_size)
+                at = piece.find(needle, at + 1)
+        return sorted(found)
+
     def _page(self, pgid: int, kind: int) -> bytes:
         """Return a page of one of these kinds with its overflow, after all checks of the header."""
-        if monotonic() > self._deadline:
+        if self._over():
             raise Unreadable("not read in time")
         if not 2 <= pgid < self._high:
             raise Unreadable(f"page {pgid} is out of bounds")
@@ -160,11 +216,17 @@ class Snapshot:
         return data[:length]
 
 
-def view(path: str, deadline: float, use: Callable[[Snapshot], T]) -> T:
+def within(seconds: float) -> Over:
+    """Return what tells, asked from now on, whether so many seconds are over."""
+    deadline = monotonic() + seconds
+    return lambda: monotonic() > deadline
+
+
+def view(path: str, over: Over, use: Callable[[Snapshot], T], tries: int = 0) -> T:
     """Return what `use` makes of a consistent snapshot; it is called again when a commit came in between.
 
-    `deadline` is a time of `time.monotonic`. Raises Unreadable, OSError, and what `use` raises. The file is opened
-    without following a symbolic link and has to be a regular one.
+    Gives up when `over` says so, or after so many `tries` unless these are 0. Raises Unreadable, OSError, and what
+    `use` raises. The file is opened without following a symbolic link and has to be a regular one.
     """
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
@@ -172,19 +234,20 @@ def view(path: str, deadline: float, use: Callable[[Snapshot], T]) -> T:
         if status.st_mode & 0o170000 != 0o100000 or status.st_size > FILE_MAX:
             raise Unreadable("no regular file, or too large")
         while True:
-            metas = _metas(fd, deadline)
+            metas = _metas(fd, over)
             newest = max(metas, key=_txid)
             try:
-                result = use(snapshot := Snapshot(fd, newest, deadline))
+                result = use(snapshot := Snapshot(fd, newest, over))
                 snapshot.finish()
             except Exception:
                 # What a commit put there while we read looks damaged, to `use` too; what did not change is.
-                if monotonic() > deadline or _raw_metas(fd) == metas:
+                if over() or _raw_metas(fd) == metas:
                     raise
             else:
                 if _raw_metas(fd) == metas:
                     return result
-            if monotonic() > deadline:
+            tries -= 1
+            if tries == 0 or over():
                 raise Unreadable("written to all the time")
     finally:
         os.close(fd)
@@ -206,7 +269,7 @@ def _raw_metas(fd: int) -> tuple[bytes, bytes]:
     return first[16:], second[16:]
 
 
-def _metas(fd: int, deadline: float) -> tuple[bytes, bytes]:
+def _metas(fd: int, over: Over) -> tuple[bytes, bytes]:
     """Return both metas, valid. One that is just being written is given a moment."""
     while True:
         metas = _raw_metas(fd)
@@ -216,7 +279,7 @@ def _metas(fd: int, deadline: float) -> tuple[bytes, bytes]:
         sleep(_HALF_WRITTEN_S)
         if _raw_metas(fd) == metas:
             raise Unreadable("a meta is damaged")
-        if monotonic() > deadline:
+        if over():
             raise Unreadable("written to all the time")
 
 

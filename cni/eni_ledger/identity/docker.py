@@ -98,7 +98,8 @@ class Docker:
         except (OSError, http.client.HTTPException) as exc:
             reason = getattr(exc, "strerror", None) or type(exc).__name__
             hint = "run it as root, where Docker runs"
-            raise Unavailable("Docker cannot be asked", f"{self._path}: {reason}", hint) from exc
+            absent = isinstance(exc, FileNotFoundError)
+            raise Unavailable("Docker cannot be asked", f"{self._path}: {reason}", hint, absent=absent) from exc
         finally:
             connection.close()
         if len(body) > ANSWER_MAX:

@@ -19,11 +19,20 @@ Fields = dict[str, Any]
 TASK = ("task_arn", "cluster", "task_family", "task_revision", "service")
 KEYS = ("eni_id", "trunk_eni_id", *TASK)
 NAMES = ("agent-db", "docker", "imds", "ec2")
+#: Those that know of what has ended.
+PAST = ("agent-db", "docker")
 TIMEOUT_S = 2.0
 
 
 class Unavailable(EniLedgerError):
-    """A source cannot be asked at all here; `hint` is what would have to be done."""
+    """A source cannot be asked; `hint` is what would have to be done.
+
+    `absent` is whether there is none on this host, so that there is nothing to wait for.
+    """
+
+    def __init__(self, msg: str, details: str = "", hint: str = "", *, absent: bool = False) -> None:
+        super().__init__(msg, details, hint)
+        self.absent = absent
 
 
 class Source(Protocol):

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from typing import Any
 from unittest import mock
 
@@ -29,6 +28,7 @@ from eni_ledger.ledger.history import History
 from eni_ledger.ledger.query import Query
 from eni_ledger.ledger.repair import fsck
 from eni_ledger.plugin import chained, interposed, protocol, witness
+from helpers.agent_db import known
 from helpers.ledgers import ACTIVE, add_event, del_event, sealed, settings, three_segments
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -302,12 +302,12 @@ def database(where: Path) -> Target:
             at += 4 + length
         path.write_bytes(broken[: len(whole)])
         for mac in macs:
-            agent_db.lookup(str(path), mac, 5.0)
+            known(str(path), mac, 5)
         agent_db.metadata(str(path), 5.0)
         agent_db.tasks(str(path), 5.0)
         agent_db.problem(str(path), 5.0)
         refuses(
-            lambda: bolt.view(str(path), monotonic() + 5, lambda snapshot: snapshot.buckets()), OSError, bolt.Unreadable
+            lambda: bolt.view(str(path), bolt.within(5), lambda snapshot: snapshot.buckets()), OSError, bolt.Unreadable
         )
 
     seeds = [

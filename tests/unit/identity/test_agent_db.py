@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from eni_ledger.identity import agent_db
-from helpers.agent_db import CLUSTER, task
+from helpers.agent_db import CLUSTER, known, task
 from helpers.bolt import BoltWriter
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "agent-db"
@@ -26,7 +26,7 @@ def database(path: Path, *tasks: tuple[bytes, bytes], **buckets: dict[bytes, byt
 
 
 def ask(path: str, mac: str = MAC, **more: Any) -> Any:
-    return agent_db.lookup(path, mac, LONG, **more)
+    return known(path, mac, LONG, **more)
 
 
 @pytest.mark.parametrize("name", ["small", "large"])
@@ -154,7 +154,7 @@ def test_a_stopped_task_counts_only_for_the_past(tmp_path: Path) -> None:
     assert ask(path, stopped=True)["eni_id"] == ENI_A
     path = database(tmp_path / "both.db", stopped, task("b", ENI_B, MAC, status="CREATED"))
     assert ask(path)["eni_id"] == ENI_B
-    assert ask(path, stopped=True)["eni_id"] == ENI_B
+    assert ask(path, stopped=True) is None  # the MAC was given out again: which of the two it was is not known
 
 
 def test_a_task_that_is_told_to_stop_while_it_starts_is_known(tmp_path: Path) -> None:
@@ -168,6 +168,31 @@ def test_two_tasks_with_one_eni_give_the_eni_and_what_they_agree_on(tmp_path: Pa
     assert found["eni_id"] == ENI_A
     assert "task_arn" not in found
     assert "service" not in found
+
+
+def test_two_tasks_without_an_eni_id_are_not_known(tmp_path: Path) -> None:
+    """They may be of two ENIs."""
+    path = database(tmp_path / "agent.db", task("a", "", MAC), task("b", "", MAC))
+    assert ask(path) is None
+    assert ask(database(tmp_path / "one.db", task("a", "", MAC)))["task_arn"] == f"{CLUSTER}/a"
+    path = database(tmp_path / "three.db", task("a", ENI_A, MAC), task("b", ENI_B, MAC), task("c", "", MAC))
+    assert ask(path) is None
+
+
+@pytest.mark.parametrize(
+    ("arn", "task_arn", "cluster"),
+    [
+        ("arn:aws:ecs:eu-west-1:1:task/prod/a", True, "prod"),
+        ("arn:aws:ecs:eu-west-1:1:task/prod/a/b", True, None),
+        ("arn:aws:ecs:eu-west-1:1:service/prod/a", False, None),
+        ("arn:aws:ecs:eu-west-1:task/prod/a", False, None),
+        ("xrn:aws:ecs:eu-west-1:1:task/prod/a", False, None),
+        ("arn:task", False, None),
+    ],
+)
+def test_arns(tmp_path: Path, arn: str, task_arn: bool, cluster: str | None) -> None:
+    found = ask(database(tmp_path / "agent.db", task("a", ENI_A, MAC, Arn=arn)))
+    assert (found.get("task_arn"), found.get("cluster")) == (arn if task_arn else None, cluster)
 
 
 def test_a_task_of_the_old_arn_format_has_no_cluster(tmp_path: Path) -> None:
@@ -232,6 +257,8 @@ def test_a_database_without_the_buckets_knows_nothing(tmp_path: Path) -> None:
     assert ask(str(path)) is None
     assert agent_db.tasks(str(path), LONG) == []
     assert agent_db.metadata(str(path), LONG) == {}
+    writer.commit({b"tasks": {}, b"metadata": {b"cluster-name": b"7", b"other": b'"x"'}})
+    assert agent_db.metadata(str(path), LONG) == {}
     writer.commit({b"tasks": {}, b"metadata": {b"cluster-name": b'"', b"other": b"{"}})
     assert agent_db.tasks(str(path), LONG) == []
     assert agent_db.metadata(str(path), LONG) == {}
@@ -240,7 +267,7 @@ def test_a_database_without_the_buckets_knows_nothing(tmp_path: Path) -> None:
 
 def test_no_time_left_is_not_known() -> None:
     path = str(FIXTURES / "small.db")
-    assert agent_db.lookup(path, "0a:1b:2c:3d:00:01", -1) is None
+    assert known(path, "0a:1b:2c:3d:00:01", -1) is None
     assert agent_db.tasks(path, -1) is None
     assert agent_db.metadata(path, -1) == {}
     assert agent_db.problem(path, -1) == "not read in time"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from eni_ledger.identity import agent_db
-from helpers.agent_db import eni_id, generation, mac, task
+from helpers.agent_db import eni_id, generation, known, mac, task
 from helpers.bolt import LEAF, BoltWriter, fnv1a, header, leaf_body
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "agent-db"
@@ -43,13 +43,13 @@ class Damaged:
 
     def right(self, macs: list[str]) -> int:
         """Return how many of these are still known; none may be known wrongly."""
-        known = 0
+        count = 0
         for address in macs:
-            identity = agent_db.lookup(self.path, address, LONG)
+            identity = known(self.path, address, LONG)
             if identity is not None and "eni_id" in identity:
                 assert identity["eni_id"] == self.expected[address]
-                known += 1
-        return known
+                count += 1
+        return count
 
 
 @pytest.fixture(params=["small", "large"])
@@ -142,7 +142,7 @@ def test_a_meta_of_two_halves_is_not_believed(tmp_path: Path) -> None:
         torn = bytearray(sound)
         torn[newer + 16 + cut % 64 : newer + 80] = sound[older + 16 + cut % 64 : older + 80]
         path.write_bytes(torn)
-        found = agent_db.lookup(str(path), mac(1), LONG)
+        found = known(str(path), mac(1), LONG)
         assert found is None or found["eni_id"] == eni_id(5, 1)
 
 
@@ -154,14 +154,14 @@ def test_a_pointer_to_a_freed_page_is_noticed(tmp_path: Path) -> None:
     old = struct.unpack("<QQ", writer.buckets[b"tasks"][1])[0]
     writer.commit(generation(2, 40))
     new = struct.unpack("<QQ", writer.buckets[b"tasks"][1])[0]
-    found = agent_db.lookup(str(path), mac(3), LONG)
+    found = known(str(path), mac(3), LONG)
     assert found is not None
     assert found["eni_id"] == eni_id(2, 3)
     root = os.pread(writer.fd, PAGE, writer.root * PAGE)
     at = root.index(struct.pack("<QQ", new, 0))
     os.pwrite(writer.fd, struct.pack("<Q", old), writer.root * PAGE + at)
     writer.close()
-    assert agent_db.lookup(str(path), mac(3), LONG) is None
+    assert known(str(path), mac(3), LONG) is None
     assert agent_db.problem(str(path), LONG) == "a page in use is on the freelist"
 
 
@@ -175,7 +175,7 @@ def test_a_database_without_a_freelist_is_read(tmp_path: Path) -> None:
         meta = head[16:48] + b"\xff" * 8 + head[56:72]
         os.pwrite(writer.fd, head[:16] + meta + struct.pack("<Q", fnv1a(meta)), page * PAGE)
     writer.close()
-    found = agent_db.lookup(str(path), mac(3), LONG)
+    found = known(str(path), mac(3), LONG)
     assert found is not None
     assert found["eni_id"] == eni_id(1, 3)
 
@@ -240,7 +240,7 @@ def built(tmp_path: Path) -> Iterator[Built]:
 def test_a_page_of_the_past_in_place_of_the_new_one_is_noticed(built: Built) -> None:
     built.put(built.new[0], built.page(built.old[0]))
     assert built.problem() == f"page {built.new[0]} is not what it should be"
-    assert agent_db.lookup(built.path, mac(0), LONG) is None
+    assert known(built.path, mac(0), LONG) is None
 
 
 def test_leaves_in_each_others_place_are_noticed(built: Built) -> None:
@@ -248,7 +248,7 @@ def test_leaves_in_each_others_place_are_noticed(built: Built) -> None:
     size = min(len(first), len(second))
     built.put(built.new[0], first[:8] + second[8:size])
     assert built.problem()
-    assert agent_db.lookup(built.path, mac(0), LONG) is None
+    assert known(built.path, mac(0), LONG) is None
 
 
 def test_a_page_of_two_buckets_is_noticed(built: Built) -> None:
@@ -283,7 +283,7 @@ def test_a_gap_between_elements_is_noticed(tmp_path: Path) -> None:
     os.pwrite(writer.fd, struct.pack("<I", len(value)), root * PAGE + 16 + 12)
     writer.close()
     assert agent_db.problem(str(tmp_path / "agent.db"), LONG) == "an element of a leaf is damaged"
-    assert agent_db.lookup(str(tmp_path / "agent.db"), mac(2), LONG) is None
+    assert known(str(tmp_path / "agent.db"), mac(2), LONG) is None
 
 
 def test_a_file_without_its_last_pages_is_not_believed(built: Built) -> None:

@@ -6,11 +6,10 @@ import os
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from eni_ledger.identity import agent_db, bolt
-from helpers.agent_db import eni_id, generation, mac
+from helpers.agent_db import eni_id, generation, known, mac
 from helpers.bolt import BoltWriter
 
 TESTS = Path(__file__).parents[2]
@@ -59,7 +58,7 @@ def test_commits_between_the_metas_and_the_pages_mean_reading_again(tmp_path: Pa
             found.append(key)
         return found
 
-    keys = bolt.view(path, time.monotonic() + LONG, slowly)
+    keys = bolt.view(path, bolt.within(LONG), slowly)
     assert keys == [f"{index:032x}".encode() for index in range(TASKS)]
     assert len(tries) == 5
     assert tries[-1] == writer.txid
@@ -77,7 +76,7 @@ def test_a_commit_after_the_last_page_means_reading_again(tmp_path: Path) -> Non
             writer.commit(generation(snapshot.txid, TASKS))
         return found
 
-    assert bolt.view(path, time.monotonic() + LONG, then) == list(generation(4, TASKS)[b"tasks"].values())
+    assert bolt.view(path, bolt.within(LONG), then) == list(generation(4, TASKS)[b"tasks"].values())
     writer.close()
 
 
@@ -94,7 +93,7 @@ def test_what_the_caller_makes_of_torn_pages_is_tried_again_too(tmp_path: Path) 
             raise ValueError("no JSON")
         return tries[-1]
 
-    assert bolt.view(path, time.monotonic() + LONG, stumble) == writer.txid
+    assert bolt.view(path, bolt.within(LONG), stumble) == writer.txid
     writer.close()
 
 
@@ -111,7 +110,7 @@ def test_a_writer_in_another_process_that_never_rests(tmp_path: Path) -> None:
         for number in range(600):
             index = number % TASKS
             committed = struct.unpack("<QQ", os.pread(fd, 16, 0))[1]
-            found = agent_db.lookup(path, mac(index), LONG)
+            found = known(path, mac(index), LONG)
             begun = struct.unpack("<QQ", os.pread(fd, 16, 0))[0]
             assert found is not None
             shown, of = divmod(int(found["eni_id"][4:], 16), 1 << 16)
