@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from helpers import agent_db
 from helpers.agent import Agent, Branch, Pauses
+from helpers.bolt import BoltWriter
 from helpers.delegate import script
 from helpers.ledgers import stuck_holder
 from helpers.patience import PATIENCE_S
@@ -579,6 +581,36 @@ def test_agent_db_that_does_not_help(
     assert both.same().stderr == b""
     (event,) = both.agent.events("add")
     assert not {"eni_id", "task_arn", "error_code"} & set(event)
+
+
+def known_task(path: Path) -> Path:
+    """Write a database in which the agent has saved the branch's task."""
+    writer = BoltWriter(str(path))
+    writer.commit({b"tasks": dict([agent_db.task("a" * 32, agent_db.eni_id(1, 1), MAC, vlan=101, ip="10.0.32.4")])})
+    writer.close()
+    return path
+
+
+def test_agent_db_that_can_be_read_when_the_delegate_is_about_to_answer(
+    both: Both, delegate: Callable[..., Path], tmp_path: Path
+) -> None:
+    whole = known_task(tmp_path / "whole.db")
+    truncated(both.agent)
+    delegate(f"cat {whole} >{both.agent.agent_db}", SUCCESS)
+    assert both.agent.add(BRANCH, both.netns).status == 0
+    (event,) = both.agent.events("add")
+    assert (event["eni_id"], event["task_arn"]) == (agent_db.eni_id(1, 1), f"{agent_db.CLUSTER}/{'a' * 32}")
+
+
+def test_agent_db_that_can_be_read_at_del(both: Both, delegate: Callable[..., Path]) -> None:
+    truncated(both.agent)
+    delegate(SUCCESS)
+    both.agent.add(BRANCH, both.netns)
+    known_task(both.agent.agent_db)
+    both.agent.delete(BRANCH)
+    identified, ended = both.agent.events("identify", "del")
+    assert (identified["eni_id"], identified["identity_source"]) == (agent_db.eni_id(1, 1), "agent-db")
+    assert (ended["event"], ended["eni_id"]) == ("del", agent_db.eni_id(1, 1))
 
 
 def test_agent_db_that_is_locked(both: Both, delegate: Callable[..., Path]) -> None:

@@ -31,6 +31,9 @@ _OF_THE_EVENT = frozenset(
 )  # fmt: skip
 """Keys that belong to one event and not to the association that it starts."""
 
+IDENTITY = ("eni_id", "task_arn", "cluster", "task_family", "task_revision", "service")
+"""Keys of an association that may become known after its add: its ENI, and its task."""
+
 _NOT_ON_DEL = frozenset(("since", "until", "ended_by", "add_seq", "end_seq", "via", "cni_version"))
 """Keys of an association that its del does not repeat."""
 

@@ -32,10 +32,11 @@ def record(settings: Settings, event: Event) -> Event | None:
 
     `event` has the keys of the format without ts, seq, v and crc; an `add` gets its `association_id` here, and
     `supersedes` when it ends others. A `del` names its attachment by `container_id` and `ifname`, the rest is copied
-    from the live association; when there is none, nothing is written and None returned. When the lock cannot be had
-    in time, or the ledger is of a later format, the event goes to the spool: then it has `spooled` true, the reason
-    in `spooled_because` and no `seq`. When the state directory is taken away meanwhile, the event is recorded once
-    more, in the one that is there then. Raises LedgerError: then nothing was recorded.
+    from the live association; when there is none, nothing is written and None returned. What a `del` brings with
+    `identity_source` becomes an `identify` before it, see `completed`. When the lock cannot be had in time, or the
+    ledger is of a later format, the event goes to the spool: then it has `spooled` true, the reason in
+    `spooled_because` and no `seq`. When the state directory is taken away meanwhile, the event is recorded once more,
+    in the one that is there then. Raises LedgerError: then nothing was recorded.
     """
     occurred_us = now_us()
     if event["event"] in ("add", "adopt"):
@@ -280,6 +281,12 @@ class Session:
             association = live.attachment(event["container_id"], event["ifname"])
             if association is None or event.get("spooled_ts", "~") < association["since"]:
                 return None  # nothing to end; one that waited in the spool does not end what began after it
+            if "identity_source" in event:
+                from eni_ledger.ledger.completed import completed
+
+                event, identify, association = completed(event, association)
+                if identify:
+                    self.append(identify, occurred_us)
             event = {**event, **state.identity_of(association)}
         return self.append(event, occurred_us)
 

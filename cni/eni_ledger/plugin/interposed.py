@@ -44,7 +44,7 @@ def run(name: str, call: Call) -> None:
                 raise delegate.refusal(settings.delegate_dir, name, failed)
             running = delegate.Supervised(data or b"")
         prepared = _prepare(name, call, settings, running.data)
-        status, answer, took_ms = running.wait()
+        status, answer, took_ms = running.wait(None if isinstance(prepared, Exception) else prepared.look)
     except errors.DelegateError as exc:
         _refused(name, call, settings, data, exc)
         raise

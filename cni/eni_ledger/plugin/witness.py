@@ -14,32 +14,59 @@ from eni_ledger.plugin.protocol import STDIN_LIMIT, Call, read_conf
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
+    from collections.abc import Callable
     from typing import Any
 
     from eni_ledger.config import Settings
+    from eni_ledger.plugin.identity import Search
     from eni_ledger.plugin.observe import Netns
 
     Event = dict[str, Any]
 
-_IDENTITY = frozenset(("eni_id", "task_arn", "cluster", "task_family", "task_revision", "service"))
 _MSG_LIMIT = 4000  # the details of a panic are a stack trace
 
 
 class Prepared:
     """What is known before the delegate answers: the `event` so far, and what went `wrong` with that, or None.
 
-    `said` is whether the error in the event is one that the delegate has told. `netns` and `sock` are the opened
-    namespace and an rtnetlink socket in it, None unless that went well; `strayed` is whether we did not come back from
-    there, after which nothing more may be asked of a namespace.
+    `ahead` is what is done ahead of the answer if there is time, `search` the search for ENI and task; each is None
+    once it is done. `said` is whether the error in the event is one that the delegate has told. `netns` and `sock` are
+    the opened namespace and an rtnetlink socket in it, None unless that went well; `strayed` is whether we did not come
+    back from there, after which nothing more may be asked of a namespace.
     """
 
     def __init__(self, event: Event) -> None:
         self.event = event
         self.wrong: Exception | None = None
+        self.ahead: Callable[[], None] | None = None
+        self.search: Search | None = None
         self.said = False
         self.strayed = False
         self.netns: Netns | None = None
         self.sock: socket | None = None
+
+    def look(self, signalled: Callable[[], bool]) -> float | None:
+        """Do what there is to do while the delegate works, see `delegate.Running.wait`. Never raises.
+
+        Where the delegate has answered by now, doing ahead what is due would only take the time twice.
+        """
+        ahead, self.ahead = self.ahead, None
+        if ahead is not None and not signalled():
+            ahead()
+        if self.search is None:
+            return None
+        found = None if signalled() else self.search.again(signalled)
+        if found is None:
+            return self.search.pause()
+        self.event |= found
+        self.search = None
+        return None
+
+    def look_once_more(self) -> None:
+        """Search once more when the delegate has answered, in as little time as that takes. Never raises."""
+        if self.search is not None:
+            self.event |= self.search.last() or {}
+            self.search = None
 
     def close(self) -> None:
         """Let go of the namespace."""
@@ -50,7 +77,7 @@ class Prepared:
 
 
 def prepare(name: str, call: Call, settings: Settings, data: bytes) -> Prepared:
-    """Return the event as far as `data`, the call's standard input, this host and the agent's database tell it.
+    """Return the event as far as `data`, the call's standard input, and this host tell it, and the search for the rest.
 
     Never raises.
     """
@@ -69,13 +96,25 @@ def prepare(name: str, call: Call, settings: Settings, data: bytes) -> Prepared:
         try:
             read_conf(call, data)
         finally:  # what is wrong with the rest of it, a later cniVersion perhaps, does not make this unknown
-            _declared(name, call, settings, event)
+            _declared(name, call, event)
     except Exception as exc:  # whatever it is, the delegate is at work and the agent waits for its answer
         prepared.wrong = exc
     if call.command == "ADD":
         _enter(call, prepared)
-    rehearse(settings, prepared)
+    prepared.ahead = lambda: rehearse(settings, prepared)
+    _begin_search(call, settings, prepared)
     return prepared
+
+
+def _begin_search(call: Call, settings: Settings, prepared: Prepared) -> None:
+    """Find out what ENI and task have to be searched for. Never raises."""
+    try:
+        from eni_ledger.plugin import identity
+
+        search = identity.of_add if call.command == "ADD" else identity.of_del
+        prepared.search = search(settings, prepared.event)
+    except Exception:  # whatever it is: the delegate is at work, and `identify` finds them later
+        prepared.search = None
 
 
 def rehearse(settings: Settings, prepared: Prepared) -> None:
@@ -110,8 +149,8 @@ def _enter(call: Call, prepared: Prepared) -> None:
         prepared.wrong, prepared.strayed = exc, True
 
 
-def _declared(name: str, call: Call, settings: Settings, event: Event) -> None:
-    """Add what the configuration says, as far as it was understood, and whose ENI that is."""
+def _declared(name: str, call: Call, event: Event) -> None:
+    """Add what the configuration says, as far as it was understood."""
     from eni_ledger.plugin import agent_conf
 
     if not call.conf:
@@ -121,20 +160,6 @@ def _declared(name: str, call: Call, settings: Settings, event: Event) -> None:
         event["network"] = call.network
     if call.command == "ADD":
         event |= agent_conf.declared(name, call.conf, call.env.get("CNI_ARGS", ""))
-        event |= _identity(settings, event)
-
-
-def _identity(settings: Settings, event: Event) -> Event:
-    """Return ENI ID and task from the agent's database, {} when it does not say."""
-    from eni_ledger.identity.agent_db import lookup
-
-    found = lookup(
-        settings.agent_db,
-        event.get("branch_mac", ""),
-        vlan_id=event.get("vlan_id"),
-        addresses=event.get("addresses", ()),
-    )
-    return {key: value for key, value in found.items() if key in _IDENTITY} if found else {}
 
 
 def record(call: Call, settings: Settings, prepared: Prepared, status: int, answer: bytes) -> Event | None:
@@ -146,6 +171,7 @@ def record(call: Call, settings: Settings, prepared: Prepared, status: int, answ
     try:
         if status != 0 and call.command == "DEL":
             return None  # the runtime calls DEL again; the association ends with the one that succeeds
+        prepared.look_once_more()
         if status != 0:
             event["event"] = "add_failed"
             event |= _error_of(status, answer)
