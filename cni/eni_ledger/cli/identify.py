@@ -9,7 +9,8 @@ import click
 from eni_ledger.cli.common import Command, reading, session_of
 from eni_ledger.cli.session import Session
 from eni_ledger.cli.writing import about_host, all_associations, announce, refuse_copy, settings_of
-from eni_ledger.identity.sources import NAMES, TIMEOUT_S, Outcome, Unavailable, identify, make
+from eni_ledger.identity.sources import NAMES, PAST, TIMEOUT_S, Outcome, Unavailable, identify, make
+from eni_ledger.ledger.since import Ended, ended, leave_mark
 from eni_ledger.render.text import safe, short_id
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ DISAGREE = 1
 EXAMPLES = [
     ("eni-ledger identify", "asks all sources in order, and records what they know"),
     ("eni-ledger identify --source agent-db,docker --dry-run", "asks these two, and records nothing"),
-    ("eni-ledger identify --all --json | jq .incomplete", "also what has ended; what is still not known"),
+    ("eni-ledger identify --all --json | jq .incomplete", "also all that ever ended; what is still not known"),
 ]
 
 
@@ -39,7 +40,7 @@ EXAMPLES = [
     metavar="SECONDS",
     help="How long to wait for each answer (2); who does not answer is not asked again.",
 )
-@click.option("--all", "everything", is_flag=True, help="Also what has ended; agent-db and docker know of that.")
+@click.option("--all", "everything", is_flag=True, help="Also what ended before the last run.")
 @click.option("--dry-run", is_flag=True, help="Record nothing.")
 @click.option("--json", "as_json", is_flag=True, help='Print one document: "identified", "disagreements", ...')
 @reading
@@ -56,8 +57,9 @@ def command(
 ) -> int:
     """Find out what was not known when an interface joined: the ENI ID and the task (agent-db: the agent's database;
     docker: labels of the pause container; ec2: DescribeNetworkInterfaces, with boto3) and the ENI ID of the trunk
-    (imds, ec2). What is found is recorded by identify events. Nothing that is known is ever overwritten: a source
-    that says otherwise is reported.
+    (imds, ec2). Asked about are the live associations and, of agent-db and docker, those that have ended since the last
+    run that could ask both. What is found is recorded by identify events. Nothing that is known is ever overwritten: a
+    source that says otherwise is reported.
 
     Exit status 0, also when something is still not known; 1 when sources disagree; 3 when a source that was named
     cannot be asked.
@@ -69,9 +71,14 @@ def command(
         [name.strip() for name in sources.split(",")] if sources is not None else NAMES, timeout, settings.agent_db
     )
     history = session.history(slow=everything)
-    associations = all_associations(history) if everything else history.live()
+    live = [] if everything else history.live()
+    run = ended(history)
+    since = {one["association_id"]: one for one in (*live, *run.associations)}
+    associations = all_associations(history) if everything else list(since.values())
     outcome = identify(associations, asked)
     written = [] if dry_run else _record(settings, outcome.found)
+    if not dry_run and _asked_all(outcome, run):
+        leave_mark(settings.state_dir, run)
     announce(settings, written, associations)
     if as_json:
         session.screen.json_document(_document(outcome, outcome.found if dry_run else written, dry_run=dry_run))
@@ -80,6 +87,17 @@ def command(
     if sources and outcome.unavailable:
         raise next(iter(outcome.unavailable.values()))
     return DISAGREE if outcome.disagreements else 0
+
+
+def _asked_all(outcome: Outcome, run: Ended) -> bool:
+    """Tell whether whoever could know of what has ended was asked of it, so that nobody has to be asked again."""
+    lacking = {one["association_id"] for one in run.associations}.intersection(outcome.incomplete)
+    waiting = [name for name in PAST if name not in outcome.asked or _may_come(outcome.unavailable.get(name))]
+    return not (lacking and waiting)
+
+
+def _may_come(why: Unavailable | None) -> bool:
+    return why is not None and not why.absent
 
 
 def _record(settings: Settings, found: list[Event]) -> list[Event]:

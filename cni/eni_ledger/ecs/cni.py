@@ -26,7 +26,9 @@ from eni_ledger.errors import InstallError
 OPT = "/opt"
 BASE = f"{OPT}/eni-ledger"
 MANIFEST = f"{BASE}/installed.json"
-_LEDGER = re.compile(r"ledger(-\d+-\d+)?\.(jsonl(\.gz)?|index)|failures\.jsonl|state\.json|lock|spool|quarantine")
+_LEDGER = re.compile(
+    r"ledger(-\d+-\d+)?\.(jsonl(\.gz)?|index)|failures\.jsonl|state\.json|identified\.json|lock|spool|quarantine"
+)
 
 
 def plan_install(tree: Tree, bundle: Bundle, bin_dir: str, path: str | None) -> Plan:

@@ -19,6 +19,7 @@ exists, holds no ledger and has other files in it than a ledger begins with (`fo
     spool/                           one file per event that could not wait for the lock
     quarantine/                      torn tails, spool files that were cut short or of a time to come, as found; what a
                                      repair changed
+    identified.json                  how far `identify` has asked about what has ended; derived
     failures.jsonl                   events that could not be recorded at all, as far as that could be written down
 
 Names that begin with a dot are temporary and mean nothing.
@@ -70,7 +71,8 @@ Events
 
 ``add`` an attachment was made. ``adopt`` one was found that nobody recorded. ``add_failed`` the plugin failed to make
 one. ``del`` the runtime ended it; carries what its association carried. ``lost`` it is over and no del came.
-``identify`` adds to an association what was not known at its add, and never overwrites. ``boot`` the host was started
+``identify`` adds to an association what was not known at its add, and never overwrites; one stands before a ``del``
+whose association became known only when it ended. ``boot`` the host was started
 anew (`boot_id`). ``import`` something from another log; it has no bearing on what is live, see `past`. ``checkpoint``
 begins every segment: `prev_crc`; `prev_segment`, the name of the one before; `boot_id`; `live`, an array of the
 associations that are live at this point; `damage`, where the segment before is damaged. Whoever reads a segment from
@@ -159,8 +161,8 @@ every byte          `tests/ledger/test_every_byte.py`: cut at it, a bit of it fl
 Where the code is: `codec` a line; `segment` names, lines, chain, tail; `state` what is live; `lock`; `spool`; `writer`
 appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `packed`, `keys`, `index`,
 `index_builder`, `prune` old segments; `reader`, `parse`, `chain`, `query`, `lookup`, `members`, `whole`, `glance`,
-`moment`, `past`, `learned`, `known`, `steps`, `history` questions; `batch` several events at once; `health` whether it
-can be written; `examine`, `repair` fsck; `mend` fsck --repair; `models` the typed view; `statedir` the directory
-itself; `foreign` whether it is one for a ledger; `origin` whose ledger it is; `rehearsal` what an ADD does, before
-it counts.
+`moment`, `past`, `learned`, `known`, `since`, `steps`, `history` questions; `batch` several events at once; `health`
+whether it can be written; `examine`, `repair` fsck; `mend` fsck --repair; `models` the typed view; `statedir` the
+directory itself; `foreign` whether it is one for a ledger; `origin` whose ledger it is; `rehearsal` what an ADD does,
+before it counts.
 """

@@ -17,6 +17,7 @@ from eni_ledger.ledger.statedir import open_file
 
 STATE_FILE = "state.json"  # `state` has the rest of it
 _DIRECTORIES = ("lock", "spool", "quarantine", "imported", "lost+found")
+_REPLACED = (".next", segment.ACTIVE, STATE_FILE, "ledger.index", "identified.json")
 _SMALL = 8192
 _HEX = frozenset(b"0123456789abcdef")
 
@@ -42,7 +43,9 @@ def admit(dir_fd: int, path: str) -> None:
 def is_temporary(name: str) -> bool:
     """Tell whether `name` is one under which a file of the state directory is written before it is renamed."""
     inside = name[1:-4] if name.endswith(".tmp") else ""
-    return name[:1] == "." and (inside in (".next", segment.ACTIVE, STATE_FILE, "ledger.index") or _sealed(inside))
+    return name[:1] == "." and (
+        inside in (".next", segment.ACTIVE, STATE_FILE, "ledger.index", "identified.json") or _sealed(inside)
+    )
 
 
 def _sealed(name: str) -> bool:
@@ -97,6 +100,8 @@ def _begun(dir_fd: int, name: str) -> bool:
         return False
     if name == "failures.jsonl":
         return found.st_size == 0 or _ends(dir_fd, name)[0][:2] == b'{"'
+    if name == "identified.json":  # `since` writes it
+        return _ends(dir_fd, name)[0][:12] == b'{"v":1,"seq"'
     if is_temporary(name) or name == ".next" or name.startswith(".probe-"):
         return True
     return found.st_size == 0 and name in ("lock", segment.ACTIVE, STATE_FILE)

@@ -103,15 +103,75 @@ def test_what_is_not_known_stays_incomplete(ledger: Ledger, identify: Callable[.
     assert done.json()["incomplete"] == [added["association_id"]]
 
 
-def test_what_has_ended_only_when_asked_for(ledger: Ledger, identify: Callable[..., Ran], run: Run) -> None:
+def test_what_has_ended_since_the_last_run(ledger: Ledger, identify: Callable[..., Ran], run: Run) -> None:
+    ended = branch(ledger)
+    ledger.delete(1)
+    (event,) = identify("--source", "agent-db", "--json").json()["identified"]
+    assert (event["association_id"], event["late"], event["eni_id"]) == (ended["association_id"], True, eni_id(1, 1))
+    assert run("who", eni_id(1, 1), "--json").json()["associations"][0]["task_family"] == "web"
+    again = identify("--source", "agent-db", "--json").json()
+    assert (again["identified"], again["sources"][0]["asked"]) == ([], 0)
+
+
+@pytest.mark.parametrize("how", ["superseded", "lost", "rebooted"])
+def test_however_it_ended(ledger: Ledger, identify: Callable[..., Ran], how: str) -> None:
+    ended = branch(ledger, boot_id="one")
+    if how == "superseded":
+        ledger.add(1, 101, branch_mac=mac(9), boot_id="one")
+    elif how == "lost":
+        ledger.write({"event": "lost", "reason": "verify", "association_id": ended["association_id"], "boot_id": "one"})
+    else:
+        ledger.add(2, 102, branch_mac=mac(9), boot_id="another")
+    found = {
+        event["association_id"]: event for event in identify("--source", "agent-db", "--json").json()["identified"]
+    }
+    assert found[ended["association_id"]]["late"] is True
+
+
+def test_what_could_not_be_asked_is_asked_again(ledger: Ledger, identify: Callable[..., Ran], tmp_path: Path) -> None:
+    database = tmp_path / "agent.db"
+    sound = database.read_bytes()
+    database.write_bytes(sound[:5000])
     branch(ledger)
     ledger.delete(1)
-    assert "0 recorded, 0 still" in identify("--source", "agent-db").out
-    done = identify("--source", "agent-db", "--all", "--json")
-    (event,) = done.json()["identified"]
-    assert event["late"] is True
-    assert run("who", eni_id(1, 1)).code == 0
+    for size in (5000, len(sound)):
+        database.write_bytes(sound[:size])
+        done = identify("--source", "agent-db,docker", "--json").json()
+        assert len(done["identified"]) == (size == len(sound))
+
+
+def test_what_ended_before_the_last_run_only_when_asked_for(
+    ledger: Ledger, identify: Callable[..., Ran], tmp_path: Path
+) -> None:
+    """Who was asked, and does not know, is not asked at every run."""
+    database = tmp_path / "agent.db"
+    sound = database.read_bytes()
+    BoltWriter(str(database)).commit({b"tasks": {}, b"metadata": {}})
+    branch(ledger)
+    ledger.delete(1)
+    asked = identify("--source", "agent-db,docker", "--json").json()
+    assert (asked["identified"], asked["sources"][0]["asked"]) == ([], 1)
+    database.write_bytes(sound)
+    assert identify("--source", "agent-db,docker", "--json").json()["sources"][0]["asked"] == 0
+    (event,) = identify("--source", "agent-db", "--all", "--json").json()["identified"]
+    assert (event["late"], event["eni_id"]) == (True, eni_id(1, 1))
     assert "0 recorded" in identify("--source", "agent-db", "--all").out
+
+
+def test_a_dry_run_leaves_no_mark(ledger: Ledger, identify: Callable[..., Ran]) -> None:
+    branch(ledger)
+    ledger.delete(1)
+    for _ in range(2):
+        assert len(identify("--source", "agent-db", "--dry-run", "--json").json()["identified"]) == 1
+    assert not (ledger.file.parent / "identified.json").exists()
+
+
+@pytest.mark.parametrize("mark", ["", "{", "[]", '{"seq":"1","ts":1}', '{"seq":1}', "x" * 5000, '{"seq":9999,"ts":"2'])
+def test_a_mark_that_is_none(ledger: Ledger, identify: Callable[..., Ran], mark: str) -> None:
+    branch(ledger)
+    ledger.delete(1)
+    (ledger.file.parent / "identified.json").write_text(mark)
+    assert len(identify("--source", "agent-db", "--json").json()["identified"]) == 1
 
 
 def test_a_source_that_was_named_and_cannot_be_asked(ledger: Ledger, run: Run) -> None:

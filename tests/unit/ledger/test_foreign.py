@@ -44,6 +44,7 @@ OTHERS: dict[str, dict[str, bytes]] = {
     "a lock of others": {"lock": b"1234\n"},
     "a lock, and more": {"lock": b"", "dpkg.log": b"x\n"},
     "failures of others": {"failures.jsonl": b"none\n"},
+    "a mark of others": {"identified.json": b'{"seq":1}\n'},
     "a sealed name": {"ledger-0000000000000001-0000000000000009.jsonl": b"no\n"},
 }
 WRITERS: dict[str, Callable[[Path], object]] = {
@@ -119,6 +120,7 @@ def test_a_link_is_nothing_that_a_ledger_begins_with(tmp_path: Path, link: str) 
         {"lost+found/": b""},
         {"lock": b"", "spool/": b"", "quarantine/": b"", "lost+found/": b""},
         {"failures.jsonl": b'{"event":"add"}\n', ".next": b"{", ".state.json.tmp": b"half"},
+        {"identified.json": b'{"v":1,"seq":7,"ts":"2026-11-23T14:00:00.000000Z"}\n', ".identified.json.tmp": b""},
         {"ledger.jsonl": b"", "state.json": b""},
     ],
     ids=lambda files: ", ".join(files) or "empty",
