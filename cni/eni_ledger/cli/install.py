@@ -115,7 +115,8 @@ def chained(
 
     A package has the bundle there already. With --conflist the file gets {"type": "eni-ledger"} at the end of its
     plugins; without, that is printed. The runtime reads it for the next container. The configuration of containerd,
-    CRI-O, podman and nerdctl says where they look; a directory that they do not use is never made.
+    CRI-O, podman and nerdctl says where they look; a directory that none of them uses is only made when --bin-dir
+    names it.
     """
     tree = tree_at(root)
     report = Report(dry_run=dry_run, root=tree.root)

@@ -59,6 +59,18 @@ def missing(tree: Tree, directories: Iterable[str], types: Iterable[str]) -> lis
     return [one for one in dict.fromkeys(types) if one not in there]
 
 
+def notes(tree: Tree, directory: str, types: Iterable[str]) -> list[str]:
+    """Return what the operator should know of a plugin directory that was named. Raises OSError."""
+    found = []
+    if lacking := missing(tree, [directory], types):
+        found.append(f"{directory} has no {_words(lacking)}, which the conflist calls as well")
+    order = runtimes.NERDCTL_DIRS
+    after = [one for one in order[order.index(directory) + 1 :] if tree.exists(one)] if directory in order else []
+    if after and not tree.exists(directory) and not any(map(tree.exists, order[: order.index(directory)])):
+        found.append(f"{directory} was not there: a nerdctl that has taken {after[0]} takes it from now on")
+    return found
+
+
 def _common(tree: Tree, readers: list[Runtime], types: Sequence[str]) -> str:
     """Return the first directory that all runtimes look into that can run the conflist. Raises InstallError."""
     able = [one for one in readers if not missing(tree, one.bin_dirs, types)]

@@ -167,8 +167,8 @@ def install_cni(
     types = callers.needs(cni.read_conflist(tree, path)) if path is not None else []
     if bin_dir is None:
         bin_dir = plugin_dir.choose(tree, path, types)
-    elif lacking := plugin_dir.missing(tree, [bin_dir], types):
-        report.notes.append(f"{bin_dir} has no {', '.join(lacking)}, which the conflist calls as well")
+    else:
+        report.notes += plugin_dir.notes(tree, bin_dir, types)
     checks.check_machine(tree, bundle)
     checks.check_writable(tree, bin_dir, cni.BASE, *([path.rpartition("/")[0] or "/"] if path else []))
     checks.check_place(tree, tree.nearest(cni.BASE), bundle)

@@ -142,3 +142,14 @@ class TestWithoutAConflist:
     def test_one_that_has_only_eni_ledger_does_not_count(self, host: Host) -> None:
         host.plugins("/opt/cni/bin", "eni-ledger").plugins("/usr/lib/cni", "bridge")
         assert host.choose([], None) == "/usr/lib/cni"
+
+
+def test_what_is_to_be_known_of_one_that_was_named(host: Host) -> None:
+    host.plugins("/usr/lib/cni", *BRIDGE)
+    tree = Tree(str(host.root))
+    assert plugin_dir.notes(tree, "/usr/lib/cni", BRIDGE) == []
+    assert plugin_dir.notes(tree, "/opt/cni/bin", ["ptp"]) == [
+        "/opt/cni/bin has no ptp, which the conflist calls as well",
+        "/opt/cni/bin was not there: a nerdctl that has taken /usr/lib/cni takes it from now on",
+    ]
+    assert plugin_dir.notes(tree, "/srv/plugins", []) == []
