@@ -5,9 +5,10 @@ A file is one line in the ledger's own format, its CRC not chained (seeded with 
 set back. The name goes into the ledger with the event (`spool`): a writer that dies between appending and unlinking
 leaves a file behind, and the name tells the next one that it is already in.
 
-The time in a name counts only when a sound file of that time stands behind it, and no time that is more than `AHEAD_US`
-ahead of the clock gets from here into the chain, which would never go back: an event of such a time happened, as far as
-can be told, before the next one in the spool, and before it is folded in. Standard library only: loaded on every ADD.
+The time in a name counts only when a sound file stands behind it that says the same name (`spool`), and no time that is
+more than `AHEAD_US` ahead of the clock gets from here into the chain, which would never go back: an event of such a time
+happened, as far as can be told, before the next one in the spool, and before it is folded in. Standard library only:
+loaded on every ADD.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def put(dir_fd: int, event: dict[str, Any], occurred_us: int, *, sync: bool) -> 
             event = {**event, "clock_step_us": ts_us - occurred_us}
         name = f"{max(ts_us, stamp_us + 1):016}-{os.getpid()}-{os.urandom(4).hex()}.json"
         event = {"ts": format_ts(ts_us), **event}
-        write_file(spool_fd, name, encode(event, 0)[0], sync=sync)
+        write_file(spool_fd, name, encode({**event, "spool": name}, 0)[0], sync=sync)
         if os.fstat(spool_fd).st_nlink == 0:  # removed meanwhile; the file alone may be gone: somebody folded it in
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), DIRECTORY)
         return event
@@ -69,7 +70,8 @@ def _latest(spool_fd: int) -> tuple[int, int]:
     for name in sorted(os.listdir(spool_fd), reverse=True):
         if _stamp(name) >= 0 and (event := _load(spool_fd, name)) is not None:
             ts_us = parse_ts(event["ts"])
-            if 0 <= _stamp(name) - ts_us <= AHEAD_US:  # else somebody has given it this name
+            # Version 0.1.0 does not write the name into the file.
+            if event["spool"] == name if "spool" in event else 0 <= _stamp(name) - ts_us <= AHEAD_US:
                 return _stamp(name), ts_us
     return -1, -1
 
@@ -136,7 +138,7 @@ def take(dir_fd: int, names: list[str], active_fd: int, ledger_us: int) -> tuple
         except OSError:
             pass  # tried again next time
         names = [name for name in names if name not in seen]
-    events = []
+    events, done = [], []
     spool_fd = open_subdir(dir_fd, DIRECTORY)
     try:
         before_us = max(now_us(), ledger_us)
@@ -151,14 +153,15 @@ def take(dir_fd: int, names: list[str], active_fd: int, ledger_us: int) -> tuple
                 _keep(dir_fd, spool_fd, name, os.link)
                 ts_us = before_us
             before_us = min(before_us, ts_us)
-            event["spooled_ts"] = format_ts(ts_us)
-            event["spool"] = name
+            event.pop("spool", None)
             event.pop("crc")
+            event |= {"spooled_ts": format_ts(ts_us), "spool": name}
             events.append(event)
+            done.append(name)
     finally:
         os.close(spool_fd)
     events.reverse()
-    return events, [event["spool"] for event in events]
+    return events, done
 
 
 def remove(dir_fd: int, names: list[str]) -> None:

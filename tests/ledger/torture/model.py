@@ -14,6 +14,9 @@ from typing import Any
 
 Event = dict[str, Any]
 
+AHEAD = 600_000_000
+"""Microseconds by which an event of the spool may be ahead of the clock."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OWN = ("container_id", "ifname", "netns_dev", "netns_inode", "vlan_id", "trunk_mac", "trunk_ifname", "eni_id")
 
@@ -158,24 +161,36 @@ class Model:
             new._record({"boot_id": boot, **event}, clock)
         return new
 
-    def wait(self, event: Event, clock: int, latest: int) -> Waiting:
-        """Put an event into the spool, where the last one that waits has `latest` in its name."""
-        floor = max(latest, self.events[-1]["ts"] if self.events else 0)
+    def wait(self, event: Event, clock: int, latest: int, of: int) -> Waiting:
+        """Put an event into the spool, where the last one that waits has `latest` in its name and is `of` that time."""
+        floor = self.events[-1]["ts"] if self.events else 0
+        if of <= clock + AHEAD:
+            floor = max(floor, of)
         if clock < floor:
             event, clock = {**event, "step": floor - clock}, floor
         self.spool.append(Waiting(event, clock, max(clock, latest + 1)))
         return self.spool[-1]
 
     def _fold(self, clock: int, boot: str | None) -> None:
-        """What waits in the spool goes before everything else, in the order in which it came."""
-        for waiting in sorted(self.spool, key=lambda one: one.order):
+        """What waits in the spool goes before everything else, in the order in which it came.
+
+        A time far ahead of the clock, and of the ledger, is not believed: the event was before the next one at least.
+        """
+        before = max(clock, self.events[-1]["ts"])
+        believed = max(before, clock + AHEAD)
+        waits = sorted(self.spool, key=lambda one: one.order)
+        for waiting in reversed(waits):
+            if waiting.occurred > believed:
+                waiting.occurred = before
+            before = min(before, waiting.occurred)
+        for waiting in waits:
             event = {**waiting.event, "occurred": waiting.occurred, "order": waiting.order}
             stale = self.boot == boot != event["boot_id"]
             if stale:  # the boot that it is of is over
                 event["boot_id"] = boot
-            before = len(self.spans)
+            spans = len(self.spans)
             self._record(event, clock)
-            if stale and len(self.spans) > before:
+            if stale and len(self.spans) > spans:
                 ended = {"event": "lost", "reason": "rebooted", "association_id": self.spans[-1].id}
                 self._append(ended, clock)
         self.spool = []

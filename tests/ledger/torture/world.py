@@ -53,6 +53,7 @@ class World:
         self.old_state: bytes | None = None
         self._ids = 0
         self._files: dict[int, str] = {}
+        self._times: dict[int, int] = {}
         self._spooled = 0
 
     @property
@@ -216,7 +217,9 @@ class World:
         for name in new:
             latest = max((int(each[:16]) for each in there), default=-1)
             self._spooled += 1
-            waiting = self.model.wait({"boot_id": self.boot, **events[0]}, self.clock, latest)
+            event = {"boot_id": self.boot, **events[0]}
+            waiting = self.model.wait(event, self.clock, latest, self._times.get(latest, -1))
+            self._times[waiting.order] = waiting.occurred
             self._files[waiting.order] = name
             self.moments.add(waiting.occurred)
             self.counts["spooled"] += 1

@@ -150,6 +150,23 @@ def test_a_time_far_ahead_of_the_clock_does_not_get_from_the_spool_into_the_chai
     assert one["container_id"] == add_event(4)["container_id"]
 
 
+@pytest.mark.parametrize("older", [False, True])
+def test_what_is_put_behind_a_time_far_ahead_keeps_its_order(
+    where: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, older: bool
+) -> None:
+    record(where, add_event(1))
+    ahead(where, HOUR, {**add_event(2), "association_id": "assoc-00000000000000002"})
+    if older:  # version 0.1.0 does not write the name into the file
+        (file,) = (where / "spool").iterdir()
+        event = {key: value for key, value in json.loads(file.read_bytes()).items() if key not in ("spool", "crc")}
+        file.write_bytes(codec.encode(event, 0)[0])
+    for n in range(3, 9):  # names that are told apart by chance would be in this order once in a thousand times
+        spool(where, add_event(n), del_event(n))
+    record(where, add_event(20))
+    kinds = [event["event"] for event in prove(where)]
+    assert kinds == ["checkpoint", "add", "add", *["add", "del"] * 6, "add"]
+
+
 def test_a_ledger_that_is_ahead_of_the_clock_takes_from_the_spool_what_happened_then(where: Path, clock: Clock) -> None:
     clock.us += 24 * HOUR  # wrong at boot, as a host without a battery is
     record(where, add_event(1))
