@@ -6,7 +6,7 @@ set back. The name goes into the ledger with the event (`spool`): a writer that 
 leaves a file behind, and the name tells the next one that it is already in.
 
 The time in a name counts only when a sound file stands behind it that says the same name (`spool`). No time that is
-more than `AHEAD_US` ahead of the clock gets from here into the chain, which would never go back: such an event happened,
+more than `AHEAD_US` ahead of the clock gets from here into the chain, which never goes back: such an event happened,
 as far as can be told, before the next one in the spool, and before it is folded in. Standard library only: loaded on
 every ADD.
 """
