@@ -200,17 +200,18 @@ static int give_back(void)
     return file >= 0 && write_all(file, input.at, input.size) && lseek(file, 0, SEEK_SET) == 0 && TRIED(dup2(file, 0));
 }
 
-/* Says why a call is not recorded: in the journal, in failures.jsonl, and on standard error if `aloud`. */
+/* Says why a call is not recorded: in the journal, in failures.jsonl, and on standard error ALOUD, or if it could be said
+ * nowhere ELSE. */
+enum { NEVER, ELSE, ALOUD };
 static void unrecorded(const char *why, int aloud)
 {
     const char *command = getenv("CNI_COMMAND"), *event = strcmp(command, "DEL") == 0 ? "del" : "add";
     char message[1024];
     snprintf(message, sizeof message, "%s not recorded: %s", command, why);
-    if (aloud)
+    int told = settings.journald && tell_journal(event, message);
+    told |= note_failure(settings.state, event, why);
+    if (aloud == ALOUD || (aloud == ELSE && !told))
         say(message, "");
-    if (settings.journald)
-        tell_journal(event, message);
-    note_failure(settings.state, event, why);
 }
 
 /* Becomes the delegate, since there is no way to stand beside it: unrecorded, but run. */
@@ -223,7 +224,7 @@ static void step_aside(const char *path, char **arguments, const char *what, int
         answer_error(input.at, INTERNAL, "the delegate is not run", why);
         _exit(1);
     }
-    unrecorded(why, 1);
+    unrecorded(why, ELSE); /* how it will end is not known, and then standard error is its own */
     as_it_was();
     execve(path, arguments, environ);
     answer_error(input.at, INTERNAL, "the delegate cannot be executed", strerror(errno));

@@ -214,7 +214,7 @@ static void finish(void)
     if (!outcome.refused && !(said.size && *said.at == HAND_ON)) {
         char why[1024];
         snprintf(why, sizeof why, "%s%s%.800s", recorder.why, words.size ? ": " : "", words.at);
-        unrecorded(quiet ? why : recorder.why, !quiet);
+        unrecorded(quiet ? why : recorder.why, quiet ? NEVER : ALOUD);
     }
     if (outcome.unwritten)
         say("the answer cannot be written to standard output", "");

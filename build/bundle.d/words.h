@@ -76,11 +76,11 @@ static int is_plain(const char *text)
     return size && size < 400;
 }
 
-/* An entry in the journal, as journald.py's send_failure writes it. */
-static void tell_journal(const char *event, const char *message)
+/* An entry in the journal, as journald.py's send_failure writes it. Whether journald took it. */
+static int tell_journal(const char *event, const char *message)
 {
     char entry[4096];
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), size;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), size, taken = 0;
     snprintf(entry, 2048, "MESSAGE=%s", message);
     for (size = 0; entry[size]; size++)
         if ((unsigned char)entry[size] < ' ' || entry[size] == 0x7f)
@@ -90,15 +90,14 @@ static void tell_journal(const char *event, const char *message)
     for (size_t i = 0; i < sizeof OF_THE_CALL / sizeof *OF_THE_CALL; i++)
         if (is_plain(getenv(OF_THE_CALL[i].variable)))
             size += sprintf(entry + size, "%s=%s\n", OF_THE_CALL[i].field, getenv(OF_THE_CALL[i].variable));
-    for (size_t i = 0; fd >= 0 && i < sizeof JOURNAL / sizeof *JOURNAL; i++) {
+    for (size_t i = 0; fd >= 0 && !taken && i < sizeof JOURNAL / sizeof *JOURNAL; i++) {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         strcpy(address.sun_path, JOURNAL[i]);
-        if (sendto(fd, entry, (size_t)size, MSG_NOSIGNAL, (struct sockaddr *)&address, sizeof address) >= 0 ||
-            errno == EAGAIN)
-            break;
+        taken = sendto(fd, entry, (size_t)size, MSG_NOSIGNAL, (struct sockaddr *)&address, sizeof address) >= 0;
     }
     if (fd >= 0)
         close(fd);
+    return taken;
 }
 
 /* Whether only root and this user can write to what `fd` is. */
@@ -107,8 +106,8 @@ static int is_trusted(int fd, struct stat *found)
     return fstat(fd, found) == 0 && (found->st_uid == 0 || found->st_uid == geteuid()) && !(found->st_mode & 022);
 }
 
-/* A line in failures.jsonl of the state directory, if there is one: health.py's note_failure. */
-static void note_failure(const char *state, const char *event, const char *message)
+/* A line in failures.jsonl of the state directory, if there is one: health.py's note_failure. Whether it is there. */
+static int note_failure(const char *state, const char *event, const char *message)
 {
     char line[4096], when[32], *at = line;
     const char *end = line + sizeof line - 512;
@@ -130,11 +129,11 @@ static void note_failure(const char *state, const char *event, const char *messa
     at += sprintf(at, "}\n");
     if (directory >= 0 && is_trusted(directory, &found))
         fd = openat(directory, FAILURES, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
-    if (fd >= 0 && fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink == 1 &&
-        found.st_size < FAILURES_LIMIT)
-        write_all(fd, line, (size_t)(at - line));
+    int noted = fd >= 0 && fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink == 1 &&
+                found.st_size < FAILURES_LIMIT && write_all(fd, line, (size_t)(at - line));
     if (fd >= 0)
         close(fd);
     if (directory >= 0)
         close(directory);
+    return noted;
 }

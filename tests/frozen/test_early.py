@@ -111,6 +111,26 @@ CONFIGURATIONS = [
     '{"delegateDir": "%s"',
     '{"delegateDir": "%s", "x": "' + "y" * 5000 + '"}',
     '{"delegateDir": "%s", "x": "' + "y" * 70000 + '"}',
+    '{"x": "\\ud83d\\ude00 \\ud800 \\u00e9", "delegateDir": "%s"}',
+    '{"x": "\\ud83dx", "y": [1e5, -0, 0.5E-7, [], {}, [[{"a": null}]]], "delegateDir": "%s"}',
+    '{"delegateDir": "/nonexistent\\u0000", "x": "%s"}',
+    '{"delegateDir": "/nonexistent\\ud800"}',
+    '{"delegateDir": "/nonexistent", "delegateDir": null}',
+    '{"x": "\\x", "delegateDir": "%s"}',
+    '{"x": "\\u12g4", "delegateDir": "%s"}',
+    '{"x": 01, "delegateDir": "%s"}',
+    '{"x": 1., "delegateDir": "%s"}',
+    '{"x": .5, "delegateDir": "%s"}',
+    '{"x": 1e, "delegateDir": "%s"}',
+    '{"x": NaN, "delegateDir": "%s"}',
+    '{"x": [1,], "delegateDir": "%s"}',
+    '{"x": [1 2], "delegateDir": "%s"}',
+    '{"x" 1, "delegateDir": "%s"}',
+    '{"x": [}, "delegateDir": "%s"}',
+    '{"x": ' + "[" * 400 + "]" * 400 + ', "delegateDir": "%s"}',
+    '{"x": ' + "[" * 5000 + "]" * 5000 + ', "delegateDir": "%s"}',
+    '\ufeff{"delegateDir": "%s"}',
+    '{"x": "\udcff", "delegateDir": "%s"}',
     '["delegateDir", "%s"]',
     '"delegateDir"',
     "{}",
@@ -121,7 +141,7 @@ CONFIGURATIONS = [
 @pytest.mark.parametrize("text", CONFIGURATIONS, ids=lambda text: text[:60])
 def test_a_configuration_means_what_it_means_to_python(agent: Agent, tmp_path: Path, text: str) -> None:
     path = agent.home / "config.json"
-    path.write_text(text.replace("%s", str(tmp_path / "real")))
+    path.write_text(text.replace("%s", str(tmp_path / "real")), errors="surrogateescape")
     settings = config.load({}, {}, beside=str(path), problems=[])
     answer = agent.delete(BRANCH)
     if settings.delegate_dir == str(tmp_path / "real"):

@@ -230,6 +230,34 @@ def test_a_recorder_that_does_not_go_on(agent: Agent) -> None:
     until(lambda: agent.events("add"))
 
 
+@pytest.mark.parametrize(("processes", "why"), [(2, "no process to do it"), (1, "there can be no process")])
+def test_no_process_for_the_recorder_or_for_the_delegate(agent: Agent, processes: int, why: str) -> None:
+    """Unrecorded, but run, with what standard input gave."""
+    need(shutil.which("setpriv"), "setpriv, for a user without privileges")
+    script(agent.home.parent / "real/vpc-branch-eni", "read -r line", 'printf "%s" "$line"', "exit 3")
+    for path in (agent.home, *agent.home.parents):
+        if path.stat().st_mode & 0o005 != 0o005:
+            path.chmod(path.stat().st_mode | 0o055)
+
+    def few() -> None:
+        os.setgid(54321)
+        os.setuid(54321)
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+
+    done = subprocess.run(
+        [agent.plugins / "vpc-branch-eni"],
+        input=BRANCH.stdin(),
+        env=agent.environment("ADD", BRANCH.container_id, "none"),
+        capture_output=True,
+        timeout=60,
+        check=False,
+        preexec_fn=few,
+    )
+    assert (done.returncode, done.stdout) == (3, BRANCH.stdin())
+    assert done.stderr.decode().startswith("eni-ledger: ADD not recorded: ")
+    assert why in done.stderr.decode()
+
+
 @pytest.mark.usefixtures("_no_cores")
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGSTOP], ids=lambda number: number.name)
 def test_success_that_is_not_recorded_fails_where_that_is_wanted(agent: Agent, number: signal.Signals) -> None:
