@@ -200,16 +200,16 @@ static int give_back(void)
     return file >= 0 && write_all(file, input.at, input.size) && lseek(file, 0, SEEK_SET) == 0 && TRIED(dup2(file, 0));
 }
 
-/* Says why a call is not recorded: in the journal, in failures.jsonl, and on standard error ALOUD, or if it could be said
- * nowhere ELSE. */
+/* Says why a call is not recorded: in the journal, in failures.jsonl by `note`, and on standard error ALOUD, or if it could
+ * be said nowhere ELSE. */
 enum { NEVER, ELSE, ALOUD };
-static void unrecorded(const char *why, int aloud)
+static void unrecorded(const char *why, int aloud, int (*note)(const char *state, const char *event, const char *why))
 {
     const char *command = getenv("CNI_COMMAND"), *event = strcmp(command, "DEL") == 0 ? "del" : "add";
     char message[1024];
     snprintf(message, sizeof message, "%s not recorded: %s", command, why);
     int told = settings.journald && tell_journal(event, message);
-    told |= note_failure(settings.state, event, why);
+    told |= note(settings.state, event, why);
     if (aloud == ALOUD || (aloud == ELSE && !told))
         say(message, "");
 }
@@ -224,7 +224,7 @@ static void step_aside(const char *path, char **arguments, const char *what, int
         answer_error(input.at, INTERNAL, "the delegate is not run", why);
         _exit(1);
     }
-    unrecorded(why, ELSE); /* how it will end is not known, and then standard error is its own */
+    unrecorded(why, ELSE, note_failure); /* how it will end is not known, and then standard error is its own */
     as_it_was();
     execve(path, arguments, environ);
     answer_error(input.at, INTERNAL, "the delegate cannot be executed", strerror(errno));

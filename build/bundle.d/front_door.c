@@ -7,13 +7,15 @@
  * What the second phase adds (path configuration, importers for files, codecs, text streams), no call needs;
  * front_door.py makes up for the little that it does.
  *
- * early.h starts the delegate of an interposed call before all this, and supervise.h keeps what becomes of us from it. front_modules.h is closure.py's: FROZEN_MODULES, the
- * modules as marshalled code, and BUILT_IN, the C modules of the interpreter that they import.
+ * early.h starts the delegate of an interposed call before all this; supervise.h hands its answer on, whatever becomes of the
+ * interpreter, which then runs in another process. front_modules.h is closure.py's: FROZEN_MODULES, the modules as
+ * marshalled code, and BUILT_IN, the C modules of the interpreter that they import.
  */
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -36,22 +38,18 @@
 #include "front_modules.h"
 
 #define CANNOT_RUN 127
-#define STDIN_LIMIT (1 << 20)       /* bytes; protocol.py's */
+#define STDIN_LIMIT (1 << 20)      /* bytes; protocol.py's */
 #define COMMANDS "/eni-ledger-cli" /* front.py's CLI */
 
+/* Each uses what stands before it. */
 #include "json.h"
-
 #include "kept.h"
-
 #include "words.h"
-
 #include "settings.h"
-
 #include "early.h"
-
 #include "supervise.h"
 
-/* --- eni_ledger.plugin.process: see process.py, which is the same in Python --------------------------------------- */
+/* --- eni_ledger.plugin.process: see process.py --------------------------------------------------------------------- */
 
 /* (what standard input gave or None, the errno of why there is no delegate, whether there is one). */
 static PyObject *process_early(PyObject *self, PyObject *nothing)
@@ -105,17 +103,6 @@ static PyObject *process_is_marked(PyObject *self, PyObject *nothing)
     return PyBool_FromLong(is_marked());
 }
 
-static PyObject *process_without_handlers(PyObject *self, PyObject *nothing)
-{
-    Py_RETURN_NONE; /* none was installed */
-}
-
-static PyObject *process_as_it_was(PyObject *self, PyObject *nothing)
-{
-    as_it_was();
-    Py_RETURN_NONE;
-}
-
 static PyObject *process_setns(PyObject *self, PyObject *fd)
 {
     int number = (int)PyLong_AsLong(fd);
@@ -132,8 +119,6 @@ static PyMethodDef process_functions[] = {
     {"has_ended", process_has_ended, METH_O, NULL},
     {"hand_on", process_hand_on, METH_NOARGS, NULL},
     {"is_marked", process_is_marked, METH_NOARGS, NULL},
-    {"as_it_was", process_as_it_was, METH_NOARGS, NULL},
-    {"without_handlers", process_without_handlers, METH_NOARGS, NULL},
     {"setns", process_setns, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

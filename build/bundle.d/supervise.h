@@ -11,7 +11,8 @@
  */
 
 #define HAND_ON 'a'
-#define RECORD_NS 950000000 /* how long after the delegate's end the answer waits for its record */
+#define RECORD_NS 900000000 /* how long after the delegate's end the answer waits for its record */
+#define NOTE_MS 50          /* how long it waits for a line in failures.jsonl */
 #define LINGER_S 5          /* seconds that a recorder may go on after us */
 
 struct ended {
@@ -202,6 +203,26 @@ static void settle(void)
         outcome.unwritten |= !answer_error(input.at, INTERNAL, "the call is not recorded", recorder.why);
 }
 
+/* note_failure in a process of its own: the disk may be what does not answer. */
+static int note_beside(const char *state, const char *event, const char *why)
+{
+    int status = 1, null;
+    pid_t pid = fork();
+    if (pid < 0)
+        return note_failure(state, event, why);
+    if (pid == 0) {
+        null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        for (int fd = 0; fd < 3; fd++) /* the runtime waits until nobody has its pipes open */
+            if (null < 0 || dup2(null, fd) < 0)
+                close(fd);
+        alarm(LINGER_S);
+        _exit(!note_failure(state, event, why));
+    }
+    for (int left = NOTE_MS; left && waitpid(pid, &status, WNOHANG) == 0; left--)
+        usleep(1000);
+    return status == 0;
+}
+
 /* Says what there is to be said, where it can do no harm, and ends as the delegate ended. */
 static void finish(void)
 {
@@ -211,10 +232,10 @@ static void finish(void)
     listen_to(&recorder.words, &words);
     if (!quiet)
         write_all(2, words.at, words.size);
-    if (!outcome.refused && !(said.size && *said.at == HAND_ON)) {
+    if (!said.size || (*said.at != HAND_ON && !outcome.refused)) { /* else the recorder has said so */
         char why[1024];
         snprintf(why, sizeof why, "%s%s%.800s", recorder.why, words.size ? ": " : "", words.at);
-        unrecorded(quiet ? why : recorder.why, quiet ? NEVER : ALOUD);
+        unrecorded(quiet ? why : recorder.why, quiet ? NEVER : ALOUD, note_beside);
     }
     if (outcome.unwritten)
         say("the answer cannot be written to standard output", "");

@@ -106,6 +106,33 @@ static int is_trusted(int fd, struct stat *found)
     return fstat(fd, found) == 0 && (found->st_uid == 0 || found->st_uid == geteuid()) && !(found->st_mode & 022);
 }
 
+/* Whether the file `name` begins with `text`. */
+static int begins(int directory, const char *name, const char *text)
+{
+    char head[16];
+    int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    ssize_t size = fd >= 0 ? read(fd, head, strlen(text)) : -1;
+    if (fd >= 0)
+        close(fd);
+    return size == (ssize_t)strlen(text) && memcmp(head, text, (size_t)size) == 0;
+}
+
+/* Whether a directory is one for a ledger: it holds one, or what is noted about one, or nothing. foreign.py knows more. */
+static int is_for_a_ledger(int directory)
+{
+    if (begins(directory, "ledger.jsonl", "{\"ts\":\"") || begins(directory, FAILURES, "{\""))
+        return 1;
+    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), others = 0;
+    DIR *listed = fd >= 0 ? fdopendir(fd) : NULL;
+    for (struct dirent *each; listed && !others && (each = readdir(listed));)
+        others = strcmp(each->d_name, ".") != 0 && strcmp(each->d_name, "..") != 0;
+    if (listed)
+        closedir(listed);
+    else if (fd >= 0)
+        close(fd);
+    return listed && !others;
+}
+
 /* A line in failures.jsonl of the state directory, if there is one: health.py's note_failure. Whether it is there. */
 static int note_failure(const char *state, const char *event, const char *message)
 {
@@ -127,7 +154,7 @@ static int note_failure(const char *state, const char *event, const char *messag
     at += sprintf(at, ",\"ts\":\"%s.%06ldZ\",\"code\":%d,\"msg\":", when, now.tv_nsec / 1000, INTERNAL);
     at = add_string(at, end, message);
     at += sprintf(at, "}\n");
-    if (directory >= 0 && is_trusted(directory, &found))
+    if (directory >= 0 && is_trusted(directory, &found) && is_for_a_ledger(directory))
         fd = openat(directory, FAILURES, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
     int noted = fd >= 0 && fstat(fd, &found) == 0 && S_ISREG(found.st_mode) && found.st_nlink == 1 &&
                 found.st_size < FAILURES_LIMIT && write_all(fd, line, (size_t)(at - line));

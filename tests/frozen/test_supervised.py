@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import resource
 import shutil
 import signal
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 BRANCH = Branch("c" * 64, 101, "0a:1b:2c:3d:00:01", ["10.0.32.4/20"])
-KIB = 1024
 
 
 @pytest.fixture
@@ -44,118 +42,6 @@ def until(condition: Callable[[], object]) -> None:
 def failures(agent: Agent) -> list[dict[str, Any]]:
     path = agent.state_dir / "failures.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-# --- limits -------------------------------------------------------------------------------------------------------
-
-
-def limited(agent: Agent, kind: int, limit: int, command: str = "DEL") -> subprocess.CompletedProcess[bytes]:
-    env = agent.environment(command, BRANCH.container_id, "none", STATUS="3")
-    name = agent.plugins / "vpc-branch-eni"
-    return subprocess.run(
-        [name],
-        input=BRANCH.stdin(),
-        env=env,
-        capture_output=True,
-        timeout=60,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(kind, (limit, limit)),
-    )
-
-
-@pytest.mark.parametrize(
-    ("kind", "start", "highest", "end"),
-    [("RLIMIT_AS", 8000, 11000, 16000), ("RLIMIT_DATA", 1400, 2500, 4600)],
-)
-def test_less_memory_than_the_interpreter_takes(agent: Agent, kind: str, start: int, highest: int, end: int) -> None:
-    """From where this program can be loaded at all (a STATUS becomes the delegate) the answer is the delegate's."""
-    number, lowest, recorded = getattr(resource, kind), 0, 0
-    step = (end - start) // 110
-    for size in [*range(start, end, step), 1 << 20]:
-        if not lowest and limited(agent, number, size * KIB, "STATUS").returncode != 3:
-            continue
-        lowest = lowest or size
-        before = len(agent.events("add_failed"))
-        done = limited(agent, number, size * KIB, "ADD")
-        assert (done.returncode, done.stdout) == (3, BRANCH.stdin()), (size, done)
-        recorded = len(agent.events("add_failed")) - before
-        assert recorded or b"ADD not recorded: " in done.stderr, (size, done)
-    assert 0 < lowest <= highest
-    assert recorded  # with enough of it
-
-
-@pytest.mark.parametrize("size", [0, 1, 100, 1000, 4096, 100_000])
-@pytest.mark.parametrize("stdin", [BRANCH.stdin(), b"x" * 300_000], ids=["ordinary", "long"])
-def test_a_limit_on_the_size_of_files(agent: Agent, size: int, stdin: bytes) -> None:
-    """It is on what is written to files, the ledger too, and not on what goes through pipes."""
-    env = agent.environment("ADD", BRANCH.container_id, own_netns())
-    done = subprocess.run(
-        ["prlimit", f"--fsize={size}", "--", agent.plugins / "vpc-branch-eni"],
-        input=stdin,
-        env=env,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, stdin)
-
-
-@pytest.mark.parametrize("limit", range(3, 20))
-def test_few_descriptors(agent: Agent, limit: int) -> None:
-    script(agent.home.parent / "real/vpc-branch-eni", 'read -r line; echo "$line"; exit 3')
-    done = limited(agent, resource.RLIMIT_NOFILE, limit)
-    alone = subprocess.run(
-        ["prlimit", f"--nofile={limit}", "--", agent.home.parent / "real/vpc-branch-eni"],
-        input=BRANCH.stdin(), capture_output=True, check=False,
-    )  # fmt: skip
-    if alone.returncode == 3:
-        assert (done.returncode, done.stdout) == (3, alone.stdout)
-
-
-# --- system calls that fail -----------------------------------------------------------------------------------------
-
-# strace follows the front door alone here: neither the delegate nor the recorder.
-CANNOT_FAIL = ("exit_group", "rt_sigreturn", "getpid")
-_CALL = re.compile(r"^(\w+)\(")
-
-
-@pytest.fixture
-def strace() -> list[str]:
-    found = shutil.which("strace")
-    need(found and subprocess.run([found, "-o", "/dev/null", "true"], check=False).returncode == 0, "strace")
-    return [str(found)]
-
-
-def traced(agent: Agent, strace: Sequence[str], *how: str, status: int) -> subprocess.CompletedProcess[bytes]:
-    env = agent.environment("ADD", BRANCH.container_id, own_netns(), STATUS=str(status))
-    command = [*strace, *how, str(agent.plugins / "vpc-branch-eni")]
-    return subprocess.run(command, input=BRANCH.stdin(), env=env, capture_output=True, timeout=120, check=False)
-
-
-def after_stdin(trace: Path) -> list[tuple[str, int]]:
-    """Return each system call behind the first read of standard input: its name, and which of that name it is."""
-    found, counts, reading = [], {}, False  # type: ignore[var-annotated]
-    for line in trace.read_text().splitlines():
-        if match := _CALL.match(line):
-            name = match[1]
-            counts[name] = counts.get(name, 0) + 1
-            reading = reading or line.startswith("read(0,")
-            if reading and name not in CANNOT_FAIL:
-                found.append((name, counts[name]))
-    return found
-
-
-@pytest.mark.parametrize("status", [0, 3])
-@pytest.mark.parametrize("error", ["ENOMEM", "EINTR"])
-def test_each_system_call_fails_once(agent: Agent, strace: list[str], tmp_path: Path, error: str, status: int) -> None:
-    trace = tmp_path / "trace"
-    assert traced(agent, strace, "-o", str(trace), status=status).stdout == BRANCH.stdin()
-    calls = after_stdin(trace)
-    assert {"read", "write", "vfork", "pipe2", "socketpair", "ppoll", "wait4"} <= {name for name, _ in calls}
-    for name, which in calls:
-        inject = f"inject={name}:error={error}:when={which}"
-        done = traced(agent, strace, "-o", "/dev/null", "-e", inject, status=status)
-        assert (done.returncode, done.stdout) == (status, BRANCH.stdin()), (inject, done)
 
 
 # --- the recorder -----------------------------------------------------------------------------------------------------
@@ -179,12 +65,14 @@ class AtWork:
         self.process.stdin.write(BRANCH.stdin())
         self.process.stdin.close()
         self.process.stdin = None
-        until(self._recorders)
-        (self.recorder,) = self._recorders()
+        until(self._found)
 
-    def _recorders(self) -> list[int]:
+    def _found(self) -> bool:
+        """Whether there are two children, and one is the recorder; the other has executed the delegate."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(pid) for pid in children if Path(f"/proc/{pid}/exe").readlink().name == "eni-ledger"]
+        found = [int(pid) for pid in children if Path(f"/proc/{pid}/exe").readlink().name == "eni-ledger"]
+        self.recorder = found[0] if found else 0
+        return (len(children), len(found)) == (2, 1)
 
     def answered(self) -> tuple[int, bytes, str]:
         self.go.touch()
@@ -217,6 +105,16 @@ def test_a_recorder_that_is_ended(agent: Agent, number: signal.Signals) -> None:
     assert [(each["event"], each["container_id"], each["code"]) for each in failures(agent)] == [
         ("add", BRANCH.container_id, 999)
     ] * 2
+
+
+def test_a_directory_of_others_gets_no_file_of_ours(agent: Agent) -> None:
+    """Not even the one that says what could not be recorded."""
+    agent.state_dir.mkdir(0o750)
+    (agent.state_dir / "theirs").touch()
+    call = AtWork(agent)
+    os.kill(call.recorder, signal.SIGKILL)
+    assert call.answered()[:2] == (0, BRANCH.stdin())
+    assert [path.name for path in agent.state_dir.iterdir()] == ["theirs"]
 
 
 def test_a_recorder_that_does_not_go_on(agent: Agent) -> None:
@@ -258,6 +156,44 @@ def test_no_process_for_the_recorder_or_for_the_delegate(agent: Agent, processes
     assert why in done.stderr.decode()
 
 
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Return where an ext4 file system is mounted that can be frozen: then no process comes back from writing to it."""
+    need(os.geteuid() == 0 and shutil.which("fsfreeze") and shutil.which("mkfs.ext4"), "root, fsfreeze and mkfs.ext4")
+    image, mounted = tmp_path / "image", tmp_path / "disk"
+    mounted.mkdir()
+    image.write_bytes(bytes(16 << 20))
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    done = subprocess.run(["mount", "-o", "loop", image, mounted], capture_output=True, check=False)
+    need(done.returncode == 0, f"loop devices ({done.stderr.decode()})")
+    try:
+        yield mounted
+    finally:
+        subprocess.run(["fsfreeze", "-u", mounted], capture_output=True, check=False)
+        until(lambda: subprocess.run(["umount", mounted], capture_output=True, check=False).returncode == 0)
+
+
+@pytest.mark.parametrize("on_error", ["warn", "fail"])
+def test_a_disk_that_does_not_answer(agent: Agent, disk: Path, on_error: str) -> None:
+    """Nothing ends a process that waits for it, SIGKILL neither: the call comes to its end all the same."""
+    agent.state_dir = disk / "state"
+    agent.configure(stateDir=str(agent.state_dir), onError=on_error)
+    assert agent.add(BRANCH, own_netns()).status == 0
+    subprocess.run(["fsfreeze", "-f", disk], check=True)
+    answer = agent.add(BRANCH, own_netns())
+    if on_error == "warn":
+        assert (answer.status, answer.stdout) == (0, BRANCH.stdin())
+    else:
+        assert answer.code() == 999
+    assert "ADD not recorded: it is not done " in answer.stderr
+    assert agent.add(BRANCH, own_netns(), STATUS="3").status == 3
+    subprocess.run(["fsfreeze", "-u", disk], check=True)
+    until(lambda: failures(agent))
+    if on_error == "warn":
+        spool = agent.state_dir / "spool"  # where two wrote at once
+        until(lambda: len(agent.events("add", "add_failed")) + len(list(spool.glob("*"))) == 3)
+
+
 @pytest.mark.usefixtures("_no_cores")
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGSTOP], ids=lambda number: number.name)
 def test_success_that_is_not_recorded_fails_where_that_is_wanted(agent: Agent, number: signal.Signals) -> None:
@@ -295,7 +231,7 @@ def test_standard_error_is_the_delegates(agent: Agent, copy: Path, tmp_path: Pat
         (agent.plugins / "vpc-branch-eni").unlink()
         (agent.plugins / "vpc-branch-eni").symlink_to(copy / "eni-ledger")
     elif wrong == "state":
-        (agent.state_dir / "ledger.jsonl").symlink_to("/nonexistent/x")
+        (agent.state_dir / "lock").mkdir()
     elif wrong == "configuration":
         agent.configure(nonsense=1)
     env = agent.environment("ADD", BRANCH.container_id, own_netns())

@@ -1,7 +1,7 @@
 """A delegate that dies with us, and what else Python has no call for.
 
-The bundle has the same functions in C (`build/bundle.d/front_door.c`), where `vfork` saves the copy of this
-process and neither `_ctypes` nor `_signal` has to be loaded before it; this is how they are everywhere else.
+The bundle has this module in C (`build/bundle.d/front_door.c`): there another process has started the delegate, so that
+`early`, `wait`, `has_ended` and `hand_on` are how that one is spoken to, and what starts a delegate is not there.
 """
 
 from __future__ import annotations
