@@ -358,6 +358,7 @@ def conflists(where: Path) -> Target:
             taken = conflist.take_out(with_us[0], "x")
             assert not conflist.has_plugin(taken, "x")
         callers.of_data("x", data)
+        callers.needs(data)
         refuses(lambda: jsonfile.merge(data, "x", {"a": 1}, {}, None))
         after, undo = envfile.assign(data, "KEY", "value")
         assert envfile.effective(after, "KEY") == "value"
