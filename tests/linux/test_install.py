@@ -6,14 +6,12 @@ while calls run.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tarfile
 import textwrap
@@ -30,7 +28,7 @@ from eni_ledger.ecs.files import Tree
 from eni_ledger.ecs.proof import Unprovable
 from eni_ledger.ecs.service import Report, install_ecs
 from eni_ledger.errors import InstallError
-from helpers.agent_container import ENTER, UNSHARE, wait_for_name
+from helpers.agent_container import ENTER
 from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 from helpers.roots import Nobody, make_host, no_docker, picture
@@ -62,16 +60,22 @@ TIMERS = {path.name for path in (REPOSITORY / "conf/systemd").glob("*.timer")}
 # systemctl as far as the agent is concerned: it runs in its container with what ecs.config says.
 SYSTEMCTL = """#!/bin/sh
 dir=${0%/*}
+start() { # DATA [NAME=VALUE]
+  data=$1
+  shift
+  env -i PATH="$PATH" ECS_DATADIR=/data "$@" \\
+    setsid unshare --mount --propagation private sh -c "$(cat "$dir/enter")" sh "$dir/root" "$data" >/dev/null 2>&1 &
+  echo $! > "$dir/pid"
+  while [ "$(cat /proc/$!/comm)" != agent ]; do sleep 0.05; done
+}
 case "$*" in
+  "start-agent "*) start "$2" ;;
   "is-active --quiet ecs") [ -e "$dir/pid" ] && kill -0 "$(cat "$dir/pid")" ;;
   "restart ecs")
     echo restart >> "$dir/calls"
     kill "$(cat "$dir/pid")"
     path=$(sed -n 's/^ECS_CNI_PLUGINS_PATH=//p' /etc/ecs/ecs.config)
-    env -i PATH="$PATH" ECS_DATADIR=/data ${path:+ECS_CNI_PLUGINS_PATH=$path} \\
-      setsid unshare --mount --propagation private sh -c "$(cat "$dir/enter")" sh "$dir/root" /var/lib/ecs/data \\
-      >/dev/null 2>&1 &
-    echo $! > "$dir/pid" ;;
+    start /var/lib/ecs/data ${path:+ECS_CNI_PLUGINS_PATH=$path} ;;
   daemon-reload) ;;
   "enable --now --no-block "*) shift 3; printf '%s\\n' "$@" > "$dir/enabled" ;;
   *) exit 4 ;;
@@ -100,14 +104,18 @@ class Host:
         (self.bin / "systemctl").chmod(0o755)
         (self.bin / "enter").write_text(ENTER)
         (self.bin / "root").mkdir()
-        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", PRIVATE, "sh", str(directory)]
+        # A process of another test on this machine may be an agent, too.
+        command = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        command += ["sh", "-c", PRIVATE, "sh", str(directory)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"
+        unshare = self._process.pid
+        self._init = int(Path(f"/proc/{unshare}/task/{unshare}/children").read_text())
         self.before = self.picture()
 
     def run(self, *command: str | Path, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        inside = ["nsenter", "--mount", f"--target={self._process.pid}", *prefix, *command]
+        inside = ["nsenter", "--mount", "--pid", f"--target={self._init}", *prefix, *command]
         env = {"PATH": f"{self.bin}:{os.environ['PATH']}"}
         return subprocess.run(inside, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
@@ -131,25 +139,23 @@ class Host:
             **{f"lib/{name}": one for name, one in picture(self.lib, times=False).items()},
         }
 
-    def start_agent(self, data: str = "/var/lib/ecs/data", **env: str) -> int:
-        """Run the agent in its container; return its process."""
-        command = ["nsenter", "--mount", f"--target={self._process.pid}", *UNSHARE]
-        command += ["sh", "-c", ENTER, "sh", str(self.bin / "root"), data]
-        given = {"PATH": os.environ["PATH"], "ECS_DATADIR": "/data", **env}
-        self._agent = subprocess.Popen(command, env=given, stdout=subprocess.DEVNULL)
-        (self.bin / "pid").write_text(str(self._agent.pid))
-        wait_for_name(self._agent.pid)
-        return self._agent.pid
+    def start_agent(self, data: str = "/var/lib/ecs/data") -> int:
+        """Run the agent in its container; return its process, as the host numbers it."""
+        assert self.run(self.bin / "systemctl", "start-agent", data).returncode == 0
+        return int((self.bin / "pid").read_text())
+
+    def pretend(self, *prefix: str) -> None:
+        """Run a process that has the agent's name and environment and shares the host's root directory."""
+        env = ("env", "-i", f"PATH={os.environ['PATH']}", "ECS_DATADIR=/data", f"ECS_CNI_PLUGINS_PATH={OURS}")
+        work = "printf agent >/proc/self/comm; sleep 600; :"
+        shell = '"$@" >/dev/null 2>&1 & while [ "$(cat /proc/$!/comm)" != agent ]; do sleep 0.05; done'
+        assert self.run("sh", "-c", shell, "sh", *env, *prefix, "sh", "-c", work).returncode == 0
 
     def restarts(self) -> int:
         calls = self.bin / "calls"
         return len(calls.read_text().splitlines()) if calls.exists() else 0
 
     def close(self) -> None:
-        if (self.bin / "pid").exists():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int((self.bin / "pid").read_text()), signal.SIGKILL)
-            self._agent.wait(PATIENCE_S)
         self._process.kill()
         self._process.communicate()
 
@@ -219,7 +225,6 @@ class TestOnThisHost:
         done = host.run(host.bundle / "eni-ledger", "doctor", "--json")
         found = {one["name"]: one for one in json.loads(done.stdout)["checks"]}
         assert [found[name]["status"] for name in ("interposed", "delegates")] == ["ok", "ok"], found
-        os.kill(int((host.bin / "pid").read_text()), signal.SIGKILL)
 
     def test_an_agent_with_another_data_directory(self, host: Host) -> None:
         """After its restart it would find no plugin, so nothing is done."""
@@ -234,31 +239,15 @@ class TestOnThisHost:
 
     def test_an_agent_outside_of_a_container(self, host: Host) -> None:
         need(not Path("/data").exists(), "a host without /data")
-        process = subprocess.Popen(
-            ["sh", "-c", "printf agent >/proc/self/comm; read _"], stdin=subprocess.PIPE, env={"ECS_DATADIR": "/x"}
-        )
-        try:
-            wait_for_name(process.pid)
-            assert "the ECS agent runs outside of a container" in host.refused("install", "ecs")
-        finally:
-            process.kill()
-            process.communicate()
+        host.pretend()
+        assert "the ECS agent runs outside of a container" in host.refused("install", "ecs")
         assert host.picture() == host.before
 
     def test_who_pretends_to_be_the_agent_is_in_nobodys_way(self, host: Host) -> None:
         """A process of anybody's with the name and the environment of the agent."""
-        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c"]
-        env = {"ECS_DATADIR": "/data", "ECS_CNI_PLUGINS_PATH": OURS}
-        process = subprocess.Popen(
-            [*command, "printf agent >/proc/self/comm; read _"], stdin=subprocess.PIPE, env={**env, "PATH": "/usr/bin"}
-        )
-        try:
-            wait_for_name(process.pid)
-            host.ledger("install", "ecs")
-            host.ledger("uninstall", "ecs")
-        finally:
-            process.kill()
-            process.communicate()
+        host.pretend("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        host.ledger("install", "ecs")
+        host.ledger("uninstall", "ecs")
         assert host.picture() == host.before
 
     def test_an_agent_that_does_not_run_is_not_started(self, host: Host) -> None:
