@@ -72,6 +72,45 @@ def test_many_ways_to_one_namespace_count_once(pause: Pause, tmp_path: Path) -> 
     assert namespace.pids == [pause.pid]
 
 
+@pytest.mark.parametrize(("name", "found"), [("alpha", 1), ("zeta", 1), ("default", 0)])
+def test_a_name_is_found_behind_a_directory_that_is_missing(
+    pause: Pause, tmp_path: Path, name: str, found: int
+) -> None:
+    """Docker's `default` is no container's."""
+    mounts = tmp_path / "netns"
+    mounts.mkdir()
+    (mounts / name).symlink_to(pause.netns)
+    seen = scan(proc_of(tmp_path / "proc"), (str(tmp_path / "missing"), str(mounts)))
+    assert [namespace.path for namespace in seen.namespaces] == [f"{mounts}/{name}"] * found
+
+
+def test_the_oldest_process_of_a_namespace_is_named_first(pause: Pause, tmp_path: Path) -> None:
+    with Pause() as later:
+        started = {start_of(pause.pid), start_of(later.pid)}
+        while len(started) == 1:  # within one tick of the clock
+            later.stop()
+            later = Pause()
+            started.add(start_of(later.pid))
+        proc = Path(proc_of(tmp_path / "proc"))
+        for number, pid in ((100, later.pid), (200, pause.pid)):  # numbers are used again, and then say nothing of age
+            (proc / str(number)).mkdir()
+            (proc / f"{number}/stat").symlink_to(f"/proc/{pid}/stat")
+            (proc / f"{number}/ns").symlink_to(f"/proc/{pause.pid}/ns")
+        (namespace,) = scan(str(proc), ()).namespaces
+        later.stop()
+    assert namespace.pids == [200, 100]
+
+
+def test_addresses_that_are_good_for_one_link_or_for_the_host_are_left_out(pause: Pause, tmp_path: Path) -> None:
+    veth(pause.netns)
+    inside = ("nsenter", f"--net={pause.netns}", "ip", "address", "add")
+    run(*inside, "169.254.7.7/16", "dev", "eth0", "scope", "link")
+    run(*inside, "10.9.0.3/32", "dev", "lo", "scope", "host")
+    (namespace,) = scan(proc_of(tmp_path / "proc", pause.pid), ()).namespaces
+    shown = {link.name: sorted(link.addresses) for link in namespace.links}
+    assert shown == {"lo": [], "eth0": ["10.9.0.2/24"], "peer0": []}
+
+
 def test_a_namespace_without_a_process_is_found_by_its_name(tmp_path: Path) -> None:
     with named_netns("eni-ledger-test") as path:
         inode = Path(path).stat().st_ino

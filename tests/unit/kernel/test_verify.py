@@ -50,8 +50,18 @@ def test_as_recorded(tmp_path: Path) -> None:
 
 def test_its_namespace_is_gone(tmp_path: Path) -> None:
     record(tmp_path, add_event(1))
-    (verdict,) = compare(live(tmp_path), scanned()).verdicts
-    assert verdict.status == "gone"
+    report = compare(live(tmp_path), scanned())
+    assert [one.status for one in report.verdicts] == ["gone"]
+    assert not report.agrees
+
+
+def test_each_status_is_counted_by_itself(tmp_path: Path) -> None:
+    for n in (1, 2, 3, 4):
+        record(tmp_path, add_event(n))
+    found = scanned(namespace(1, vlan(1)), namespace(2, vlan(2, vlan_id=9)), namespace(3))
+    report = compare(live(tmp_path), found)
+    counted = {status: report.count(status) for status in ("changed", "fine", "gone", "unknown")}
+    assert counted == {"changed": 1, "fine": 1, "gone": 2, "unknown": 0}
 
 
 def test_while_not_all_can_be_looked_into_nothing_is_gone(tmp_path: Path) -> None:
@@ -75,6 +85,29 @@ def test_another_namespace_has_its_inode(tmp_path: Path) -> None:
     record(tmp_path, add_event(1, pid=os.getpid(), pid_start=start + 1))
     (verdict,) = compare(live(tmp_path), scanned(namespace(1))).verdicts
     assert verdict.status == "gone"
+    assert verdict.why == "its namespace is not there any more; another has its inode"
+
+
+def test_its_process_goes_on_without_the_interface(tmp_path: Path) -> None:
+    record(tmp_path, add_event(1, pid=os.getpid(), pid_start=start_of(os.getpid())))
+    (verdict,) = compare(live(tmp_path), scanned(namespace(1))).verdicts
+    assert (verdict.status, verdict.why) == ("gone", "its namespace has no interface eth0")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "shown"),
+    [
+        ({"vlan_id": None}, {"kind": "veth", "vlan_id": None, "parent": 77}),  # of a veth its index tells no trunk
+        ({}, {"parent": 77, "parent_is_ours": False}),  # the number is one of another namespace
+        ({"trunk_mac": None}, {"parent": 77}),
+    ],
+)
+def test_a_trunk_is_compared_where_one_was_recorded_and_is_ours(
+    tmp_path: Path, recorded: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    record(tmp_path, add_event(1, **recorded))
+    report = compare(live(tmp_path), scanned(namespace(1, vlan(1, **shown))))
+    assert [(one.status, one.why) for one in report.verdicts] == [("fine", "")]
 
 
 @pytest.mark.parametrize(
@@ -110,9 +143,10 @@ def test_an_add_without_its_namespace_is_found_by_vlan_and_mac(tmp_path: Path) -
     assert (report.verdicts[0].status, report.unrecorded, report.agrees) == ("fine", [], True)
 
 
-def test_and_is_gone_when_none_has_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("link", [vlan(2), vlan(1, vlan_id=1), vlan(1, vlan_id=3), vlan(2, vlan_id=2)])
+def test_and_is_gone_when_none_has_them(tmp_path: Path, link: Link) -> None:
     record(tmp_path, without_namespace(1))
-    report = compare(live(tmp_path), scanned(namespace(7, vlan(2))))
+    report = compare(live(tmp_path), scanned(namespace(7, link)))
     assert report.verdicts[0].status == "gone"
     assert len(mark_lost(settings(tmp_path), ABOUT, report.verdicts)) == 1
 
