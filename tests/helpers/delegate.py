@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -167,7 +166,7 @@ class Resident:
 
     def __exit__(self, *_: object) -> None:
         self._request.write_text("end")
-        self._thread.join(PATIENCE_S)
+        self._thread.join(600)
 
     def _serve(self) -> None:
         while (said := self._request.read_text()) != "end":

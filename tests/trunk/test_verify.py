@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from eni_ledger import host
 from eni_ledger.cli.main import main
 from eni_ledger.kernel.scan import attachments, scan, start_of
 from helpers import trunk
@@ -81,8 +82,9 @@ def test_what_nobody_recorded_is_adopted(
     history: History,
 ) -> None:
     process = pause()
-    record(state_dir, add_event(1))  # a ledger; what it says has ended
-    record(state_dir, del_event(1))
+    boot = host.boot_id()  # of another boot it would be a copy, for which the kernel is not asked
+    record(state_dir, add_event(1, boot_id=boot))  # a ledger; what it says has ended
+    record(state_dir, del_event(1, boot_id=boot))
     branch(the_trunk, process.netns, 102, "0a:1b:2c:3d:01:02")
     code, found = verify()
     (attachment,) = found["unrecorded"]
