@@ -35,6 +35,8 @@ ADDS, AT_ONCE, TASKS, DELEGATE_MS = 500, 64, 200, 50
 NAMESPACES = 3 * AT_ONCE
 IDENTIFIED, LATER_MS = 99.0, 1.0
 ON, OFF = "with the look-up", "without it"
+LOADS = CROWD, ALONE = f"{AT_ONCE} at once", "one at a time"
+SINGLE = 25
 _NULL = os.open(os.devnull, os.O_RDWR)
 # As the real plugins, a program that starts quickly; a shell would take more processor time than we do.
 _DELEGATE = """
@@ -164,23 +166,20 @@ class Agent:
         finally:
             os.close(stdin)
 
-    def round(self, first: int, adds: int, result: Round) -> None:
+    def round(self, first: int, adds: int, result: Round, at_once: int = AT_ONCE) -> None:
         """Make `adds` ADDs, for each of them a DEL once as many others have begun as there are at once."""
         adding: dict[int, Task] = {}
         ending: dict[int, Task] = {}
         waiting: deque[Task] = deque()
         number = first
         while number < first + adds or adding or ending or waiting:
-            while self.namespaces and len(adding) < AT_ONCE and number < first + adds:
+            while self.namespaces and len(adding) < at_once and number < first + adds:
                 new = self.task(number, self.namespaces.popleft())
                 number += 1
                 self.save(new)
                 adding[self.start("ADD", new)] = new
-            while (
-                waiting
-                and len(ending) < AT_ONCE
-                and (len(waiting) > AT_ONCE or (number == first + adds and not adding))
-            ):
+            last = number == first + adds and not adding
+            while waiting and len(ending) < at_once and (len(waiting) > at_once or last):
                 old = waiting.popleft()
                 ending[self.start("DEL", old)] = old
             pid, status, usage = os.wait3(0)
@@ -212,32 +211,36 @@ class Agent:
         result.at_last += sum("eni_id" in one for one in history.all())
 
 
-def measure(scratch: Path, rounds: int, adds: int) -> dict[str, Round]:
-    """Take the rounds in turn. Raises Failed, OSError, CalledProcessError."""
+def measure(scratch: Path, rounds: int, adds: int) -> dict[tuple[str, str], Round]:
+    """Take the rounds in turn, then single calls in turn. Raises Failed, OSError, CalledProcessError."""
     namespaces = make_namespaces(NAMESPACES)
-    found = {ON: Round(), OFF: Round()}
+    found = {(load, name): Round() for load in (CROWD, ALONE) for name in (ON, OFF)}
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
+        agents = {}
         for name in (ON, OFF) if number % 2 else (OFF, ON):
-            directory = scratch / f"{number}-{name == ON}"
-            agent = Agent(directory, namespaces, Random(number), looks=name == ON)
-            agent.round(1000, adds, found[name])
-            if name == ON:
-                agent.read(found[name])
-            shutil.rmtree(directory)
+            agents[name] = Agent(scratch / f"{number}-{name == ON}", namespaces, Random(number), looks=name == ON)
+            agents[name].round(1000, adds, found[CROWD, name])
+        agents[ON].read(found[CROWD, ON])
+        for single in range(100_000, 100_000 + SINGLE):
+            for name in (ON, OFF) if single % 2 else (OFF, ON):
+                agents[name].round(single, 1, found[ALONE, name], 1)
+        for agent in agents.values():
+            shutil.rmtree(agent.directory)
     return found
 
 
-def targets(found: dict[str, Round]) -> list[Target]:
+def targets(found: dict[tuple[str, str], Round]) -> list[Target]:
     """What was to be reached, with what was."""
-    on, off = found[ON], found[OFF]
-    later = median(on.after) - median(off.after)
-    whole = median(on.walls) - median(off.walls)
+    on = found[CROWD, ON]
+
+    def later(load: str) -> float:
+        return median(found[load, ON].walls) - median(found[load, OFF].walls)
+
     return [
         Target("ADDs without ENI and task", 100 - IDENTIFIED, 100 - 100 * on.at_add / on.adds, " %"),
         Target("the same after DEL, or the next identify", 0, 100 - 100 * on.at_last / on.adds, " %"),
-        Target("the answer later than without the look-up, after the delegate's", LATER_MS, later, " ms"),
-        Target("the whole call longer than without the look-up", LATER_MS, whole, " ms"),
+        *(Target(f"the answer later than without the look-up, {load}", LATER_MS, later(load), " ms") for load in LOADS),
     ]
 
 
@@ -259,12 +262,12 @@ def main() -> int:
     finally:
         journald.stop()
         shutil.rmtree(scratch, ignore_errors=True)
-    for name, result in found.items():
-        print(
-            f"{name:20} call {median(result.walls):8.2f} ms, from the delegate's answer {median(result.after):8.2f} ms"
-        )
-    on = found[ON]
-    print(f"identified of {on.adds}: {on.at_add} at ADD, {on.at_del} after DEL, {on.at_last} after identify")
+    print(f"{'medians, ms':36} {'call':>9} {'behind its delegate':>20} {'processor':>10}")
+    for (load, name), result in found.items():
+        wall, after, processor = map(median, (result.walls, result.after, result.processor))
+        print(f"{f'{load}, {name}':36} {wall:9.2f} {after:20.2f} {processor:10.2f}")
+    on = found[CROWD, ON]
+    print(f"identified of {on.adds}: {on.at_add} at ADD, {on.at_del} after DEL, {on.at_last} after identify\n")
     print("\n".join(target.line() for target in targets(found)))
     return 0
 
