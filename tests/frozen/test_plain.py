@@ -121,7 +121,10 @@ def test_the_front_door_answers_alone(copy: Path, where: Path) -> None:
     for question in (["list"], *(["who", what] for what in whats)):
         for form in ([], ["--json"]):
             for at in ([], ["--at", moments[len(moments) // 3]], ["--at", moments[-1][:19]]):
-                done = ask(front, where, *question, *at, *form)
+                for _ in range(20):  # on a busy machine it may give up, for the command line to answer
+                    done = ask(front, where, *question, *at, *form)
+                    if b"cannot be run" not in done.stderr:
+                        break
                 assert done.returncode in (0, 1), (question, form, at, done.stderr)
                 assert b"cannot be run" not in done.stderr
                 assert done.stdout or done.returncode == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eni_ledger.cli.session import PROGRAM, require_ledger
 from eni_ledger.cli.sound import Answer, ask, is_live, was_live
 from eni_ledger.cli.twice import Twice
-from eni_ledger.errors import NotFound
+from eni_ledger.errors import NotFound, UsageError
 from eni_ledger.ledger import known
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.query import Query, readings
@@ -90,6 +90,9 @@ def who(session: Session, what: str, at: str | None, *, as_json: bool) -> None:
             nobody = None
             if not found.found and not found.damage and not (twice and twice.found):
                 nobody = _nobody(history, what, every[0], times)
+            if isinstance(nobody, UsageError):  # no answer to be printed: not an empty one either
+                session.introduce(as_json=as_json)
+                raise nobody
             _print_who(session, what, query, times, found, twice, as_json=as_json)
             if error := found.damage or nobody:
                 raise error
@@ -140,10 +143,10 @@ def _print_who(
         explain_fits(what, fitted, screen)
 
 
-def _nobody(history: History, what: str, query: Query, times: tuple[str, str] | None) -> NotFound:
-    """Return the error for no answer, with the question that might have one. Raises UsageError: not looked up."""
+def _nobody(history: History, what: str, query: Query, times: tuple[str, str] | None) -> NotFound | UsageError:
+    """Return the error for no answer, with the question that might have one; UsageError: it was not looked up."""
     if query.may_be_another_name and not (times and ask(history, lambda: history.spans(query), query.matches).found):
-        raise not_looked_up(query.text)
+        return not_looked_up(query.text)
     if times is None:
         begin = known.begin(history)
         since = f" since {clock(begin)} UTC, when the ledger begins" if begin else ""
