@@ -83,6 +83,8 @@ class Index:
         body, _, stated = line.rpartition(SUM)
         if stated != b'%08x"}\n' % crc32(body):
             raise ValueError("the index is not what was written")
+        if not line.startswith(b'{"v":%d,' % VERSION):  # here, and not when it is asked: then there is none
+            raise ValueError("the index is of another version")
 
     def __del__(self) -> None:
         """Close the file."""

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+from binascii import crc32
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from eni_ledger.ledger import keys, packed, prune, rollover, segment, statedir, 
 from eni_ledger.ledger.batch import record_found
 from eni_ledger.ledger.codec import MARKS, format_ts, marks_of
 from eni_ledger.ledger.history import History
-from eni_ledger.ledger.index import HEADS, open_index
+from eni_ledger.ledger.index import HEADS, VERSION, open_index
 from eni_ledger.ledger.repair import fsck
 from helpers import ledgers
 from helpers.ledgers import ACTIVE, TRUNK, add_event, contents, del_event, plain, prove, record, sealed, segments
@@ -558,9 +559,12 @@ def test_an_index_of_a_former_version_is_made_anew(tmp_path: Path) -> None:
     pruned(where)
     path = next(where.glob("ledger-*.index"))
     data = path.read_bytes()
-    path.write_bytes(data.replace(b'{"v":2,', b'{"v":1,', 1))
+    first, _, rest = data.replace(b'{"v":%d,' % VERSION, b'{"v":1,', 1).partition(b"\n")
+    body = first[: first.rindex(b',"sum":"')]
+    path.write_bytes(b'%b,"sum":"%08x"}\n%b' % (body, crc32(body), rest))  # sound, as a former version left it
     (where / HEADS).unlink()
     answer = History(str(where)).who("10.0.0.1")
+    History(str(where)).at(answer[0]["since"])
     assert [row["segment"] for row in pruned(where).indexed] == [f"{path.stem}.jsonl.gz"]
     assert path.read_bytes() == data
     assert History(str(where)).who("10.0.0.1") == answer
