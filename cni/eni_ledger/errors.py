@@ -20,7 +20,8 @@
     │   ├── WriteFailed               102 the line could not be appended or synced
     │   ├── LedgerDamaged             103 a line that is not what was written: path, line, offset
     │   ├── FutureFormat              104 written by a later eni-ledger than this one
-    │   └── ConfigError               105 the configuration file cannot be used
+    │   ├── ConfigError               105 the configuration file cannot be used
+    │   └── AmbiguousAttachment       106 a DEL or CHECK may be of several live attachments
     ├── ObserveError                  110 the kernel did not show what we asked for
     ├── AttachmentChanged             111 CHECK: what was recorded is no longer so
     ├── NotRecorded                   112 CHECK with onError=fail: this attachment is not in the ledger
@@ -182,6 +183,12 @@ class ConfigError(LedgerError):
     """The configuration file cannot be read or has a key or value that is not known."""
 
     code = 105
+
+
+class AmbiguousAttachment(LedgerError):
+    """Several live attachments have the container ID and ifname of a DEL or CHECK, and nothing tells which is meant."""
+
+    code = 106
 
 
 class ObserveError(EniLedgerError):

@@ -233,7 +233,7 @@ def _sentence(event: Mapping[str, Any]) -> str:
     mismatch = event.get("mismatch")
     if mismatch:
         names = mismatch if isinstance(mismatch, (list, tuple)) else [mismatch]
-        sentence += "; the kernel shows another " + ", ".join(_shown(name) for name in names)
+        sentence += "; not as declared: " + ", ".join(_shown(name) for name in names)
     if kind != "add_failed" and event.get("error_msg"):
         sentence += "; not seen in the kernel: " + _shown(event["error_msg"], 400)
     if event.get("spooled"):
@@ -247,7 +247,8 @@ def _host(event: Mapping[str, Any]) -> str:
 
 def _subject(event: Mapping[str, Any]) -> str:
     """Return what joined: ``branch eni-0a1 vlan 101 10.0.32.4 on trunk enp40s0``, as far as it is known."""
-    mac, eni, vlan = event.get("branch_mac"), event.get("eni_id"), event.get("vlan_id")
+    mac = event.get("branch_mac") or event.get("observed_mac") or event.get("declared_mac")
+    eni, vlan = event.get("eni_id"), event.get("vlan_id")
     if vlan is not None:
         words = ["branch", eni or mac or event.get("ifname"), "vlan", vlan]
     elif eni or event.get("protocol") == "default":

@@ -27,7 +27,7 @@ HOW = st.fixed_dictionaries(
     st.fixed_dictionaries({"rotate": st.booleans(), "crash": st.tuples(CALL, st.sampled_from((0.0, 0.5, 0.9, 1.0)))}),
     st.fixed_dictionaries({"rotate": st.booleans(), "fault": CALL}),
 )
-CONTAINER, VLAN, INODE = st.integers(0, 4), st.integers(1, 3), st.integers(0, 3)
+CONTAINER, VLAN, INODE, TRUNK = st.integers(0, 4), st.integers(1, 3), st.integers(0, 3), st.integers(0, 5)
 
 
 class Host(RuleBasedStateMachine):
@@ -42,13 +42,13 @@ class Host(RuleBasedStateMachine):
     def teardown(self) -> None:
         shutil.rmtree(self.directory)
 
-    @rule(n=CONTAINER, vlan=VLAN, inode=INODE, trunk=st.booleans(), kind=st.sampled_from(("add", "adopt")), how=HOW)
-    def add(self, n: int, vlan: int, inode: int, trunk: bool, kind: str, how: dict[str, Any]) -> None:
+    @rule(n=CONTAINER, vlan=VLAN, inode=INODE, trunk=TRUNK, kind=st.sampled_from(("add", "adopt")), how=HOW)
+    def add(self, n: int, vlan: int, inode: int, trunk: int, kind: str, how: dict[str, Any]) -> None:
         self.world.add(n, vlan, inode, trunk=trunk, kind=kind, **how)
 
-    @rule(n=CONTAINER, how=HOW)
-    def delete(self, n: int, how: dict[str, Any]) -> None:
-        self.world.delete(n, **how)
+    @rule(n=CONTAINER, vlan=st.just(0) | VLAN, inode=st.just(-1) | INODE, how=HOW)
+    def delete(self, n: int, vlan: int, inode: int, how: dict[str, Any]) -> None:
+        self.world.delete(n, vlan=vlan, inode=inode, **how)
 
     @rule(keep=st.sets(CONTAINER), how=HOW)
     def gc(self, keep: set[int], how: dict[str, Any]) -> None:

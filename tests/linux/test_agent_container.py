@@ -45,7 +45,8 @@ link=$($b ip -o link | $b grep -i {MAC} | $b cut -d: -f2 | $b cut -d@ -f1)
 $b nsenter --net="$CNI_NETNS" $b sleep 60 >/dev/null 2>&1 &
 while [ "$($b readlink /proc/$!/ns/net)" = "$($b readlink /proc/self/ns/net)" ]; do :; done
 $b ip link set $link netns $! || exit 3
-for words in "link set $link name $CNI_IFNAME" "address add 10.0.32.4/20 dev $CNI_IFNAME" "link set $CNI_IFNAME up"; do
+for words in "link set $link name $CNI_IFNAME" "address add 10.0.32.4/20 dev $CNI_IFNAME" "link set $CNI_IFNAME up" \
+  "route add default via 10.0.32.1"; do
   $b nsenter --net="$CNI_NETNS" $b ip $words || exit 4
 done
 $b kill $!

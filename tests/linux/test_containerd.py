@@ -67,7 +67,7 @@ def test_a_container_from_add_to_del(containerd: Containerd, front_door: Path, s
         "container_id": f"{containerd.namespace}-one",
         "ifname": "eth0",
         "network": "branches",
-        "branch_mac": mac,
+        "declared_mac": mac,
         "observed_mac": mac,
         "netns_inode": int(netns.removeprefix("net:[").removesuffix("]")),
         "addresses": [address.split()[3]],
@@ -78,7 +78,8 @@ def test_a_container_from_add_to_del(containerd: Containerd, front_door: Path, s
     assert {key: add.get(key) for key in expected} == expected
     assert add["netns"] == f"/proc/{add['pid']}/ns/net"
     # Honest after a plugin that makes no VLAN.
-    assert not {"vlan_id", "observed_vlan_id", "protocol", "trunk_mac", "mismatch", "error_code"} & set(add)
+    none_of_it = {"vlan_id", "observed_vlan_id", "protocol", "branch_mac", "trunk_mac", "mismatch", "error_code"}
+    assert not none_of_it & set(add)
     assert delete["association_id"] == add["association_id"]
     assert delete["addresses"] == add["addresses"]
 

@@ -74,14 +74,13 @@ def test_by_pid(plugin: Plugin, pause: Pause) -> None:
         "netns_dev": inode.st_dev,
         "pid": pause.pid,
         "pid_start": start,
-        "branch_mac": MAC,
+        "declared_mac": MAC,
         "observed_mac": MAC,
         "addresses": ["10.9.0.2/24", "2001:db8::2/64"],
         "gateways": ["10.9.0.1", "fe80::1"],
     }
     assert {key: event.get(key) for key in expected} == expected
-    assert "vlan_id" not in event
-    assert "mismatch" not in event
+    assert not {"vlan_id", "branch_mac", "mismatch"} & set(event)
 
 
 def test_by_name(plugin: Plugin) -> None:
@@ -120,8 +119,8 @@ def test_what_differs_is_a_finding(plugin: Plugin, pause: Pause) -> None:
     answer = plugin.add(prev, netns=pause.netns)
     assert (answer.status, answer.json()) == (0, prev)
     (event,) = plugin.events("add")
-    assert event["mismatch"] == ["branch_mac", "addresses"]
-    assert (event["branch_mac"], event["observed_mac"]) == ("0a:00:00:00:00:99", MAC)
+    assert event["mismatch"] == ["declared_mac", "addresses"]
+    assert (event["declared_mac"], event["observed_mac"]) == ("0a:00:00:00:00:99", MAC)
     assert event["addresses"] == ["10.9.0.2/24", "10.9.0.3/24"]
     assert "10.9.0.3/24" not in event["observed_addresses"]
 
@@ -246,7 +245,13 @@ def test_the_link_beneath_in_our_own_namespace(parent: str, pause: Pause) -> Non
     index = link(pause.netns, "elm0")["link_index"]
     macvlan, found = beneath(pause.netns)
     assert (macvlan.kind, macvlan.parent) == ("macvlan", index)
-    assert found == {"trunk_ifindex": index, "trunk_ifname": parent, "trunk_mac": "0a:1b:2c:3d:00:01"}
+    own = Path("/proc/self/ns/net").stat().st_ino
+    assert found == {
+        "trunk_ifindex": index,
+        "trunk_netns_inode": own,
+        "trunk_ifname": parent,
+        "trunk_mac": "0a:1b:2c:3d:00:01",
+    }
 
 
 def test_the_link_beneath_in_a_third_namespace(pause: Pause) -> None:
@@ -263,4 +268,5 @@ def test_the_link_beneath_in_the_same_namespace(pause: Pause) -> None:
     veth(pause.netns, "base0")
     run("nsenter", f"--net={pause.netns}", "ip", "link", "add", "link", "base0", "name", "elm0", "type", "macvlan")
     macvlan, found = beneath(pause.netns)
-    assert found == {"trunk_ifindex": macvlan.parent, "trunk_ifname": "base0", "trunk_mac": MAC}
+    here = {"trunk_ifindex": macvlan.parent, "trunk_netns_inode": Path(pause.netns).stat().st_ino}
+    assert found == {**here, "trunk_ifname": "base0", "trunk_mac": MAC}

@@ -214,7 +214,7 @@ def test_a_namespace_that_may_not_be_entered(trial: Trial) -> None:
         assert (answer.status, answer.stdout) == (0, PREV), answer
         assert "recorded without what the kernel shows: " in answer.stderr
         (event,) = trial.plugin().events("add")
-        assert (event["error_code"], event["branch_mac"]) == (110, "0a:1b:2c:3d:01:01")
+        assert (event["error_code"], event["declared_mac"]) == (110, "0a:1b:2c:3d:01:01")
         assert "entered" in event["error_msg"]
         assert event["netns_inode"] == Path(trial.netns).stat().st_ino
         assert "observed_mac" not in event
@@ -301,7 +301,7 @@ def test_a_failure_is_in_the_journal(trial: Trial, on_error: str) -> None:
     assert entry["PRIORITY"] == "3"
     assert str(entry["MESSAGE"]).startswith("ADD not recorded: ")
     # What could not be written to the ledger is not lost: the entry has it.
-    assert (entry["CONTAINER_ID"], entry["BRANCH_MAC"]) == ("c0ffee", "0a:1b:2c:3d:01:01")
+    assert (entry["CONTAINER_ID"], entry["DECLARED_MAC"]) == ("c0ffee", "0a:1b:2c:3d:01:01")
     assert entry["NETNS"] == trial.netns
     assert entry["ERROR_CODE"] == "100"
 

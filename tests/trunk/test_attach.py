@@ -37,6 +37,8 @@ def check_against_kernel(recorded: dict[str, Any], netns: str, the_trunk: Trunk)
     assert (recorded["vlan_id"], recorded["observed_vlan_id"]) == (vlan_id, vlan_id)
     assert (recorded["branch_mac"], recorded["observed_mac"]) == (shown["address"], shown["address"])
     assert recorded["trunk_ifindex"] == shown["link_index"] == the_trunk.index
+    assert recorded["vlan_protocol"] == shown["linkinfo"]["info_data"]["protocol"] == "802.1Q"
+    assert recorded["trunk_netns_inode"] == Path("/proc/self/ns/net").stat().st_ino
     assert (recorded["trunk_ifname"], recorded["trunk_mac"]) == (the_trunk.name, the_trunk.mac)
     inet = [f"{a['local']}/{a['prefixlen']}" for a in shown["addr_info"] if a["family"] == "inet"]
     assert recorded["addresses"] == inet
@@ -178,7 +180,8 @@ def test_a_link_that_is_no_vlan_has_no_vlan_id_though_it_is_on_the_trunk(
     recorded = the_add(events(), "macvlan")
     assert "vlan_id" not in recorded
     assert "observed_vlan_id" not in recorded
-    assert recorded["branch_mac"] == link(task.netns)["address"]
+    assert recorded["declared_mac"] == recorded["observed_mac"] == link(task.netns)["address"]
+    assert "branch_mac" not in recorded  # a macvlan's MAC is no ENI's
     assert recorded["addresses"] == ["10.0.32.3/20"]
     client.delete(conflist, Attachment("macvlan", task.netns))
 

@@ -30,7 +30,9 @@ def verify(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
 
     def run(*options: str) -> tuple[int, Any]:
         capsys.readouterr()
-        code = main(["verify", "--json", "--state-dir", str(state_dir), *options])
+        code = main(
+            ["verify", "--json", *(() if "--state-dir" in options else ("--state-dir", str(state_dir))), *options]
+        )
         return code, json.loads(capsys.readouterr().out)
 
     return run
@@ -70,7 +72,7 @@ def test_recorded_and_in_place(
     code, found = verify("--mark-lost")
     assert (code, [event["reason"] for event in found["written"]], found["remaining"]) == (0, ["verify"], 0)
     assert history.live() == []
-    nothing: dict[str, Any] = {"associations": [], "unrecorded": [], "unreadable": [], "written": []}
+    nothing: dict[str, Any] = {key: [] for key in ("associations", "unrecorded", "conflicts", "unreadable", "written")}
     assert verify() == (0, {"agrees": True, **nothing, "remaining": 0})
 
 
@@ -99,6 +101,8 @@ def test_what_nobody_recorded_is_adopted(
         "trunk_mac": the_trunk.mac,
         "trunk_ifname": the_trunk.name,
         "trunk_ifindex": the_trunk.index,
+        "trunk_netns_inode": Path("/proc/self/ns/net").stat().st_ino,
+        "vlan_protocol": "802.1Q",
         "netns": process.netns,
         "netns_inode": identity.st_ino,
         "netns_dev": identity.st_dev,
@@ -112,6 +116,48 @@ def test_what_nobody_recorded_is_adopted(
     assert expected.items() <= live.items()
     assert (live["via"], live["pid_start"]) == ("scan", start_of(process.pid))
     assert verify("--adopt")[0] == 0
+
+
+def test_four_vlans_with_the_same_mac_and_id_are_four(
+    client: Client,
+    the_trunk: trunk.Trunk,
+    pause: Callable[[], trunk.Pause],
+    state_dir: Path,
+    tmp_path: Path,
+    verify: Callable[..., tuple[int, Any]],
+    history: History,
+) -> None:
+    """Two stacked on outer VLANs of the trunk, one on the trunk, one of 802.1ad: all have MAC and VLAN ID in common."""
+    outer = [("out.2", "802.1ad", "2", the_trunk.name), ("out.3", "802.1ad", "3", the_trunk.name)]
+    inner = [("in.1", "802.1Q", "out.2"), ("in.2", "802.1Q", "out.3"), ("in.3", "802.1Q", the_trunk.name)]
+    try:
+        for name, protocol, number, beneath in outer:
+            kind = ("type", "vlan", "protocol", protocol, "id", number)
+            trunk.run("ip", "link", "add", "link", beneath, "name", name, *kind)
+            trunk.run("ip", "link", "set", name, "up")
+        for at, (name, protocol, beneath) in enumerate([*inner, ("in.4", "802.1ad", the_trunk.name)]):
+            process = pause()
+            kind = ("type", "vlan", "protocol", protocol, "id", "100")
+            trunk.run("ip", "link", "add", "link", beneath, "name", name, *kind)
+            trunk.run("ip", "link", "set", name, "netns", process.netns.split("/")[2])
+            trunk.run("nsenter", f"--net={process.netns}", "ip", "link", "set", name, "name", "eth0")
+            prev = {"cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "sandbox": process.netns}]}
+            plugin = trunk.branch(the_trunk.name, 1, state_dir)["plugins"][2]
+            conf = {"cniVersion": "1.0.0", "name": "branches", "plugins": []}
+            assert client.call("ADD", conf, plugin, Attachment(f"task-{at}", process.netns), prev) == prev
+        live = history.live()
+        assert [one["container_id"] for one in live] == [f"task-{at}" for at in range(4)]
+        assert [one["vlan_protocol"] for one in live] == ["802.1Q"] * 3 + ["802.1ad"]
+        assert len({(one["trunk_ifindex"], one["vlan_protocol"]) for one in live}) == 4
+        assert len({(one["branch_mac"], one["vlan_id"], one["trunk_netns_inode"]) for one in live}) == 1
+        code, found = verify()
+        assert (code, [one["status"] for one in found["associations"]]) == (0, ["fine"] * 4)
+        assert (found["unrecorded"], found["conflicts"]) == ([], [])
+        code, found = verify("--adopt", "--state-dir", str(tmp_path / "another"))
+        assert (code, [event["event"] for event in found["written"]]) == (0, ["adopt"] * 4)
+    finally:
+        for name, *_ in outer:
+            trunk.run("ip", "link", "del", name)
 
 
 def test_vlan_links_that_are_no_branches(the_trunk: trunk.Trunk, pause: Callable[[], trunk.Pause]) -> None:

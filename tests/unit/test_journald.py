@@ -163,7 +163,7 @@ def test_catalog_names_only_fields_that_an_entry_can_have() -> None:
         ),
         (
             {"event": "add", "vlan_id": 7, "eni_id": "eni-1", "netns_inode": 1, "mismatch": ["vlan_id"]},
-            "branch eni-1 vlan 7 joined netns 1; the kernel shows another vlan_id",
+            "branch eni-1 vlan 7 joined netns 1; not as declared: vlan_id",
         ),
         (
             {"event": "add_failed", "ifname": "eth0", "netns": "/n", "error_code": 11, "error_msg": "busy"},

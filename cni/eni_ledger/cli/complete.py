@@ -42,7 +42,7 @@ def _items(ctx: click.Context, names: Callable[[Association], Iterator[str]], in
 
 def _names(one: Association) -> Iterator[str]:
     yield from addresses(one)
-    for key in ("vlan_id", "eni_id", "branch_mac", "netns_inode"):
+    for key in ("vlan_id", "eni_id", "branch_mac", "observed_mac", "netns_inode"):
         yield safe(one.get(key))
     yield safe(one.get("container_id"))
     yield task_id(one.get("task_arn"))

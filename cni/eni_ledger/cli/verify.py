@@ -12,14 +12,21 @@ from eni_ledger.cli.writing import about_host, announce, live_associations, refu
 from eni_ledger.ledger.history import History
 from eni_ledger.render import table as tables
 from eni_ledger.render.table import Cell, Column, Table
-from eni_ledger.render.text import safe, short_id
+from eni_ledger.render.text import counted, safe, short_id
 
 if TYPE_CHECKING:
     from eni_ledger.kernel.verify import Report
     from eni_ledger.ledger.origin import Copy
 
 DIFFERENT = 1
-_STYLES = {"fine": "green", "gone": "red", "changed": "bold red", "unknown": "yellow", "unrecorded": "bold red"}
+_STYLES = {
+    "fine": "green",
+    "gone": "red",
+    "changed": "bold red",
+    "unknown": "yellow",
+    "conflict": "bold red",
+    "unrecorded": "bold red",
+}
 
 EXAMPLES = [
     ("eni-ledger verify", "compares, and changes nothing"),
@@ -39,7 +46,7 @@ def command(
 ) -> int:
     """Look into every network namespace of the host and compare the live associations with the VLAN links of trunks
     in them: fine, gone (the namespace or the interface), changed (another MAC, VLAN or trunk), unknown (not all
-    namespaces could be looked into), and unrecorded ones.
+    namespaces could be looked into), conflict (two of one ENI or VLAN; both stay live), and unrecorded ones.
 
     Without --adopt and --mark-lost nothing is changed. Exit status 0 when both agree, or do now that everything was
     mended; 1 when differences remain; 3 without a ledger, but --adopt begins one. What has changed is never mended: the
@@ -63,7 +70,7 @@ def command(
     if mark_lost:  # first: what is adopted may have the VLAN of one that is gone
         lost = verify.mark_lost(settings, about_host(), report.verdicts)
     if adopt:
-        adopted = verify.adopt(settings, about_host(), report.unrecorded)
+        adopted = verify.adopt(settings, about_host(), report)
     written = [*lost, *adopted]
     announce(settings, written)
     left = Left(report, adopted, mark_lost=mark_lost)
@@ -91,15 +98,18 @@ def _not_compared(report: Report, session: Session, *, as_json: bool) -> int:
 
 
 class Left:
-    """What is still different after what was written: `gone`, `other` (changed, unknown), `unrecorded`, in numbers.
+    """What is still different after what was written: `gone`, `other` (changed, unknown, conflict), `unrecorded`, in
+    numbers.
 
-    One that is gone and was not written as lost has ended on its own meanwhile. One that was not adopted has the place
-    of another that is live.
+    One that is gone and was not written as lost has ended on its own meanwhile; one that an adopted one superseded is
+    over. One that was not adopted is recorded by now, or over as well.
     """
 
     def __init__(self, report: Report, adopted: list[dict[str, Any]], *, mark_lost: bool) -> None:
-        self.gone = 0 if mark_lost else report.count("gone")
-        self.other = report.count("changed") + report.count("unknown")
+        over = {each for event in adopted for each in event.get("supersedes", ())}
+        there = [one.status for one in report.verdicts if one.association["association_id"] not in over]
+        self.gone = 0 if mark_lost else there.count("gone")
+        self.other = there.count("changed") + there.count("unknown") + len(report.conflicts)
         self.unrecorded = len(report.unrecorded) - len(adopted)
 
     @property
@@ -117,6 +127,10 @@ def document(report: Report, written: list[dict[str, Any]], left: Left) -> dict[
             for one in report.verdicts
         ],
         "unrecorded": report.unrecorded,
+        "conflicts": [
+            {"association_ids": [one.one["association_id"], one.other["association_id"]], "why": one.why}
+            for one in report.conflicts
+        ],
         "unreadable": report.unreadable,
         "written": written,
         "remaining": left.count,
@@ -129,14 +143,20 @@ def _print(report: Report, session: Session) -> None:
         [Column("STATUS"), Column("VLAN", right=True), Column("MAC", drop=1), Column("NETNS"), Column("WHAT")]
     )
     rows = [(one.status, one.association, one.why) for one in report.verdicts if one.why]
+    rows += [
+        ("conflict", one.one, f"{one.why}; the other is {short_id(one.other['association_id'])}")
+        for one in report.conflicts
+    ]
     rows += [("unrecorded", each, f"{each['ifname']} in {each['netns']}") for each in report.unrecorded]
     for status, fields, why in rows:
         who = short_id(fields["association_id"]) + ": " if fields.get("association_id") else ""
-        values = [fields.get("vlan_id"), fields.get("branch_mac"), fields.get("netns_inode"), who + why]
+        mac = fields.get("branch_mac") or fields.get("observed_mac") or fields.get("declared_mac")
+        values = [fields.get("vlan_id"), mac, fields.get("netns_inode"), who + why]
         table.rows.append([Cell.of(status, _STYLES[status]), *(Cell.of(safe(value)) for value in values)])
     if rows:
         tables.show(table, screen)
     counts = [f"{report.count(status)} {status}" for status in ("fine", "gone", "changed", "unknown")]
+    counts += [counted(len(report.conflicts), "conflict")] if report.conflicts else []
     screen.line(", ".join([*counts, f"{len(report.unrecorded)} unrecorded"]))
 
 
@@ -156,8 +176,10 @@ def _print_hints(report: Report, left: Left, session: Session, *, adopt: bool, m
         more = f" and {len(report.unreadable) - 1} more" if len(report.unreadable) > 1 else ""
         screen.note(f"could not be looked into: {safe(report.unreadable[0])}{more}; run it as root, on the host")
     if adopt and left.unrecorded:
-        screen.note(f"{left.unrecorded} not adopted: another association that is live has their VLAN or interface")
-    if left.other and (adopt or mark_lost):
+        screen.note(f"{left.unrecorded} not adopted: a runtime has recorded something in their place meanwhile")
+    if report.conflicts:
+        screen.note("two in conflict stay live: the ledger cannot tell which is over; the DEL of either ends it")
+    if left.other > len(report.conflicts) and (adopt or mark_lost):
         screen.note("what has changed or is unknown stays as it was recorded until its DEL")
     options = [name for name, found in (("--adopt", left.unrecorded), ("--mark-lost", left.gone)) if found]
     options = [name for name in options if not (name == "--adopt" and adopt)]

@@ -14,7 +14,7 @@ from eni_ledger.journald import SOCKETS
 from eni_ledger.ledger.health import FAILURES, FAILURES_LIMIT, unfit
 from eni_ledger.ledger.repair import fsck
 from eni_ledger.ledger.statedir import open_file, open_state_dir
-from eni_ledger.render.text import counted
+from eni_ledger.render.text import counted, short_id
 
 if TYPE_CHECKING:
     from eni_ledger.kernel.verify import Report
@@ -141,6 +141,7 @@ def kernel(host: Host) -> Finding:
         words = f"{len(report.unrecorded)} branches, and there is no ledger that has them"
         return Finding("kernel", WARN, words, f"{host.command('verify --adopt')} begins one with them")
     counts = [f"{report.count(status)} {status}" for status in ("fine", "gone", "changed", "unknown")]
+    counts += [counted(len(report.conflicts), "conflict")]
     words = ", ".join([*(text for text in counts if text[0] != "0"), f"{len(report.unrecorded)} unrecorded"])
     if report.agrees:
         return Finding(
@@ -153,6 +154,11 @@ def kernel(host: Host) -> Finding:
             return hidden("kernel", _path_of(report.unreadable[0]))
         why = f"not all namespaces could be looked into ({report.unreadable[0]})"
         return Finding("kernel", WARN, f"{why}: {words}", "run it on the host, not in a container")
+    if report.conflicts:
+        both = report.conflicts[0]
+        ids = " and ".join(short_id(one["association_id"]) for one in (both.one, both.other))
+        hint = "eni-ledger verify shows all; both stay live until the DEL of one of them"
+        return Finding("kernel", WARN, f"{words}: {ids}: {both.why}", hint)
     why = next(one.why for one in report.verdicts if one.status == "unknown")
     hint = f"{host.command('verify')} shows which; the DEL of its container ends it"
     return Finding("kernel", WARN, f"{words}: {why}", hint)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from eni_ledger.plugin.declared import cidr, ip, mac_text
+from eni_ledger.plugin.declared import cidr, ip, mac_text, vlan_number
 
 _TEXT_MAX = 1024
 
@@ -50,10 +50,9 @@ def _branch(text: str) -> dict[str, Any]:
     said = _members(text)
     # Up to 2020 there was one address, printed as CIDR, and one gateway.
     old = [cidr(said.get("BranchIPAddress"))]
-    vlan = said.get("BranchVlanID", "")
     return {
         "branch_mac": mac_text(said.get("BranchMACAddress")),
-        "vlan_id": int(vlan) if vlan.isascii() and vlan.isdecimal() and len(vlan) < 5 else 0,
+        "vlan_id": vlan_number(said.get("BranchVlanID")) or 0,
         "addresses": _addresses(said["IPAddresses"]) if "IPAddresses" in said else [text for text in old if text],
         "gateways": _gateways(said.get("GatewayIPAddresses", said.get("BranchGatewayIPAddress", ""))),
         "protocol": "vlan",

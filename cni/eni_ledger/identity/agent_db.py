@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from eni_ledger import fastjson
 from eni_ledger.identity import bolt
-from eni_ledger.plugin.declared import eni_id, ip, mac_text
+from eni_ledger.plugin.declared import eni_id, ip, mac_text, vlan_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _identity(task: dict[str, Any], eni: dict[str, Any]) -> Identity:
         "eni_id": eni_id(eni.get("ec2Id")),
         "branch_mac": mac_text(eni.get("MacAddress")),
         "addresses": _addresses(eni),
-        "vlan_id": _vlan_id(vlan.get("VlanID")),
+        "vlan_id": vlan_number(vlan.get("VlanID")),
         "trunk_mac": mac_text(vlan.get("TrunkInterfaceMacAddress")),
         "protocol": protocol if protocol in ("vlan", "default") else None,
         "task_arn": arn if resource[:1] == ["task"] else None,
@@ -241,10 +241,6 @@ def _addresses(eni: dict[str, Any]) -> list[str]:
                 found.append(address)
     return found
 
-
-def _vlan_id(value: object) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 4 and 0 < int(value) < 4095:
-        return int(value)
     return None
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eni_ledger.kernel.netlink import IPRoute, NetlinkError
+from eni_ledger.plugin.rtnetlink import protocol_text
 
 PROC = "/proc"
 MOUNTS = ("/var/run/netns", "/var/run/docker/netns")
@@ -26,7 +27,8 @@ _NOT_THERE = (FileNotFoundError, ProcessLookupError, NotADirectoryError)
 
 @dataclass(slots=True)
 class Link:
-    """An interface. `vlan_id`, `parent` (index of the link beneath) and `parent_is_ours` are those of a VLAN link.
+    """An interface. `vlan_id`, `parent` (index of the link beneath), `parent_is_ours` and `vlan_protocol` (`802.1Q`,
+    `802.1ad`) are those of a VLAN link.
 
     `parent_is_ours`: the link beneath is in the namespace that the scan was made from, which is the trunk's.
     """
@@ -39,6 +41,7 @@ class Link:
     parent: int | None = None
     parent_is_ours: bool = False
     addresses: list[str] = field(default_factory=list)
+    vlan_protocol: str | None = None
 
 
 @dataclass(slots=True)
@@ -54,7 +57,9 @@ class Namespace:
 
 @dataclass(slots=True)
 class Scan:
-    """What was found: `namespaces` but our own, `own` its links; `unreadable`: what could not be looked into, and why.
+    """What was found: `namespaces` but our own, `own` the links of that, `own_inode` its inode.
+
+    `unreadable`: what could not be looked into, and why.
 
     While anything is unreadable a namespace that was not found may be there all the same.
     """
@@ -62,6 +67,7 @@ class Scan:
     namespaces: list[Namespace] = field(default_factory=list)
     own: list[Link] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    own_inode: int | None = None
 
     def find(self, dev: int | None, inode: int) -> Namespace | None:
         """Return the namespace with this identity, None when it was not found."""
@@ -76,6 +82,7 @@ def scan(proc: str = PROC, mounts: Sequence[str] = MOUNTS) -> Scan:
     found = Scan()
     with _opened(f"{proc}/self/ns/net" if os.path.exists(f"{proc}/self") else "/proc/self/ns/net") as own_fd:
         own = _identity(own_fd)
+        found.own_inode = own[1]
         with closing(IPRoute()) as route:
             found.own = _links(route, None)
         by_identity: dict[tuple[int, int], Namespace] = {}
@@ -111,12 +118,14 @@ def attachments(found: Scan) -> list[dict[str, Any]]:
                 "trunk_mac": trunk.mac if trunk else None,
                 "trunk_ifname": trunk.name if trunk else None,
                 "trunk_ifindex": link.parent,
+                "trunk_netns_inode": found.own_inode if link.parent_is_ours else None,
+                "vlan_protocol": link.vlan_protocol,
                 "netns": namespace.path,
                 "netns_inode": namespace.inode,
                 "netns_dev": namespace.dev,
                 "pid": namespace.pids[0] if namespace.pids else None,
             }
-            made.append({key: value for key, value in fields.items() if value not in (None, [])})
+            made.append({key: value for key, value in fields.items() if value is not None})
     return made
 
 
@@ -200,6 +209,7 @@ def _link(message: Any, ours: int | None) -> Link:
     if kind == "vlan":
         data = info.get_attr("IFLA_INFO_DATA")
         link.vlan_id = data.get_attr("IFLA_VLAN_ID") if data else None
+        link.vlan_protocol = protocol_text(data.get_attr("IFLA_VLAN_PROTOCOL")) if data else None
         link.parent = message.get_attr("IFLA_LINK")
         nsid = message.get_attr("IFLA_LINK_NETNSID")
         link.parent_is_ours = nsid is not None and nsid == ours

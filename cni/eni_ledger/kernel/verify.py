@@ -12,13 +12,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eni_ledger.config import Settings
+from eni_ledger.kernel.conflict import Conflict, conflicts
 from eni_ledger.kernel.scan import PROC, Link, Namespace, Scan, attachments, start_of
 from eni_ledger.ledger.batch import record_found
-from eni_ledger.ledger.state import exclusive_keys, identity_of
+from eni_ledger.ledger.state import identity_of
+from eni_ledger.ledger.supersede import excludes
 
 Association = dict[str, Any]
 Event = dict[str, Any]
 
+# Keys of what was declared: what to call it, and the key of what the kernel shows.
+_PAIRS = (
+    ("vlan_id", "VLAN ID", "observed_vlan_id"),
+    ("branch_mac", "MAC", "observed_mac"),
+    ("declared_mac", "MAC", "observed_mac"),
+)
 _CONTAINER = re.compile(r"(?:^|[/-])([0-9a-f]{64})(?:\.scope)?$")
 
 
@@ -36,16 +44,20 @@ class Verdict:
 
 @dataclass(slots=True)
 class Report:
-    """The verdicts on the live associations, the attachments that are `unrecorded`, what was `unreadable`."""
+    """The verdicts on the live associations, the attachments that are `unrecorded`, what was `unreadable`; `conflicts`
+    between associations that are not gone.
+    """
 
     verdicts: list[Verdict] = field(default_factory=list)
     unrecorded: list[dict[str, Any]] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
         """Whether ledger and kernel agree; not, while there is something that could not be looked at or decided."""
-        return not (self.unrecorded or self.unreadable) and all(one.status == "fine" for one in self.verdicts)
+        open_questions = self.unrecorded or self.unreadable or self.conflicts
+        return not open_questions and all(one.status == "fine" for one in self.verdicts)
 
     def count(self, status: str) -> int:
         """Return how many associations have this status."""
@@ -61,6 +73,9 @@ def compare(live: list[Association], found: Scan, proc: str = PROC) -> Report:
         report.verdicts.append(verdict)
         if link is not None and namespace is not None:
             seen.add((namespace.dev, namespace.inode, link.name))
+    standing = [one.association for one in report.verdicts if one.status != "gone"]
+    fine = {one.association["association_id"] for one in report.verdicts if one.status == "fine"}
+    report.conflicts = conflicts(standing, fine)
     report.unrecorded = [
         each for each in attachments(found) if (each["netns_dev"], each["netns_inode"], each["ifname"]) not in seen
     ]
@@ -92,7 +107,7 @@ def _judge(association: Association, found: Scan, proc: str) -> tuple[Verdict, L
 
 def _judge_anywhere(association: Association, found: Scan) -> tuple[Verdict, Link | None, Namespace | None]:
     """Judge one whose namespace could not be observed at its ADD: by VLAN ID and MAC it may be in any of them."""
-    vlan, mac = association.get("vlan_id"), association.get("observed_mac", association.get("branch_mac"))
+    vlan, mac = association.get("vlan_id"), _mac_of(association)
     places = [
         (link, namespace)
         for namespace in found.namespaces
@@ -107,6 +122,12 @@ def _judge_anywhere(association: Association, found: Scan) -> tuple[Verdict, Lin
     return Verdict(association, "unknown", f"{why}, so it cannot be told which one is meant"), None, None
 
 
+def _mac_of(association: Association) -> str | None:
+    """Return the MAC of the interface: as the kernel showed it, else as it was declared."""
+    keys = ("observed_mac", "branch_mac", "declared_mac")
+    return next((association[key] for key in keys if association.get(key) is not None), None)
+
+
 def _held_against(association: Association, link: Link, found: Scan) -> Verdict:
     if differences := _differences(association, link, found):
         return Verdict(association, "changed", "; ".join(differences))
@@ -115,18 +136,14 @@ def _held_against(association: Association, link: Link, found: Scan) -> Verdict:
 
 def _declared_otherwise(association: Association) -> list[str]:
     """Return in words what the ADD declared otherwise than the kernel had it then, and has it still."""
-    names = (("VLAN ID", "vlan_id", "observed_vlan_id"), ("MAC", "branch_mac", "observed_mac"))
-    differ = [
-        (name, key, seen)
-        for name, key, seen in names
-        if None not in (association.get(key), association.get(seen)) and association[key] != association[seen]
-    ]
+    mismatch = [str(key) for key in association.get("mismatch") or ()]
     words = [
         f"{name} {association[key]} declared at the ADD, {association[seen]} in the kernel since"
-        for name, key, seen in differ
+        for key, name, seen in _PAIRS
+        if key in mismatch and None not in (association.get(key), association.get(seen))
     ]
-    told = {key for _, key, _ in differ}
-    others = [str(key) for key in association.get("mismatch") or () if key not in told]
+    told = {key for key, _, seen in _PAIRS if None not in (association.get(key), association.get(seen))}
+    others = [key for key in mismatch if key not in told]
     return [*words, *(f"{key} declared otherwise than the kernel had it at the ADD" for key in others)]
 
 
@@ -149,9 +166,10 @@ def _differences(association: Association, link: Link, found: Scan) -> list[str]
     """Return in words what the kernel has otherwise than it had when this was recorded."""
     said = {
         "VLAN ID": association.get("observed_vlan_id", association.get("vlan_id")),
-        "MAC": association.get("observed_mac", association.get("branch_mac")),
+        "VLAN protocol": association.get("vlan_protocol"),
+        "MAC": _mac_of(association),
     }
-    shown: dict[str, Any] = {"VLAN ID": link.vlan_id, "MAC": link.mac}
+    shown: dict[str, Any] = {"VLAN ID": link.vlan_id, "VLAN protocol": link.vlan_protocol, "MAC": link.mac}
     if link.vlan_id is not None and link.parent_is_ours and association.get("trunk_mac"):
         said["trunk"] = association["trunk_mac"]
         shown["trunk"] = next((each.mac for each in found.own if each.index == link.parent), None)
@@ -162,18 +180,22 @@ def _differences(association: Association, link: Link, found: Scan) -> list[str]
     ]
 
 
-def adopt(settings: Settings, about: Event, unrecorded: list[dict[str, Any]], proc: str = PROC) -> list[Event]:
-    """Record `adopt` events for attachments that nobody recorded; return them as written. Raises LedgerError.
+def adopt(settings: Settings, about: Event, report: Report, proc: str = PROC) -> list[Event]:
+    """Record `adopt` events for the report's attachments that nobody recorded; return them as written.
 
-    `about` has the host's fields. One whose place has been taken by a live association in the meantime is left alone.
+    `about` has the host's fields. A live association that the report has and that excludes one of them is superseded:
+    the kernel shows that it is over. One that was recorded since the report stays, and what it excludes is not adopted.
+    Raises LedgerError.
     """
+    known = {verdict.association["association_id"] for verdict in report.verdicts}
     events = [
-        {"event": "adopt", "via": "scan", **attachment, **_process(attachment, proc)} for attachment in unrecorded
+        {"event": "adopt", "via": "scan", **attachment, **_process(attachment, proc)}
+        for attachment in report.unrecorded
     ]
 
     def choose(live: list[Association]) -> list[Event]:
-        taken = {key for association in live for key in exclusive_keys(association)}
-        return [event for event in events if taken.isdisjoint(exclusive_keys(event))]
+        new = [one for one in live if one["association_id"] not in known]
+        return [event for event in events if not any(excludes(event, one) for one in new)]
 
     return record_found(settings, about, choose)
 

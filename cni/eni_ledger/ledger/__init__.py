@@ -44,7 +44,7 @@ and null mean the same. Readers keep keys that they do not know.
                     that they prove is believed to be of a later one
 `event`             see below
 `association_id`    ``assoc-`` and 17 hex digits, the same from add to del
-`supersedes`        of an add: the associations that it ended
+`supersedes`        of an add or adopt: the associations that it ended, which cannot be true beside it
 `reason`            of a lost: ``gc``, ``rebooted``, ``verify``
 `identity_source`   of an identify: who said so (``agent-db``, ``docker``, ``imds``, ``ec2``)
 `sync`              of a boot: false where `sync` is off; what a power cut took before it is not there, and nothing
@@ -61,7 +61,16 @@ and null mean the same. Readers keep keys that they do not know.
                     ``,"crc":``, seeded with the CRC of the line before; for the very first line with 0
 =================== =================================================================================================
 
-The other keys, with types and units, are described in `models` and in ``conf/schema/event.json``.
+The other keys, with types and units, are described in `models` and in ``conf/schema/event.json``. None, some and not
+known are three things: an empty list (`addresses`, `gateways`, `observed_addresses`, `observed_gateways`) says that it
+was looked for and there is none; where the key is absent, that is not known. 0.1.0 left out empty lists as well.
+
+What was declared and what the kernel shows are both there. `branch_mac`, `vlan_id`, `addresses`, `gateways`,
+`trunk_mac`, `trunk_ifname` are what was declared, else what the kernel shows; `observed_vlan_id` and `observed_mac`
+what it shows. `mismatch` names the keys in which the two differ; then `observed_addresses` and `observed_gateways` have
+what the kernel shows. Only an ENI, a branch or a whole one, has a `branch_mac`; the MAC that a result declares for any
+other interface is `declared_mac`. `declared_ifname` is the name of the interface in the result, where that is not
+CNI_IFNAME; `mismatch` then has ``ifname``.
 
 The chain runs through all segments: the first line of a segment is seeded with the last line of the one before. It
 says so itself (`prev_crc`), so that a segment can also be proven alone.
@@ -79,9 +88,24 @@ associations that are live at this point; `damage`, where the segment before is 
 its checkpoint on knows what was live at any moment in it.
 
 An association is what its add (or adopt) and identify events say, with `since` and `add_seq`. It ends with the first
-of: its ``del``; a ``lost`` for it; an add of the same attachment (`container_id`, `ifname`), of the same VLAN of the
-same trunk, or of the same interface of the same network namespace (`superseded`); a ``boot`` with another `boot_id`
-(`rebooted`). `state.Live` is the one implementation of this.
+of: its ``del``; a ``lost`` for it; an add whose `supersedes` names it (`superseded`); a ``boot`` with another `boot_id`
+(`rebooted`). `state.Live` is the one implementation of this. Readers take it from the line and never decide again.
+
+The writer decides what goes into `supersedes`, in `supersede`: the live associations that certainly cannot be true
+beside the new one. They have
+
+- the same interface of the same namespace (`netns_inode`, `netns_dev`, `ifname`); or
+- the same VLAN ID, `vlan_protocol` and trunk link (`trunk_ifindex`, `trunk_netns_inode`), the VLAN ID as the kernel
+  shows it; where neither has a trunk link, the same `trunk_mac` stands in; or
+- the same `container_id` and `ifname`, unless namespace, VLAN ID or MAC are known to differ: some runtimes have one
+  container ID for all.
+
+Two that cannot both be true without that being certain, since a trunk's link is not known of one of them, or one ENI ID
+is in two places, both stay live; `verify` and `doctor` list them as a conflict.
+
+A ``del`` ends the association of its `container_id` and `ifname`, but none of another VLAN ID or branch MAC than the
+call has. Where several are left, the path of the namespace and the MAC in prevResult tell; where they do not, it ends
+none, and the call says so.
 
 state.json
 ==========
@@ -158,11 +182,11 @@ What shows it, all but the last a trial of `build/torture`:
 every byte          `tests/ledger/test_every_byte.py`: cut at it, a bit of it flipped
 =================== =================================================================================================
 
-Where the code is: `codec` a line; `segment` names, lines, chain, tail; `state` what is live; `lock`; `spool`; `writer`
-appending; `rollover` sealing and retention; `rebuild` torn tails and damage; `packed`, `keys`, `index`,
-`index_builder`, `prune` old segments; `reader`, `parse`, `chain`, `query`, `lookup`, `members`, `whole`, `glance`,
-`moment`, `past`, `learned`, `known`, `since`, `steps`, `history` questions; `batch` several events at once; `health`
-whether it can be written; `examine`, `repair` fsck; `mend` fsck --repair; `models` the typed view; `statedir` the
-directory itself; `foreign` whether it is one for a ledger; `origin` whose ledger it is; `rehearsal` what an ADD does,
-before it counts.
+Where the code is: `codec` a line; `segment` names, lines, chain, tail; `state` what is live; `supersede` what an add
+or a del ends; `lock`; `spool`; `writer` appending; `rollover` sealing and retention; `rebuild` torn tails and damage;
+`packed`, `keys`, `index`, `index_builder`, `prune` old segments; `reader`, `parse`, `chain`, `query`, `lookup`,
+`members`, `whole`, `glance`, `moment`, `past`, `learned`, `known`, `since`, `steps`, `history` questions; `batch`
+several events at once; `health` whether it can be written; `examine`, `repair` fsck; `mend` fsck --repair; `models` the
+typed view; `statedir` the directory itself; `foreign` whether it is one for a ledger; `origin` whose ledger it is;
+`rehearsal` what an ADD does, before it counts.
 """

@@ -14,8 +14,8 @@ from itertools import islice
 from eni_ledger.errors import LockTimeout, WriteFailed
 from eni_ledger.fastjson import loads
 from eni_ledger.ledger import state
-from eni_ledger.ledger.statedir import open_state_dir
-from eni_ledger.ledger.writer import TAKEN_AWAY, Session, where
+from eni_ledger.ledger.statedir import open_state_dir, where
+from eni_ledger.ledger.writer import TAKEN_AWAY, Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

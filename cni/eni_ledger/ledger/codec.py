@@ -22,9 +22,10 @@ KEYS = (
     "ts", "seq", "v", "event", "association_id", "instance_id", "boot_id", "agent_version",
     "container_id", "ifname", "network",
     "eni_id", "branch_mac", "vlan_id", "addresses", "gateways", "protocol",
-    "trunk_eni_id", "trunk_mac", "trunk_ifname", "trunk_ifindex",
+    "trunk_eni_id", "trunk_mac", "trunk_ifname", "trunk_ifindex", "trunk_netns_inode", "vlan_protocol",
     "netns", "netns_inode", "netns_dev", "pid", "pid_start",
-    "observed_vlan_id", "observed_mac", "observed_addresses", "mismatch",
+    "observed_vlan_id", "observed_mac", "observed_addresses", "observed_gateways",
+    "declared_mac", "declared_ifname", "mismatch",
     "task_arn", "cluster", "task_family", "task_revision", "service",
     "via", "plugin", "cni_version", "took_ms", "error_code", "error_msg",
 )  # fmt: skip

@@ -17,6 +17,7 @@ from eni_ledger.errors import FutureFormat, LedgerDamaged
 from eni_ledger.ledger import segment
 from eni_ledger.ledger.codec import VERSION
 from eni_ledger.ledger.reader import Segment
+from eni_ledger.ledger.state import Live
 
 Findings = dict[str, Any]
 Event = dict[str, Any]
@@ -37,7 +38,7 @@ def _quick(line: bytes) -> Any:
     if start is None or b'"supersedes"' in line:
         return orjson.loads(line)
     ts, seq, event, association_id = start.groups()
-    return {"ts": ts.decode(), "seq": int(seq), "event": event.decode(), "association_id": association_id}
+    return {"ts": ts.decode(), "seq": int(seq), "event": event.decode(), "association_id": association_id.decode()}
 
 
 def examine(part: Segment) -> Findings:
@@ -50,7 +51,7 @@ def examine(part: Segment) -> Findings:
     found: Findings = {"lines": 0, "first_seq": None, "last_seq": None, "last_line": 0, "ts": "", "crc": None}
     found |= {"head": None, "live": [], "damage": [], "torn": 0}
     broken: list[LedgerDamaged] = []
-    live: dict[object, None] = {}
+    live = Live()
     try:
         fd = part.open()
     except FileNotFoundError:
@@ -59,8 +60,8 @@ def examine(part: Segment) -> Findings:
         for number, offset, event, crc in segment.walk(fd, part.name, part.size, damage=broken, loads=_quick):
             if broken:
                 _broken(found, broken)
-            _check(found, event, number, offset)
-            _follow(live, event)
+            live.apply(event)
+            _check(found, event, live, number, offset)
             found["last_line"], found["crc"], found["ts"] = number, crc, event["ts"]
             found["last_seq"] = event["seq"]
             found["lines"] += 1
@@ -69,8 +70,12 @@ def examine(part: Segment) -> Findings:
             found["torn"] = max(os.fstat(fd).st_size - part.size, 0)
     finally:
         os.close(fd)
-    found["live"] = sorted(one.decode() if isinstance(one, bytes) else str(one) for one in live)
+    found["live"] = _ids(live)
     return found
+
+
+def _ids(live: Live) -> list[str]:
+    return sorted(one["association_id"] for one in live)
 
 
 def _damage(found: Findings, msg: str, line: int, offset: int) -> None:
@@ -83,40 +88,20 @@ def _broken(found: Findings, broken: list[LedgerDamaged]) -> None:
     broken.clear()
 
 
-def _check(found: Findings, event: Event, number: int, offset: int) -> None:
-    """Check what the CRC of one line cannot tell: its place in the segment."""
+def _check(found: Findings, event: Event, live: Live, number: int, offset: int) -> None:
+    """Check what the CRC of one line cannot tell: its place in the segment. `live` is what is live after it."""
     if found["first_seq"] is None:
         found["first_seq"] = event["seq"]
     if number == 1:
         if event["event"] == "checkpoint":
             found["head"] = {key: event.get(key) for key in ("ts", "seq", "prev_crc", "prev_segment", "damage")}
-            found["head"]["live"] = sorted(str(one["association_id"]) for one in event.get("live") or ())
+            found["head"]["live"] = _ids(live)
         else:
             _damage(found, "the segment does not begin with a checkpoint", 1, 0)
     elif event["seq"] != (found["last_seq"] or 0) + 1 and number == found["last_line"] + 1:
         _damage(found, f"seq {event['seq']} follows {found['last_seq']}", number, offset)
     if event["ts"] < found["ts"]:
         _damage(found, f"time {event['ts']} follows {found['ts']}", number, offset)
-
-
-def _follow(live: dict[object, None], event: Event) -> None:
-    """Keep up which associations are live, by what the events themselves say of it."""
-    kind = event["event"]
-    if kind in ("add", "adopt"):
-        for old in event.get("supersedes") or ():
-            live.pop(str(old).encode(), None)
-        live[_id(event)] = None
-    elif kind in ("del", "lost"):
-        live.pop(_id(event), None)
-    elif kind in ("boot", "checkpoint"):
-        live.clear()
-        for one in event.get("live") or ():
-            live[str(one["association_id"]).encode()] = None
-
-
-def _id(event: Event) -> object:
-    found = event.get("association_id")
-    return found if isinstance(found, bytes) else str(found).encode()
 
 
 def examine_all(parts: list[Segment], progress: Progress | None = None) -> Iterator[Findings]:

@@ -12,8 +12,7 @@ from eni_ledger.fastjson import dumps
 from eni_ledger.ledger import segment, spool
 from eni_ledger.ledger.codec import format_ts, now_us
 from eni_ledger.ledger.foreign import admit
-from eni_ledger.ledger.statedir import open_file, open_state_dir, open_subdir, write_all
-from eni_ledger.ledger.writer import where
+from eni_ledger.ledger.statedir import open_file, open_state_dir, open_subdir, where, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

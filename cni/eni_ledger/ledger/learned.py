@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eni_ledger.ledger import chain, index, keys, moment
 from eni_ledger.ledger.lookup import Lookup
-from eni_ledger.ledger.past import Past, end_by_recorded, keys_of
+from eni_ledger.ledger.past import Past, end_by_recorded, same_place
 from eni_ledger.ledger.state import association_of
 
 TYPE_CHECKING = False
@@ -53,12 +53,11 @@ def with_ends(snapshot: Snapshot, imported: list[Association]) -> list[Associati
     """Return the imported associations; where the ledger's own record of the same place begins, they have ended."""
     for association in imported:
         others: list[Association] = []
-        own = set(keys_of(association))
         lookup = Lookup(snapshot, [])
         first, _ = moment.segments_at(snapshot.segments, association["since"])
         for number in range(first, len(snapshot.segments)):
             for event in lookup.containing(number, list(keys.ranges_of(association)), None):
-                others += [one for one in _recorded(event) if not own.isdisjoint(keys_of(one))]
+                others += [one for one in _recorded(event) if same_place(association, one)]
             if any(one["since"] > association["since"] for one in others):
                 break
         end_by_recorded(association, others)

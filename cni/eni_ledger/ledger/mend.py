@@ -24,8 +24,8 @@ from eni_ledger.ledger.origin import Copy
 from eni_ledger.ledger.prune import lock_patiently
 from eni_ledger.ledger.reader import Snapshot
 from eni_ledger.ledger.rebuild import QUARANTINE, seal_damaged
-from eni_ledger.ledger.statedir import open_file, open_state_dir, open_subdir, write_file
-from eni_ledger.ledger.writer import Session, where
+from eni_ledger.ledger.statedir import open_file, open_state_dir, open_subdir, where, write_file
+from eni_ledger.ledger.writer import Session
 
 _NEVER = 1 << 40  # bytes, more than any segment has
 _WRITTEN_BY_THEN = 3600  # seconds; a spool file is written in milliseconds, or never

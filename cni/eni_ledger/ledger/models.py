@@ -87,17 +87,32 @@ class _Identity(_Record):
     ifname: str | None = _opt("Name of the interface in the namespace, CNI_IFNAME.", "eth0")
     network: str | None = _opt("Name of the CNI network.")
     eni_id: str | None = _opt("ID of the branch ENI.", "eni-0123456789abcdef0")
-    branch_mac: Mac | None = _opt("MAC address of the branch, lower case.")
+    branch_mac: Mac | None = _opt(
+        "MAC address of the ENI, a branch or a whole one, lower case. Of another interface there are observed_mac and"
+        " declared_mac."
+    )
     vlan_id: VlanId | None = _opt("VLAN ID of the branch on its trunk: 1 to 4094 on a real trunk; the kernel allows 0.")
-    addresses: list[str] | None = _opt("Addresses of the interface, with prefix length.", ["10.0.32.4/20"])
-    gateways: list[str] | None = _opt("Its default gateways.", ["10.0.32.1"])
+    addresses: list[str] | None = _opt(
+        "Addresses of the attachment, with prefix length: all that were declared, else those that the kernel shows. An"
+        " empty list: there are none. Absent: not known.",
+        ["10.0.32.4/20"],
+    )
+    gateways: list[str] | None = _opt(
+        "Its gateways, those that were declared, else those of the kernel's default routes. An empty list: there are"
+        " none. Absent: not known.",
+        ["10.0.32.1"],
+    )
     protocol: Literal["vlan", "default"] | None = _opt(
         "vlan: a branch of a trunk. default: a whole ENI that was moved into the namespace."
     )
     trunk_eni_id: str | None = _opt("ID of the trunk ENI.", "eni-0fedcba9876543210")
     trunk_mac: Mac | None = _opt("MAC address of the trunk, lower case.")
     trunk_ifname: str | None = _opt("Name of the trunk's interface on the host.", "enp40s0")
-    trunk_ifindex: Number | None = _opt("Index of the trunk's interface on the host.")
+    trunk_ifindex: Number | None = _opt("Index of the trunk's interface in the namespace that it is in.")
+    trunk_netns_inode: Number | None = _opt(
+        "Inode of the namespace that the trunk's interface is in; absent where that is not known.", 4026531840
+    )
+    vlan_protocol: str | None = _opt("Protocol of the VLAN link's tags: 802.1Q or 802.1ad.", "802.1Q")
     netns: str | None = _opt("Path of the namespace as the runtime gave it, CNI_NETNS.")
     netns_inode: Number | None = _opt("Inode of the namespace: its identity while it exists.", 4026532281)
     netns_dev: Count | None = _opt("Device number that the inode belongs to.")
@@ -107,10 +122,17 @@ class _Identity(_Record):
         " later process of the same number."
     )
     observed_vlan_id: VlanId | None = _opt("VLAN ID as the kernel shows it.")
-    observed_mac: Mac | None = _opt("MAC address as the kernel shows it.")
+    observed_mac: Mac | None = _opt("MAC address of the interface as the kernel shows it.")
     observed_addresses: list[str] | None = _opt(
-        "Addresses as the kernel shows them, with prefix length, where they are not those that were declared."
+        "With addresses in mismatch: those that the kernel shows, with prefix length. An empty list: it shows none."
+        " Absent: not known."
     )
+    observed_gateways: list[str] | None = _opt(
+        "With gateways in mismatch: those of the kernel's default routes. An empty list: it has none. Absent: not"
+        " known."
+    )
+    declared_mac: Mac | None = _opt("MAC address that the result declares for an interface that is no ENI.")
+    declared_ifname: str | None = _opt("Name of the interface in the result, where it is not CNI_IFNAME.", "net1")
     mismatch: list[str] | None = _opt(
         "Names of the fields in which what was declared and what the kernel shows differ."
     )
@@ -142,9 +164,9 @@ class Association(_Identity):
     since: Timestamp = Field(description="When it joined, or for an adopt when it was found.")
     until: Timestamp | None = _opt("When it ended; absent while it is live.")
     ended_by: EndedBy | None = _opt(
-        "What ended it; absent while it is live. superseded: an add of the same VLAN of the trunk, of the"
-        " same attachment, or of the same interface of the namespace. rebooted: a boot of the host. unknown: it was"
-        " imported, and the log does not say; until is how far the log goes."
+        "What ended it; absent while it is live. superseded: an add that has it in supersedes, since both cannot be"
+        " true: of the same VLAN of the trunk, the same interface of the namespace, or the same attachment. rebooted: a"
+        " boot of the host. unknown: it was imported, and the log does not say; until is how far the log goes."
     )
     add_seq: Seq = Field(description="seq of the add or adopt event.")
     end_seq: Seq | None = _opt("seq of the event that ended it; absent while it is live.")

@@ -47,8 +47,18 @@ class Past:
         return [self.complete(association) for association in _timeline(list(self._imported.values()))]
 
 
-def keys_of(fields: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Return what only one attachment of a host can have at a time, of what a log tells."""
+def same_place(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Tell whether two attachments, as a log tells of them, cannot have been on a host at the same time.
+
+    Where a runtime has one container ID for all, the MAC addresses tell them apart.
+    """
+    shared = {key[0] for key in set(_keys_of(one)) & set(_keys_of(other))}
+    macs = (one.get("branch_mac"), other.get("branch_mac"))
+    return bool(shared - {"attachment"}) or ("attachment" in shared and (None in macs or macs[0] == macs[1]))
+
+
+def _keys_of(fields: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return what an attachment can be found by among others."""
     keys: list[tuple[Any, ...]] = []
     if fields.get("branch_mac"):
         keys.append(("mac", fields["branch_mac"]))
@@ -69,13 +79,15 @@ def _timeline(events: list[Event]) -> list[Association]:
         if until == association["since"]:  # logs have whole seconds, and it was there in this one
             until = f"{until[:20]}999999Z"
         association |= {"until": until, "ended_by": why, "end_seq": event["seq"]}
-        for key in keys_of(association):
-            standing.pop(key, None)
+        for key in _keys_of(association):
+            if standing.get(key) is association:
+                del standing[key]
 
     events = sorted(events, key=lambda event: (event["occurred_ts"], event["seq"]))
     for event in events:
-        kind, keys = event.get("imported_event"), keys_of(event)
-        there = {id(standing[key]): standing[key] for key in keys if key in standing}
+        kind, keys = event.get("imported_event"), _keys_of(event)
+        met = (standing[key] for key in keys if key in standing)
+        there = {id(one): one for one in met if same_place(one, event)}
         if kind == "add" and event.get("association_id"):
             for old in there.values():
                 end(old, event, "superseded")

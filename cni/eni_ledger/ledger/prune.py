@@ -19,8 +19,7 @@ from eni_ledger.ledger.codec import sound, stated_crc
 from eni_ledger.ledger.foreign import admit
 from eni_ledger.ledger.index import HEADS, open_index, read_heads
 from eni_ledger.ledger.index_builder import Builder
-from eni_ledger.ledger.statedir import open_file, open_state_dir, write_all, write_file
-from eni_ledger.ledger.writer import where
+from eni_ledger.ledger.statedir import open_file, open_state_dir, where, write_all, write_file
 
 Progress = Callable[[int, int], None]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 
 from eni_ledger.errors import LedgerError
-from eni_ledger.ledger import segment, spool, state, writer
+from eni_ledger.ledger import segment, spool, state, supersede, writer  # noqa: F401 - the writer, to have it loaded
 from eni_ledger.ledger.codec import VERSION, encode, format_ts, now_us
-from eni_ledger.ledger.statedir import open_file, open_state_dir
+from eni_ledger.ledger.statedir import in_place, open_file, open_state_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ def rehearse(settings: Settings, event: dict[str, Any]) -> None:
             finally:
                 os.close(fd)
             spool.waiting(dir_fd)
-            writer.in_place(settings, dir_fd)
+            in_place(settings, dir_fd)
             known = state.read(dir_fd)
             written = {**event, "association_id": "", "ts": format_ts(now_us()), "seq": 0, "v": VERSION}
             encode(written, 0)
             if known is not None:
-                lines, _ = state.splice(known.lines, written, event.get("boot_id"))
-                state.State(known.head, lines).encode()
+                supersede.ended_by(known.lines, written)
+                state.State(known.head, state.splice(known.lines, written, event.get("boot_id"))).encode()
         finally:
             os.close(dir_fd)
     except (LedgerError, OSError, ValueError, KeyError, TypeError):

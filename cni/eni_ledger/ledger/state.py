@@ -1,7 +1,8 @@
 """Live associations: which events start and end one, and `state.json`, where they stand between two events.
 
 `Live.apply` is the one place that knows what ends an association; the writer, the readers and fsck all go through
-it. Standard library only: loaded on every ADD.
+it. It takes what an add ended from the line; what goes into the line is for `supersede`. Standard library only: loaded
+on every ADD.
 """
 
 from __future__ import annotations
@@ -56,18 +57,8 @@ def identity_of(association: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in association.items() if key not in _NOT_ON_DEL}
 
 
-def exclusive_keys(association: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Return what only one live association can have: attachment, VLAN of a trunk, interface of a namespace."""
-    keys: list[tuple[Any, ...]] = []
-    if association.get("container_id") is not None:
-        keys.append(("attachment", association["container_id"], association.get("ifname")))
-    trunk = association.get("trunk_mac") or association.get("trunk_ifname")
-    if association.get("vlan_id") is not None and trunk:  # of an unknown trunk it could be any one's
-        keys.append(("vlan", trunk, association["vlan_id"]))
-    if association.get("netns_inode") is not None:
-        place = (association.get("netns_dev"), association["netns_inode"], association.get("ifname"))
-        keys.append(("netns", *place))
-    return keys
+_COMPARED = ("container_id", "ifname", "netns_inode", "netns_dev", "vlan_id", "vlan_protocol", "trunk_netns_inode",
+             "trunk_ifindex", "trunk_mac", "branch_mac", "observed_mac", "declared_mac")  # fmt: skip
 
 
 def usable(association: object) -> bool:
@@ -78,10 +69,16 @@ def usable(association: object) -> bool:
     """
     try:
         found: Any = association
-        hash(tuple(exclusive_keys(found)))
+        hash(tuple(map(found.get, _COMPARED)))
         return isinstance(found["association_id"], str) and isinstance(found["since"], str) and found["add_seq"] >= 0
     except (AttributeError, KeyError, TypeError):
         return False
+
+
+def superseded(event: dict[str, Any]) -> list[str]:
+    """Return the IDs of the associations that an event says it superseded."""
+    stated = event.get("supersedes")
+    return list(map(str, stated)) if isinstance(stated, list) else []
 
 
 class Live:
@@ -95,12 +92,7 @@ class Live:
 
     def _reset(self, associations: Iterable[dict[str, Any]], boot_id: str | None) -> None:
         self.boot_id = boot_id
-        self._by_id: dict[str, dict[str, Any]] = {}
-        # Several ids under one key: an identify can show two live associations to be in each other's way.
-        self._ids_by_key: dict[tuple[Any, ...], dict[str, None]] = {}
-        for association in associations:
-            if usable(association):
-                self._start(association)
+        self._by_id = {one["association_id"]: one for one in associations if usable(one)}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self._by_id.values())
@@ -111,32 +103,6 @@ class Live:
     def get(self, association_id: str) -> dict[str, Any] | None:
         """Return the live association with this id, or None."""
         return self._by_id.get(association_id)
-
-    def attachment(self, container_id: str, ifname: str) -> dict[str, Any] | None:
-        """Return the live association of a CNI attachment, or None."""
-        ids = self._ids_by_key.get(("attachment", container_id, ifname))
-        return self._by_id[next(reversed(ids))] if ids else None
-
-    def _start(self, association: dict[str, Any]) -> None:
-        self._by_id[association["association_id"]] = association
-        self._index(association)
-
-    def _index(self, association: dict[str, Any]) -> None:
-        for key in exclusive_keys(association):
-            self._ids_by_key.setdefault(key, {})[association["association_id"]] = None
-
-    def _end(self, association_id: str) -> dict[str, Any] | None:
-        association = self._by_id.pop(association_id, None)
-        if association is not None:
-            self._unindex(association)
-        return association
-
-    def _unindex(self, association: dict[str, Any]) -> None:
-        for key in exclusive_keys(association):
-            ids = self._ids_by_key[key]
-            del ids[association["association_id"]]
-            if not ids:
-                del self._ids_by_key[key]
 
     def apply(self, event: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
         """Take one event into account; return the associations that it ended, each with the reason.
@@ -149,9 +115,8 @@ class Live:
             new = association_of(event)
             if not usable(new):
                 return []
-            ids = {each: None for key in exclusive_keys(new) for each in self._ids_by_key.get(key, ())}
-            ended = [(old, "superseded") for old in map(self._end, ids) if old is not None]
-            self._start(new)
+            ended = [(old, "superseded") for old in map(self._end, superseded(event)) if old is not None]
+            self._by_id[new["association_id"]] = new
             return ended
         if kind in ("del", "lost"):
             old = self._end(str(event.get("association_id", "")))
@@ -170,6 +135,9 @@ class Live:
             self._identify(event)
         return []
 
+    def _end(self, association_id: str) -> dict[str, Any] | None:
+        return self._by_id.pop(association_id, None)
+
     def _boot(self, boot_id: str | None) -> list[tuple[dict[str, Any], str]]:
         if boot_id == self.boot_id:
             return []
@@ -181,34 +149,29 @@ class Live:
         """Add to an association what was not known when it began; what was known is never overwritten."""
         association = self._by_id.get(str(event.get("association_id", "")))
         if association is not None and usable({**association_of(event), **association}):
-            self._unindex(association)
             for name, value in association_of(event).items():
                 association.setdefault(name, value)
-            self._index(association)
 
 
-def splice(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> tuple[list[bytes], list[str]]:
-    """Return the lines of the live associations after `event`, and the ids of those that it ended.
+def splice(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> list[bytes]:
+    """Return the lines of the live associations after `event`.
 
-    Only the lines that the event can touch are parsed: an ADD among 120 live associations costs a search through
-    their bytes and not 120 times JSON. Which of them it does touch, `Live` decides.
+    Only the lines that the event can touch are parsed: those with the ID of an association that it names. What becomes
+    of these, `Live` decides.
     """
-    needles: list[bytes] = []
     kind = event["event"]
     if kind in ("add", "adopt"):
-        needles = [
-            b'"%b":%b' % (key.encode(), text_of(event[key]))
-            for key in ("container_id", "netns_inode", "vlan_id")
-            if event.get(key) is not None
-        ]
+        needles = [text_of(one) for one in (event["association_id"], *superseded(event))]
     elif kind in ("del", "lost", "identify"):
         needles = [text_of(event["association_id"])]
-    elif kind not in ("boot", "checkpoint"):
-        return lines, []
+    elif kind in ("boot", "checkpoint"):
+        needles = []  # every line
+    else:
+        return lines
     touched = {line: parsed(line) for line in lines if not needles or any(needle in line for needle in needles)}
     ids = {line: association["association_id"] for line, association in touched.items() if usable(association)}
     live = Live(touched.values(), boot_id)
-    ended = live.apply(event)
+    live.apply(event)
     spliced = []
     for line in lines:  # what stays keeps its place: the order is that of the adds, as a replay of the ledger has it
         if line not in ids:
@@ -216,8 +179,7 @@ def splice(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> tu
         elif (kept := live.get(ids[line])) is not None:
             spliced.append(encode_association(kept))
     known = set(ids.values())
-    spliced += [encode_association(each) for each in live if each["association_id"] not in known]
-    return spliced, [old["association_id"] for old, _ in ended]
+    return spliced + [encode_association(each) for each in live if each["association_id"] not in known]
 
 
 def text_of(value: object) -> bytes:
@@ -305,17 +267,18 @@ def write(dir_fd: int, state: State) -> None:
     write_file(dir_fd, STATE_FILE, state.encode(), sync=False)
 
 
-def find_live(state_dir: str, container_id: str, ifname: str) -> dict[str, Any] | None:
-    """Return the live association of a CNI attachment, or None. Takes no lock.
+def find_live(state_dir: str, event: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the live association that a CHECK means, or None; `event` as for `supersede.meant_by`. Takes no lock.
 
-    Raises StateDirError, LedgerDamaged, FutureFormat, OSError.
+    Raises AmbiguousAttachment, StateDirError, LedgerDamaged, FutureFormat, OSError.
     """
     from eni_ledger.ledger.reader import live_lines  # CHECK only: an ADD does not pay for it
+    from eni_ledger.ledger.supersede import meant_by
 
     dir_fd = open_state_dir(state_dir)
     try:
-        lines, boot_id = live_lines(dir_fd)
+        lines, _ = live_lines(dir_fd)
     finally:
         os.close(dir_fd)
-    needle = text_of(container_id)
-    return Live((parsed(line) for line in lines if needle in line), boot_id).attachment(container_id, ifname)
+    needle = text_of(event["container_id"])
+    return meant_by((parsed(line) for line in lines if needle in line), event)

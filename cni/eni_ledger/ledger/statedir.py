@@ -15,6 +15,10 @@ import stat
 from eni_ledger.config import NamedByCall
 from eni_ledger.errors import StateDirError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.config import Settings
+
 DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
 
@@ -159,3 +163,18 @@ def write_all(fd: int, data: bytes) -> None:
     done = os.write(fd, data)
     while done < len(data):
         done += os.write(fd, memoryview(data)[done:])
+
+
+def in_place(settings: Settings, dir_fd: int) -> bool:
+    """Tell whether the open state directory is still the one at its path."""
+    try:
+        there, ours = os.stat(settings.state_dir, follow_symlinks=False), os.fstat(dir_fd)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)  # os.path.samestat takes posixpath to be loaded
+
+
+def where(settings: Settings, exc: OSError) -> str:
+    """Return directory, file and reason of an OSError."""
+    name = f"/{exc.filename}" if isinstance(exc.filename, str) else ""
+    return f"{settings.state_dir}{name}: {exc.strerror or exc}"

@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 
 from eni_ledger.errors import FutureFormat, LedgerDamaged, LedgerError, LockTimeout, StateDirError, WriteFailed
-from eni_ledger.ledger import lock, segment, spool, state
+from eni_ledger.ledger import lock, segment, spool, state, supersede
 from eni_ledger.ledger.codec import VERSION, decode, encode, format_ts, marks_of, now_us, parse_ts
 from eni_ledger.ledger.segment import Tail
-from eni_ledger.ledger.statedir import open_file, open_state_dir, write_all
+from eni_ledger.ledger.statedir import in_place, open_file, open_state_dir, where, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ def record(settings: Settings, event: Event) -> Event | None:
     """Append one event and return it as written, with `ts`, `seq` and `association_id`.
 
     `event` has the keys of the format without ts, seq, v and crc; an `add` gets its `association_id` here, and
-    `supersedes` when it ends others. A `del` names its attachment by `container_id` and `ifname`, the rest is copied
-    from the live association; when there is none, nothing is written and None returned. What a `del` brings with
+    `supersedes` when it ends others. A `del` names its attachment by `container_id` and `ifname`, and by what else it
+    knows of it (`supersede.meant_by`); the rest is copied from the live association. When there is none, nothing is
+    written and None returned; when it may be one of several, AmbiguousAttachment is raised. What a `del` brings with
     `identity_source` becomes an `identify` before it, see `completed`. When the lock cannot be had in time, or the
     ledger is of a later format, the event goes to the spool: then it has `spooled` true, the reason in
     `spooled_because` and no `seq`. When the state directory is taken away meanwhile, the event is recorded once more,
@@ -60,6 +61,8 @@ def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Ev
             try:
                 written = session.add(event)
                 session.commit()
+                if session.ambiguous:
+                    raise session.ambiguous
                 return written, session.in_place()
             finally:
                 session.close()
@@ -73,21 +76,6 @@ def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Ev
         raise WriteFailed("the event could not be recorded", where(settings, exc)) from exc
     finally:
         os.close(dir_fd)
-
-
-def in_place(settings: Settings, dir_fd: int) -> bool:
-    """Tell whether the open state directory is still the one at its path."""
-    try:
-        there, ours = os.stat(settings.state_dir, follow_symlinks=False), os.fstat(dir_fd)
-    except OSError:
-        return False
-    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)  # os.path.samestat takes posixpath to be loaded
-
-
-def where(settings: Settings, exc: OSError) -> str:
-    """Return directory, file and reason of an OSError."""
-    name = f"/{exc.filename}" if isinstance(exc.filename, str) else ""
-    return f"{settings.state_dir}{name}: {exc.strerror or exc}"
 
 
 def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: int, why: LedgerError) -> Event:
@@ -106,8 +94,9 @@ class Session:
     """The ledger, locked, at its end, and ready to append. What `append` and `add` prepare, `commit` writes.
 
     `lines` are the live associations as `state.json` has them, `marks` those of the segment's events (None: not known,
-    the last writer was of a version without them). `lock_fd` holds the lock already; it is closed with the
-    session. In a ledger `copied` from another host no boot is recorded. Raises LockTimeout, FutureFormat, OSError.
+    the last writer was of a version without them), `ambiguous` why `add` could not tell which association a del ends.
+    `lock_fd` holds the lock already; it is closed with the session. In a ledger `copied` from another host no boot is
+    recorded. Raises LockTimeout, FutureFormat, OSError.
     """
 
     def __init__(
@@ -123,6 +112,7 @@ class Session:
         self._folded: list[str] = []
         self._changed = False
         self.marks: set[str] | None = None
+        self.ambiguous: LedgerError | None = None
         self._lock_fd = lock_fd if lock_fd >= 0 else lock.acquire(dir_fd, settings)
         try:
             self._open()
@@ -246,6 +236,11 @@ class Session:
             written = self.add(event, parse_ts(event["spooled_ts"]))
             if written is None:
                 nothing.append(event["spool"])
+                if self.ambiguous is not None:
+                    from eni_ledger.ledger.health import note_failure
+
+                    note_failure(self._settings, event, self.ambiguous)
+                    self.ambiguous = None
             if stale and written is not None and written["event"] in ("add", "adopt"):
                 ended = {"event": "lost", "reason": "rebooted", **state.identity_of(state.association_of(written))}
                 self.append(ended)
@@ -266,28 +261,28 @@ class Session:
         if boot_id and boot_id != self.boot_id:
             if self.boot_id is not None:
                 keys = ("boot_id", "instance_id", "agent_version", "via", "clock_step_us", "spooled_ts")
-                unsynced = {} if self._settings.sync else {"sync": False}
-                self.append(
-                    {"event": "boot", **{key: about[key] for key in keys if key in about}, **unsynced}, occurred_us
-                )
+                event = {"event": "boot", **{key: about[key] for key in keys if key in about}}
+                self.append(event if self._settings.sync else {**event, "sync": False}, occurred_us)
             self.boot_id = boot_id
 
     def add(self, event: Event, occurred_us: int | None = None) -> Event | None:
         """Prepare an event as `record` describes: `boot` before it when this is another boot, a `del` completed."""
         self.boot(event, occurred_us)
         if event["event"] == "del":
-            needle = state.text_of(event["container_id"])
-            live = state.Live(state.parsed(line) for line in self.lines if needle in line)
-            association = live.attachment(event["container_id"], event["ifname"])
-            if association is None or event.get("spooled_ts", "~") < association["since"]:
-                return None  # nothing to end; one that waited in the spool does not end what began after it
+            try:
+                association = supersede.ended_by_del(self.lines, event)
+            except LedgerError as exc:
+                self.ambiguous, association = exc, None
+            if association is None:
+                return None
             if "identity_source" in event:
                 from eni_ledger.ledger.completed import completed
 
                 event, identify, association = completed(event, association)
                 if identify:
                     self.append(identify, occurred_us)
-            event = {**event, **state.identity_of(association)}
+            own = {key: value for key, value in event.items() if key not in supersede.HINTS}
+            event = {**own, **state.identity_of(association)}
         return self.append(event, occurred_us)
 
     def append(self, event: Event, occurred_us: int | None = None) -> Event:
@@ -303,9 +298,11 @@ class Session:
             del event["spooled_ts"]
         elif ts_us > clock_us and occurred_us is None:
             event["clock_step_us"] = ts_us - clock_us
-        self.lines, ended = state.splice(self.lines, event, self.boot_id)
-        if ended and event["event"] in ("add", "adopt"):
-            event["supersedes"] = ended
+        if event["event"] in ("add", "adopt"):
+            event.pop("supersedes", None)  # of a file in the spool, perhaps; what is live now decides
+            if ended := supersede.ended_by(self.lines, event):
+                event["supersedes"] = ended
+        self.lines = state.splice(self.lines, event, self.boot_id)
         if self.marks is not None:
             self.marks.update(marks_of(event))
         line, crc = encode(event, self.tail.crc)

@@ -1,13 +1,14 @@
 """What the ECS agent declares in the network configurations of `vpc-branch-eni`, `vpc-eni` and `ecs-eni`.
 
-Sources: `config/netconfig.go` of the first two in amazon-vpc-cni-plugins, `plugins/eni/types/types.go` of
+Sources: `config/netconfig.go` of the first two in amazon-vpc-cni-plugins, from 2018 on (until 2020 vpc-branch-eni had
+one address, `branchIPAddress`, and one gateway, `branchGatewayIPAddress`), `plugins/eni/types/types.go` of
 amazon-ecs-cni-plugins. Only ecs-eni is given the ENI ID, and none the task; the VLAN ID is a string. Nothing here
 raises: the delegate has the configuration too, and it is the one to complain.
 """
 
 from __future__ import annotations
 
-from eni_ledger.plugin.declared import cidr, eni_id, ip, mac_text
+from eni_ledger.plugin.declared import cidr, eni_id, ip, mac_text, vlan_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,26 +26,27 @@ def declared(plugin: str, conf: dict[str, Any], cni_args: str) -> dict[str, Any]
     """
     if plugin == "ecs-eni":
         return _of_ecs_eni(conf)
+    said = {key.lower(): value for key, value in conf.items()}  # Go takes a key in any case
     if plugin == "vpc-eni":
         found: dict[str, Any] = {
-            "branch_mac": mac_text(conf.get("eniMACAddress")),
-            "addresses": _texts(conf.get("eniIPAddresses"), cidr),
+            "branch_mac": mac_text(said.get("enimacaddress")),
+            "addresses": _texts(said.get("eniipaddresses"), cidr),
             "protocol": "default",
         }
     else:
-        conf = {**conf, **_overrides(cni_args)}
+        said |= _overrides(cni_args)
         found = {
-            "branch_mac": mac_text(conf.get("branchMACAddress")),
-            "vlan_id": _vlan_id(conf.get("branchVlanID")),
-            "addresses": _texts(conf.get("ipAddresses"), cidr),
+            "branch_mac": mac_text(said.get("branchmacaddress")),
+            "vlan_id": vlan_number(said.get("branchvlanid")),
+            "addresses": _texts(_either(said, "ipaddresses", "branchipaddress"), cidr),
             "protocol": "vlan",
-            "trunk_mac": mac_text(conf.get("trunkMACAddress")),
-            "trunk_ifname": _text(conf.get("trunkName")),
-            "interface_type": _text(conf.get("interfaceType")) or "tap",  # the plugin's default
+            "trunk_mac": mac_text(said.get("trunkmacaddress")),
+            "trunk_ifname": _text(said.get("trunkname")),
+            "interface_type": _text(said.get("interfacetype")) or "tap",  # the plugin's default
         }
-    found["gateways"] = _texts(conf.get("gatewayIPAddresses"), ip)
-    if isinstance(conf.get("blockInstanceMetadata"), bool):
-        found["block_instance_metadata"] = conf["blockInstanceMetadata"]
+    found["gateways"] = _texts(_either(said, "gatewayipaddresses", "branchgatewayipaddress"), ip)
+    if isinstance(said.get("blockinstancemetadata"), bool):
+        found["block_instance_metadata"] = said["blockinstancemetadata"]
     return {key: value for key, value in found.items() if value not in (None, [])}
 
 
@@ -68,15 +70,15 @@ def _of_ecs_eni(conf: dict[str, Any]) -> dict[str, Any]:
 
 
 def _overrides(cni_args: str) -> dict[str, Any]:
-    """Return what CNI_ARGS (`key=value;key=value`) sets, under the configuration's own names."""
+    """Return what CNI_ARGS (`key=value;key=value`) sets, under the configuration's names in lower case."""
     given = dict(pair.partition("=")[::2] for pair in cni_args.split(";") if "=" in pair)
     found: dict[str, Any] = {}
-    for name, key in (("BranchVlanID", "branchVlanID"), ("BranchMACAddress", "branchMACAddress")):
+    for name in ("BranchVlanID", "BranchMACAddress", "BranchIPAddress", "BranchGatewayIPAddress"):
         if given.get(name):
-            found[key] = given[name]
-    for name, key in (("IPAddresses", "ipAddresses"), ("GatewayIPAddresses", "gatewayIPAddresses")):
+            found[name.lower()] = given[name]
+    for name in ("IPAddresses", "GatewayIPAddresses"):
         if given.get(name):
-            found[key] = given[name].split(",")
+            found[name.lower()] = given[name].split(",")
     return found
 
 
@@ -84,10 +86,9 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= 255 else None
 
 
-def _vlan_id(value: object) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 4:
-        return int(value) if int(value) <= 4094 else None
-    return None
+def _either(conf: dict[str, Any], key: str, old: str) -> object:
+    """Return the list under `key`; where there is none, one of the single value that it was before."""
+    return conf[key] if key in conf else [conf.get(old)]
 
 
 def _texts(value: object, normal: Any) -> list[str]:
@@ -96,24 +97,32 @@ def _texts(value: object, normal: Any) -> list[str]:
     return [text for text in map(normal, listed) if text is not None]
 
 
+def plain(said: dict[str, Any]) -> bool:
+    """Tell whether the interface in the namespace is the ENI's own; a tap or macvtap is a virtual machine's."""
+    return bool(said.get("interface_type", "vlan") == "vlan")
+
+
 def differences(said: dict[str, Any], seen: dict[str, Any]) -> list[str]:
     """Return which keys the kernel shows otherwise than declared.
 
-    Those are `vlan_id`, `branch_mac`, `addresses`, `trunk_mac`, `trunk_ifname`. For a tap or macvtap interface MAC and
-    addresses belong to the virtual machine behind it and are not compared. What the kernel has beyond the declared
-    addresses (IPv6 by router advertisement) is no difference, and what could not be looked at is none either.
+    Those are `vlan_id`, `branch_mac`, `addresses`, `gateways`, `trunk_mac`, `trunk_ifname`. For a tap or macvtap
+    interface MAC, addresses and gateways belong to the virtual machine behind it and are not compared. What the kernel
+    has beyond the declared addresses (IPv6 by router advertisement) is no difference, and what could not be looked at
+    is none either.
     """
     found = []
     # Where the namespace could not be entered, the VLAN ID and the trunk's name are all there is.
-    inside = "observed_mac" in seen or "trunk_ifindex" in seen
-    plain = inside and said.get("interface_type", "vlan") == "vlan"
+    inside = plain(said) and ("observed_mac" in seen or "addresses" in seen)
     if said.get("vlan_id") is not None and said["vlan_id"] != seen.get("observed_vlan_id"):
         found.append("vlan_id")
-    if plain and said.get("branch_mac") is not None and said["branch_mac"] != seen.get("observed_mac"):
+    if inside and said.get("branch_mac") is not None and said["branch_mac"] != seen.get("observed_mac"):
         found.append("branch_mac")
-    if plain and not set(said.get("addresses", ())) <= set(seen.get("addresses", ())):
-        found.append("addresses")
+    found += [key for key in ("addresses", "gateways") if inside and key in seen and _lacks(seen[key], said.get(key))]
     for key in ("trunk_mac", "trunk_ifname"):
         if said.get(key) is not None and seen.get(key, said[key]) != said[key]:
             found.append(key)
     return found
+
+
+def _lacks(seen: list[str], said: list[str] | None) -> bool:
+    return not set(said or ()) <= set(seen)

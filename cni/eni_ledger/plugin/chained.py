@@ -50,7 +50,7 @@ def add(call: Call) -> None:
 def delete(call: Call) -> None:
     """DEL: end the association. Succeeds without namespace or prevResult, and for what was never added."""
     settings = recording.settings_of(call)
-    event = _event(call, "del")
+    event = _event(call, "del") | _hints(call)
     try:
         written = recording.record(call, settings, _at_this_host(event))
     except Exception as exc:
@@ -110,7 +110,7 @@ def check(call: Call) -> None:
         from eni_ledger.ledger.state import find_live
 
         recording.refuse_problems(call, settings)
-        live = find_live(settings.state_dir, call.container_id, text(call.ifname))
+        live = find_live(settings.state_dir, _event(call, "check") | _hints(call))
         if live is None:
             who = f"{call.container_id} {text(call.ifname)}"
             raise errors.NotRecorded("the attachment is not in the ledger", who)
@@ -192,6 +192,12 @@ def _event(call: Call, kind: str) -> Event:
     return event
 
 
+def _hints(call: Call) -> Event:
+    """Return what a DEL or CHECK says of its attachment besides container ID and ifname."""
+    mac = declared.mac(call.conf.get("prevResult"), call.ifname)
+    return {"netns": text(call.netns), **({"declared_mac": mac} if mac else {})}
+
+
 def _at_this_host(event: Event) -> Event:
     from eni_ledger import host
 
@@ -202,23 +208,34 @@ def _describe(call: Call, event: Event, prev: dict[str, Any], netns: Netns | err
     """Complete an `add` event: what is declared, what the kernel shows, and where they differ."""
     event["netns"] = text(call.netns)
     said = declared.attachment(prev, call.ifname)
+    event["declared_ifname"] = said.ifname and text(said.ifname)
     seen: dict[str, Any] = {}
     try:
         if isinstance(netns, errors.ObserveError):
             raise netns
         event |= netns.fields()
-        seen = observe(netns, call.ifname, gateways=not said["gateways"])
+        gateways = bool(said.default) or not said.gateways
+        seen = observe(netns, call.ifname, instead=said.ifname, others=said.elsewhere, gateways=gateways)
     except errors.ObserveError as exc:
         event |= {"error_code": exc.code, "error_msg": text(str(exc))}
     finally:
         if isinstance(netns, Netns):
             netns.close()
-    event |= seen
-    event["branch_mac"] = said["branch_mac"] or seen.get("observed_mac")
-    event["addresses"] = said["addresses"] or seen.get("addresses")
-    event["gateways"] = said["gateways"] or seen.get("gateways")
-    if seen:
-        different = declared.differences(said, seen)
-        event["mismatch"] = different or None
-        if "addresses" in different:
-            event["observed_addresses"] = seen.get("addresses")
+    event |= {key: value for key, value in seen.items() if key != "elsewhere"}
+    event["addresses"] = said.all_addresses() or seen.get("addresses")
+    event["gateways"] = said.gateways or seen.get("gateways")
+    mac_key = _mac_key(seen)
+    event[mac_key] = said.mac or event.get(mac_key)
+    different = declared.differences(said, seen, mac_key)
+    event["mismatch"] = different or None
+    event |= {f"observed_{key}": seen[key] for key in ("addresses", "gateways") if key in different}
+
+
+def _mac_key(seen: Event) -> str:
+    """Return the key of the MAC that the result declares: `branch_mac` where the interface is the VLAN link itself.
+
+    Only an ENI has a `branch_mac`. Of an interface that is on the VLAN link (a tap, a macvlan), or on none, the
+    declared MAC is its own.
+    """
+    branch = seen.get("vlan_id") is not None and seen.get("branch_mac") == seen.get("observed_mac")
+    return "branch_mac" if branch else "declared_mac"

@@ -15,43 +15,111 @@ if TYPE_CHECKING:
 _HEX = frozenset("0123456789abcdef")
 # An ENI has at most 50 addresses of each family; this only keeps a strange result from filling the ledger.
 _ADDRESSES_MAX = 256
+_NAME_MAX = 255
+_DEFAULT = ("0.0.0.0/0", "::/0")
+_VLAN_ID_MAX = 4094
 
 
-def attachment(prev: dict[str, Any], ifname: str) -> dict[str, Any]:
-    """Return `branch_mac` (None without one), `addresses` with prefix length, `gateways` of an interface.
+class Declared:
+    """What a result declares of one attachment.
 
-    `prev` is a result of any version: `ip4` and `ip6` up to 0.2.0, `ips` after that. An entry of `ips`
-    belongs to the interface that its index names, or to the only one there is when it has none.
+    `mac` of the container's interface, None without one; `ifname`, its name, where that is not the one that was asked
+    for, else None. `addresses` with prefix length, all but those `elsewhere`: on the container's other interfaces, by
+    their names. `gateways`; `default`, those that a default route was declared to go to.
     """
-    found: dict[str, list[str]] = {"addresses": [], "gateways": []}
-    entries, alone = _entries(prev, ifname)
-    for entry in entries:
-        _put(found["addresses"], cidr(entry.get("address", entry.get("ip"))))
-        _put(found["gateways"], ip(entry.get("gateway")))
-    for route in _objects(prev.get("routes")) if alone else []:  # a route does not say whose it is
-        if route.get("dst") in ("0.0.0.0/0", "::/0"):
-            _put(found["gateways"], ip(route.get("gw")))
-    return {"branch_mac": mac(prev, ifname), **found}
+
+    def __init__(self) -> None:
+        self.mac: str | None = None
+        self.ifname: str | None = None
+        self.addresses: list[str] = []
+        self.elsewhere: dict[str, list[str]] = {}
+        self.gateways: list[str] = []
+        self.default: list[str] = []
+
+    def all_addresses(self) -> list[str]:
+        """Return the addresses, those elsewhere last."""
+        found = list(self.addresses)
+        for listed in self.elsewhere.values():
+            for address in listed:
+                _put(found, address)
+        return found
 
 
-def mac(prev: dict[str, Any], ifname: str) -> str | None:
+def attachment(prev: dict[str, Any], ifname: str) -> Declared:
+    """Return what `prev`, a result of any version, declares of the attachment `ifname`.
+
+    `ip4` and `ip6` up to 0.2.0, `ips` after that. An entry of `ips` on one of the container's other interfaces is
+    that one's. All others are the attachment's: also what has no interface, or the host's end of the pair.
+    """
+    said = Declared()
+    interfaces = [one if isinstance(one, dict) else {} for one in _list(prev.get("interfaces"))]
+    inside = [index for index, one in enumerate(interfaces) if one.get("sandbox")]
+    ours = _ours(interfaces, inside, ifname)
+    if ours is not None:
+        said.mac = mac_text(interfaces[ours].get("mac"))
+        name = _name(interfaces[ours])
+        said.ifname = name if name and name != ifname else None
+    for entry in _objects([prev.get("ip4"), prev.get("ip6"), *_list(prev.get("ips"))]):
+        owner = entry.get("interface")
+        address = cidr(entry.get("address", entry.get("ip")))
+        other = _name(interfaces[owner]) if type(owner) is int and owner in inside and owner != ours else None
+        if other and other != ifname:
+            _put(said.elsewhere.setdefault(other, []), address)
+            continue
+        _put(said.addresses, address)
+        _put(said.gateways, ip(entry.get("gateway")))
+    if len(inside) < 2:  # a route does not say whose it is
+        _add_routes(said, prev)
+    return said
+
+
+def _ours(interfaces: list[dict[str, Any]], inside: list[int], ifname: str) -> int | None:
+    """Return the index of the container's interface: the one asked for, else the first that is in a sandbox."""
+    named = [index for index in inside if interfaces[index].get("name") == ifname]
+    if not inside:  # a result that says of none where it is
+        named = [index for index, one in enumerate(interfaces) if one.get("name") == ifname]
+    return next(iter(named or inside), None)
+
+
+def _name(interface: dict[str, Any]) -> str | None:
+    name = interface.get("name")
+    return name if isinstance(name, str) and 0 < len(name) <= _NAME_MAX else None
+
+
+def _add_routes(said: Declared, prev: dict[str, Any]) -> None:
+    """Add the gateways of default routes; one without a gateway goes to that of an address of its family."""
+    of_old = [_list(old.get("routes")) for old in (prev.get("ip4"), prev.get("ip6")) if isinstance(old, dict)]
+    for route in _objects([*_list(prev.get("routes")), *(route for routes in of_old for route in routes)]):
+        if route.get("dst") in _DEFAULT:
+            gateway = ip(route.get("gw"))
+            _put(said.gateways, gateway)
+            family = ":" in route["dst"]
+            for each in [gateway] if gateway else [one for one in said.gateways if (":" in one) == family]:
+                _put(said.default, each)
+
+
+def mac(prev: object, ifname: str) -> str | None:
     """Return the MAC that a result declares for the container's interface, lower case with colons."""
-    for entry in _objects(prev.get("interfaces")):
-        if entry.get("name") == ifname and entry.get("sandbox"):
-            return mac_text(entry.get("mac"))
-    return None
+    return attachment(prev, ifname).mac if isinstance(prev, dict) else None
 
 
-def differences(said: dict[str, Any], seen: dict[str, Any]) -> list[str]:
-    """Return which of `branch_mac` and `addresses` the kernel shows otherwise than declared.
+def differences(said: Declared, seen: dict[str, Any], mac_key: str) -> list[str]:
+    """Return which of `ifname`, `mac_key`, `addresses` and `gateways` the kernel shows otherwise than declared.
 
-    Addresses that the kernel has beyond those declared (IPv6 by router advertisement) are no difference.
+    What the kernel has beyond what was declared (IPv6 by router advertisement) is no difference, and what could not be
+    looked at is none either. A gateway is only one where a default route to it was declared.
     """
-    found = []
-    if said["branch_mac"] and said["branch_mac"] != seen.get("observed_mac"):
-        found.append("branch_mac")
-    if not set(said["addresses"]) <= set(seen.get("addresses", ())):
+    found = ["ifname"] if said.ifname else []
+    if "addresses" not in seen:  # the namespace could not be entered
+        return found
+    if said.mac and said.mac != seen.get("observed_mac"):
+        found.append(mac_key)
+    there = seen.get("elsewhere", {})
+    lacking = any(not set(listed) <= set(there.get(name, ())) for name, listed in said.elsewhere.items())
+    if lacking or not set(said.addresses) <= set(seen["addresses"]):
         found.append("addresses")
+    if "gateways" in seen and not set(said.default) <= set(seen["gateways"]):
+        found.append("gateways")
     return found
 
 
@@ -77,11 +145,26 @@ def ip(value: object) -> str | None:
     return None
 
 
+def vlan_number(value: object) -> int | None:
+    """Return the VLAN ID, 0 to 4094, that a text is to Go's `strconv.Atoi`: `101`, `+101`, `00101`. None for none."""
+    if not isinstance(value, str) or not value.isascii() or len(value) > _NAME_MAX:
+        return None
+    digits = value[1:] if value[:1] == "+" else value
+    number = int(digits) if digits.isdecimal() else -1
+    return number if 0 <= number <= _VLAN_ID_MAX else None
+
+
 def mac_text(value: object) -> str | None:
-    """Return a MAC in the kernel's form, `0a:1b:...` in lower case, None for what is none."""
+    """Return a MAC in the kernel's form, `0a:1b:...` in lower case, None for what is none.
+
+    It may be written as Go's `net.ParseMAC` takes it: with colons, with hyphens, or as `0a1b.2c3d.0001`.
+    """
     if not isinstance(value, str):
         return None
-    octets = value.lower().replace("-", ":").split(":")
+    text = value.lower()
+    if len(text) == 14 and text[4::5] == "..":
+        text = ":".join(group[at : at + 2] for group in text.split(".") for at in (0, 2))
+    octets = text.replace("-", ":").split(":")
     fine = len(octets) == 6 and all(len(octet) == 2 and _HEX.issuperset(octet) for octet in octets)
     return ":".join(octets) if fine else None
 
@@ -91,23 +174,6 @@ def eni_id(value: object) -> str | None:
     if isinstance(value, str) and value.startswith("eni-") and len(value) in (12, 21) and _HEX.issuperset(value[4:]):
         return value
     return None
-
-
-def _entries(prev: dict[str, Any], ifname: str) -> tuple[list[dict[str, Any]], bool]:
-    """Return the IP configurations of the interface, and whether they could belong to no other."""
-    ours, inside = set(), 0
-    for index, interface in enumerate(_list(prev.get("interfaces"))):
-        if isinstance(interface, dict) and interface.get("sandbox"):
-            inside += 1
-            if interface.get("name") == ifname:
-                ours.add(index)
-    alone = inside == 0 or (inside == 1 and bool(ours))
-    found = [entry for entry in (prev.get("ip4"), prev.get("ip6")) if isinstance(entry, dict)]
-    for entry in _objects(prev.get("ips")):
-        owner = entry.get("interface")
-        if alone if owner is None else type(owner) is int and owner in ours:
-            found.append(entry)
-    return found, alone
 
 
 def _list(value: object) -> list[Any]:

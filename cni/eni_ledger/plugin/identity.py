@@ -13,9 +13,8 @@ import os
 from time import process_time_ns
 
 from eni_ledger.errors import LedgerError
-from eni_ledger.fastjson import dumps
 from eni_ledger.identity import agent_db
-from eni_ledger.ledger import state
+from eni_ledger.ledger import state, supersede
 from eni_ledger.ledger.statedir import open_state_dir
 
 TYPE_CHECKING = False
@@ -105,9 +104,7 @@ def of_del(settings: Settings, event: Event) -> Search | None:
         os.close(dir_fd)
     if known is None:
         return None
-    needle = dumps(event["container_id"]).encode("utf-8", "replace")
-    live = state.Live(state.parsed(line) for line in known.lines if needle in line)
-    association = live.attachment(event["container_id"], event["ifname"])
+    association = supersede.ended_by_del(known.lines, event)
     if association is None or not association.get("branch_mac"):
         return None
     lacks = association.get("eni_id") is None or association.get("task_arn") is None

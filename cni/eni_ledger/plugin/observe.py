@@ -16,6 +16,7 @@ from eni_ledger.plugin import rtnetlink
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
+    from collections.abc import Iterable
     from typing import Any
 
     from eni_ledger.plugin.rtnetlink import Link
@@ -123,14 +124,26 @@ def _read(path: str) -> bytes:
         os.close(fd)
 
 
-def observe(netns: Netns, ifname: str, *, gateways: bool = True, sock: socket | None = None) -> dict[str, Any]:
+def observe(
+    netns: Netns,
+    ifname: str,
+    *,
+    instead: str | None = None,
+    others: Iterable[str] = (),
+    gateways: bool = True,
+    sock: socket | None = None,
+) -> dict[str, Any]:
     """Return what the kernel shows of `ifname` in `netns`, as fields of an event.
 
-    `observed_mac`, `addresses`, `gateways` (only looked for when `gateways` says so) and, where there is a
-    VLAN link, `vlan_id`, `observed_vlan_id`, `protocol`, `trunk_ifindex`, `trunk_ifname`, `trunk_mac`. What
-    is not there is left out. Where entering the namespace is refused, the VLAN ID and the trunk's name come
-    from `/proc/<pid>/net/vlan`. `sock` is an rtnetlink socket of that namespace if there is one already; it is
-    closed. Raises ObserveError when nothing is to be seen.
+    `observed_mac`, `addresses`, `gateways` (only looked for when `gateways` says so) and, where there is a VLAN link,
+    `branch_mac` (that link's), `vlan_id`, `observed_vlan_id`, `vlan_protocol`, `protocol`, `trunk_ifindex`,
+    `trunk_netns_inode`, `trunk_ifname`, `trunk_mac`. An empty list means that it was looked for and there is none; what
+    is not known is left out. `elsewhere` has the addresses of the interfaces `others`, by name. Without `ifname` the
+    interface `instead` is looked at.
+
+    Where entering the namespace is refused, the VLAN ID and the trunk's name come from `/proc/<pid>/net/vlan`. `sock`
+    is an rtnetlink socket of that namespace if there is one already; it is closed. Raises ObserveError when nothing is
+    to be seen.
     """
     try:
         sock = sock or rtnetlink.open_socket(netns.fd, netns.own_fd)
@@ -140,30 +153,33 @@ def observe(netns: Netns, ifname: str, *, gateways: bool = True, sock: socket | 
             raise ObserveError("the network namespace cannot be entered", f"{netns.path}: {exc}") from exc
         return found
     try:
-        return _ask(sock, netns, ifname, gateways)
+        return _ask(sock, netns, (ifname, instead), others, gateways)
     except OSError as exc:
         raise ObserveError("the kernel does not answer", f"rtnetlink in {netns.path}: {exc}") from exc
     finally:
         sock.close()
 
 
-def _ask(sock: socket, netns: Netns, ifname: str, gateways: bool) -> dict[str, Any]:
+def _ask(
+    sock: socket, netns: Netns, names: tuple[str, str | None], others: Iterable[str], gateways: bool
+) -> dict[str, Any]:
     links = rtnetlink.links(sock)
-    link = next((each for each in links if each.name == ifname), None)
+    by_name = {each.name: each for each in links}
+    link = by_name.get(names[0]) or by_name.get(names[1] or "")
     vlan = find_vlan(links, link)
     subject = link or vlan
     if subject is None:
-        raise NoInterfaceError("no such interface in the network namespace", f"{ifname} in {netns.path}")
-    found: dict[str, Any] = {
-        "observed_mac": subject.mac,
-        "addresses": rtnetlink.addresses(sock, subject.index),
-    }
+        raise NoInterfaceError("no such interface in the network namespace", f"{names[0]} in {netns.path}")
+    addresses = rtnetlink.addresses(sock)
+    found: dict[str, Any] = {"observed_mac": subject.mac, "addresses": addresses.get(subject.index, [])}
+    if others:
+        found["elsewhere"] = {name: addresses.get(by_name[name].index, []) for name in others if name in by_name}
     if gateways:
         found["gateways"] = rtnetlink.default_gateways(sock, subject.index)
     if vlan is not None and vlan.vlan_id is not None:
         found |= {"vlan_id": vlan.vlan_id, "observed_vlan_id": vlan.vlan_id, "protocol": "vlan"}
-        found |= _trunk(sock, netns, links, vlan)
-    return {key: value for key, value in found.items() if value not in (None, [])}
+        found |= {"branch_mac": vlan.mac, "vlan_protocol": vlan.vlan_protocol, **_trunk(sock, netns, links, vlan)}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def find_vlan(links: list[Link], link: Link | None) -> Link | None:
@@ -200,9 +216,9 @@ def _trunk(sock: socket, netns: Netns, links: list[Link], vlan: Link) -> dict[st
     found: dict[str, Any] = {"trunk_ifindex": vlan.parent}
     beneath = _parent(links, vlan)
     if beneath is not None:
-        found |= {"trunk_ifname": text(beneath.name), "trunk_mac": beneath.mac}
+        found |= {"trunk_netns_inode": netns.inode, "trunk_ifname": text(beneath.name), "trunk_mac": beneath.mac}
     elif vlan.parent_nsid is not None and _is_ours(sock, netns, vlan.parent_nsid):
-        found |= own_link(vlan.parent)
+        found |= {"trunk_netns_inode": netns.own[1], **own_link(vlan.parent)}
     return found
 
 

@@ -171,10 +171,10 @@ def read_stdin(stdin: BinaryIO | None) -> bytes:
     return data
 
 
-def read_conf(call: Call, data: bytes) -> None:
-    """Fill in what the network configuration says: `conf`, `prev_text`, `version`, `network`.
+def parse_conf(call: Call, data: bytes) -> None:
+    """Fill in what the network configuration says, as far as it says it: `conf`, `prev_text`, `version`, `network`.
 
-    Raises DecodeFailure, InvalidNetworkConfig, IncompatibleVersion.
+    Raises DecodeFailure for what is no JSON object. Whether it is one that we can use is for `read_conf`.
     """
     if not data:
         raise errors.DecodeFailure("no network configuration on standard input")
@@ -189,18 +189,25 @@ def read_conf(call: Call, data: bytes) -> None:
     for key, value, start, end in found:
         if key == "prevResult":
             call.prev_text = "" if value is None else text[start:end]
-    version = call.conf.get("cniVersion")
-    version = "0.1.0" if version is None or version == "" else version
-    if version in VERSIONS:  # set first, so that every error below is answered in it
+    version = call.conf.get("cniVersion") or "0.1.0"
+    if isinstance(version, str) and version in VERSIONS:  # every error is answered in it
         call.version = version
+    name = call.conf.get("name")
+    if isinstance(name, str):
+        call.network = name
+
+
+def read_conf(call: Call, data: bytes) -> None:
+    """Do so for a configuration that is meant for us. Raises InvalidNetworkConfig, IncompatibleVersion besides."""
+    parse_conf(call, data)
     name = call.conf.get("name")
     if name is None or name == "":
         raise errors.InvalidNetworkConfig("missing network name", "name")
     if not isinstance(name, str) or not is_name(name):
         hint = "a letter or digit followed by letters, digits, '_', '.' or '-'"
         raise errors.InvalidNetworkConfig("invalid network name", f"name={name!r:.200}", hint)
-    call.network = name
-    check_version(call.command, version)
+    version = call.conf.get("cniVersion")
+    check_version(call.command, "0.1.0" if version is None or version == "" else version)
 
 
 def check_version(command: str, version: object) -> None:

@@ -43,7 +43,7 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_LIN
     18,
     37,
 )
-_IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_VLAN_ID = 1, 2, 1
+_IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_VLAN_ID, _IFLA_VLAN_PROTOCOL = 1, 2, 1, 5
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_OIF, _RTA_GATEWAY = 4, 5
 _RT_TABLE_MAIN = 254
@@ -55,7 +55,9 @@ _NLATTR = Struct("=HH")  # length, type
 _IFINFOMSG = Struct("=BxHiLL")  # family, device type, index, flags, change mask
 _IFADDRMSG = Struct("=BBBBL")  # family, prefix length, flags, scope, index
 _RTMSG = Struct("=8BL")  # family, destination length, source length, tos, table, protocol, scope, type, flags
-_U16, _U32, _S32 = Struct("=H"), Struct("=L"), Struct("=i")
+_U16, _U32, _S32, _BE16 = Struct("=H"), Struct("=L"), Struct("=i"), Struct(">H")
+
+_VLAN_PROTOCOLS = {0x8100: "802.1Q", 0x88A8: "802.1ad"}  # ETH_P_8021Q, ETH_P_8021AD of linux/if_ether.h
 
 
 class StrayedError(Exception):
@@ -69,12 +71,12 @@ class StrayedError(Exception):
 class Link:
     """One network interface.
 
-    `index`, `name`; `mac` six octets, lower case, or None; `kind` is `vlan`, `veth`, ... or empty; `vlan_id`
-    for VLAN links only; `parent` the index of the link beneath, in the namespace with the number
-    `parent_nsid` (None for the same one); `master` the index of the bridge it is in.
+    `index`, `name`; `mac` six octets, lower case, or None; `kind` is `vlan`, `veth`, ... or empty; `vlan_id` and
+    `vlan_protocol` (`802.1Q`, `802.1ad`) for VLAN links only; `parent` the index of the link beneath, in the namespace
+    with the number `parent_nsid` (None for the same one); `master` the index of the bridge it is in.
     """
 
-    __slots__ = ("index", "kind", "mac", "master", "name", "parent", "parent_nsid", "vlan_id")
+    __slots__ = ("index", "kind", "mac", "master", "name", "parent", "parent_nsid", "vlan_id", "vlan_protocol")
 
     def __init__(self, index: int, attrs: dict[int, bytes]) -> None:
         info = _attributes(attrs.get(_IFLA_LINKINFO, b""))
@@ -83,7 +85,9 @@ class Link:
         self.name = os.fsdecode(attrs.get(_IFLA_IFNAME, b"").rstrip(b"\0"))
         self.mac = mac_text(attrs.get(_IFLA_ADDRESS, b""))
         self.kind = info.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode("ascii", "replace")
-        self.vlan_id = _number(_U16, data.get(_IFLA_VLAN_ID)) if self.kind == "vlan" else None
+        vlan = data if self.kind == "vlan" else {}
+        self.vlan_id = _number(_U16, vlan.get(_IFLA_VLAN_ID))
+        self.vlan_protocol = protocol_text(_number(_BE16, vlan.get(_IFLA_VLAN_PROTOCOL)))
         self.parent = _number(_U32, attrs.get(_IFLA_LINK))
         self.parent_nsid = _number(_S32, attrs.get(_IFLA_LINK_NETNSID))
         self.master = _number(_U32, attrs.get(_IFLA_MASTER))
@@ -97,6 +101,11 @@ def pack_index(index: int) -> bytes:
 def mac_text(raw: bytes) -> str | None:
     """Return a hardware address of six octets as `0a:1b:...`, None for any other (tunnels have some too)."""
     return raw.hex(":") if len(raw) == 6 else None
+
+
+def protocol_text(ethertype: int | None) -> str | None:
+    """Return the name of a VLAN protocol, `0x9100` of one that has none; None for None."""
+    return _VLAN_PROTOCOLS.get(ethertype, f"0x{ethertype:04x}") if ethertype is not None else None
 
 
 def _number(form: Struct, raw: bytes | None) -> int | None:
@@ -159,17 +168,20 @@ def _ip_text(family: int, raw: bytes | None) -> str | None:
     return _socket.inet_ntop(family, raw) if raw is not None and len(raw) == size else None
 
 
-def addresses(sock: _socket.socket, index: int) -> list[str]:
-    """Return the addresses with prefix length of an interface, without link-local ones. Raises as `links`."""
-    found = []
+def addresses(sock: _socket.socket) -> dict[int, list[str]]:
+    """Return the addresses with prefix length of each interface, by its index. Raises as `links`.
+
+    Link-local addresses are left out, and so is an interface that has no others.
+    """
+    found: dict[int, list[str]] = {}
     for kind, body in _messages(sock, _RTM_GETADDR, _NLM_F_DUMP, _IFADDRMSG.pack(0, 0, 0, 0, 0)):
         if kind != _RTM_NEWADDR or len(body) < _IFADDRMSG.size:
             continue
         family, prefix, _, scope, owner = _IFADDRMSG.unpack_from(body)
         attrs = _attributes(body, _IFADDRMSG.size)
         address = _ip_text(family, attrs.get(_IFA_LOCAL, attrs.get(_IFA_ADDRESS)))
-        if owner == index and scope < _RT_SCOPE_LINK and address:
-            found.append(f"{address}/{prefix}")
+        if scope < _RT_SCOPE_LINK and address:
+            found.setdefault(owner, []).append(f"{address}/{prefix}")
     return found
 
 

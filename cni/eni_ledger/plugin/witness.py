@@ -9,7 +9,7 @@ import os
 
 from eni_ledger import errors
 from eni_ledger.plugin import recording
-from eni_ledger.plugin.protocol import STDIN_LIMIT, Call, read_conf
+from eni_ledger.plugin.protocol import STDIN_LIMIT, Call, parse_conf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Event = dict[str, Any]
 
+_SEEN = ("observed_vlan_id", "observed_mac", "vlan_protocol", "trunk_ifname", "trunk_ifindex", "trunk_netns_inode")
 _MSG_LIMIT = 4000  # the details of a panic are a stack trace
 
 
@@ -89,14 +90,11 @@ def prepare(name: str, call: Call, settings: Settings, data: bytes) -> Prepared:
 
         event |= host.identity()
         event |= {"container_id": call.container_id, "ifname": text(call.ifname)}
-        if call.command == "ADD":
-            event["netns"] = text(call.netns)
+        event["netns"] = text(call.netns)
         if len(data) > STDIN_LIMIT:
             raise errors.DecodeFailure("the network configuration is too long", f"more than {STDIN_LIMIT} bytes")
-        try:
-            read_conf(call, data)
-        finally:  # what is wrong with the rest of it, a later cniVersion perhaps, does not make this unknown
-            _declared(name, call, event)
+        parse_conf(call, data)  # whether it is good, with its version and without a name, is the delegate's to say
+        _declared(name, call, event)
     except Exception as exc:  # whatever it is, the delegate is at work and the agent waits for its answer
         prepared.wrong = exc
     if call.command == "ADD":
@@ -129,7 +127,8 @@ def rehearse(settings: Settings, prepared: Prepared) -> None:
             send(prepared.event, sockets=())
         if prepared.sock is not None:
             rtnetlink.links(prepared.sock)
-            rtnetlink.addresses(prepared.sock, 1)
+            rtnetlink.addresses(prepared.sock)
+            rtnetlink.default_gateways(prepared.sock, 1)
     except Exception:  # whatever it is: the delegate is at work, and in earnest it is told
         if prepared.sock is not None:  # half an answer may be left in it
             prepared.sock.close()
@@ -153,13 +152,15 @@ def _declared(name: str, call: Call, event: Event) -> None:
     """Add what the configuration says, as far as it was understood."""
     from eni_ledger.plugin import agent_conf
 
-    if not call.conf:
-        return
-    event["cni_version"] = call.version
+    if isinstance(call.conf.get("cniVersion"), str):
+        event["cni_version"] = call.conf["cniVersion"]
     if call.network:
         event["network"] = call.network
+    said = agent_conf.declared(name, call.conf, call.env.get("CNI_ARGS", ""))
     if call.command == "ADD":
-        event |= agent_conf.declared(name, call.conf, call.env.get("CNI_ARGS", ""))
+        event |= said
+    else:  # which one is meant; what is recorded of it is what was recorded when it began
+        event |= {key: said[key] for key in ("branch_mac", "vlan_id") if key in said}
 
 
 def record(call: Call, settings: Settings, prepared: Prepared, status: int, answer: bytes) -> Event | None:
@@ -210,20 +211,22 @@ def _observe(call: Call, prepared: Prepared) -> None:
     try:
         netns = prepared.netns = prepared.netns or Netns(call.netns)
         event |= netns.fields()
-        seen = observe(netns, call.ifname, gateways=False, sock=prepared.sock)
+        seen = observe(netns, call.ifname, sock=prepared.sock)
     except errors.ObserveError as exc:
         event |= _our_error(exc)
         return
-    for key in ("observed_vlan_id", "observed_mac", "trunk_ifname", "trunk_ifindex"):
-        if seen.get(key) is not None:
+    for key in _SEEN:
+        if key in seen:
             event[key] = seen[key]
-    for key in ("trunk_mac", "addresses", "branch_mac"):
-        if event.get(key) is None and seen.get(key) is not None:
-            event[key] = seen[key]
+    shared = ("trunk_mac", "vlan_id", "branch_mac", *(("addresses", "gateways") if agent_conf.plain(said) else ()))
+    for key in shared:
+        if key in seen:
+            event.setdefault(key, seen[key])
+    if said.get("protocol") == "default" and "observed_mac" in seen:
+        event.setdefault("branch_mac", seen["observed_mac"])
     if different := agent_conf.differences(said, seen):
         event["mismatch"] = different
-        if "addresses" in different:
-            event["observed_addresses"] = seen.get("addresses")
+        event |= {f"observed_{key}": seen[key] for key in ("addresses", "gateways") if key in different}
 
 
 def _error_of(status: int, answer: bytes) -> Event:

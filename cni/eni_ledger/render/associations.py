@@ -116,9 +116,9 @@ def _identity_cells(one: Association, *, all_ips: bool = True) -> list[Cell]:
     if len(ips) > 1 and not all_ips:
         ips = [f"{ips[0]} +{len(ips) - 1}"]
     return [
-        _marked(safe(one.get("vlan_id")), bool(wrong - {"branch_mac", "addresses"})),
-        _marked(_branch(one)[1], "branch_mac" in wrong),
-        _marked("\n".join(ips), "addresses" in wrong),
+        _marked(safe(one.get("vlan_id")), bool(wrong - {"branch_mac", "declared_mac", "addresses", "gateways"})),
+        _marked(_branch(one)[1], bool(wrong & {"branch_mac", "declared_mac"})),
+        _marked("\n".join(ips), bool(wrong & {"addresses", "gateways"})),
         Cell.of(_owner(one)[1]),
     ]
 
@@ -134,7 +134,7 @@ def _branch(one: Association) -> tuple[str, str]:
     """Return what names the branch, ENI ID or else MAC, and which of the two it is."""
     if one.get("eni_id"):
         return "ENI", safe(one["eni_id"])
-    mac = one.get("branch_mac") or one.get("observed_mac")
+    mac = one.get("branch_mac") or one.get("observed_mac") or one.get("declared_mac")
     return ("MAC", safe(mac)) if mac else ("", "")
 
 

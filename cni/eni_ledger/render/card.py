@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WHY_ENDED = {
     "del": "the runtime's DEL",
     "lost": "found gone, without a DEL",
-    "superseded": "another ADD took its VLAN or namespace, without a DEL",
+    "superseded": "another ADD took its VLAN, interface or attachment, without a DEL",
     "rebooted": "the host booted again, without a DEL",
     "unknown": "not known: the log it was imported from goes no further",
 }
@@ -25,7 +25,8 @@ WHY_ENDED = {
 _DIFFERENT = {
     "branch_mac": ("branch_mac", "observed_mac", "MAC"),
     "vlan_id": ("vlan_id", "observed_vlan_id", "VLAN"),
-    "addresses": ("addresses", "observed_addresses", "addresses"),
+    "declared_mac": ("declared_mac", "observed_mac", "MAC"),
+    "ifname": ("declared_ifname", "ifname", "interface"),
 }
 
 
@@ -35,10 +36,12 @@ def mismatch_text(record: dict[str, Any]) -> str:
     for name in mismatches(record):
         declared, observed, words = _DIFFERENT.get(name, (name, f"observed_{name}", name))
         said = f"{words} {safe(record.get(declared)) or 'none'} declared"
-        seen = safe(record.get(observed))
-        shown = f"{seen or 'none'} in the kernel"
-        if name == "addresses" and not seen:
-            shown = "the kernel showed others, which are not recorded"
+        seen = record.get(observed)
+        shown = f"{safe(seen) or 'none'} in the kernel"
+        if name == "ifname":
+            shown = f"{safe(seen)} asked for"
+        elif seen is None and name in ("addresses", "gateways"):  # an empty list is what says that there are none
+            shown = "what the kernel showed is not recorded"
         parts.append(f"{said}, {shown}")
     return "; ".join(parts)
 
@@ -75,12 +78,24 @@ def _card_lines(one: Association) -> Iterable[tuple[str, str]]:
     if "until" in one:
         ended = str(one.get("ended_by"))
         yield "ended by", WHY_ENDED.get(ended, safe(ended))
-    yield "branch", said(("vlan_id", "VLAN "), ("eni_id", ""), ("branch_mac", ""), ("protocol", "protocol "))
+    yield (
+        "branch",
+        said(
+            ("vlan_id", "VLAN "), ("vlan_protocol", ""), ("eni_id", ""), ("branch_mac", ""), ("protocol", "protocol ")
+        ),
+    )
+    yield "declared", said(("declared_ifname", "interface "), ("declared_mac", "MAC "))
     yield "addresses", "  ".join(addresses(one, prefix=True))
     yield "gateways", said(("gateways", ""))
     yield (
         "trunk",
-        said(("trunk_eni_id", ""), ("trunk_mac", ""), ("trunk_ifname", ""), ("trunk_ifindex", "index ")),
+        said(
+            ("trunk_eni_id", ""),
+            ("trunk_mac", ""),
+            ("trunk_ifname", ""),
+            ("trunk_ifindex", "index "),
+            ("trunk_netns_inode", "in netns "),
+        ),
     )
     yield "task", said(("task_arn", ""))
     yield (

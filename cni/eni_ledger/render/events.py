@@ -71,7 +71,7 @@ class EventLines:
                 kind,
                 safe(event.get("vlan_id")) or "-",
                 (ips[0] if ips else "-") + (f" +{len(ips) - 1}" if len(ips) > 1 else ""),
-                safe(event.get("eni_id") or event.get("branch_mac")) or "-",
+                safe(_branch(event)) or "-",
                 owner[:SHORT] or "-",
             ]
         )
@@ -106,6 +106,12 @@ class EventLines:
         time = time.ljust(23 if self.wide else 19 if self.dated else 8)
         columns = [time, kind.ljust(10), vlan.rjust(4), ip.ljust(15)]
         return [*columns, *([branch.ljust(21)] if self.branched else []), owner.ljust(SHORT)]
+
+
+def _branch(event: dict[str, Any]) -> object:
+    """Return what names the interface, the ENI ID or else a MAC."""
+    keys = ("eni_id", "branch_mac", "observed_mac", "declared_mac")
+    return next((event[key] for key in keys if event.get(key)), None)
 
 
 def remarks(event: dict[str, Any]) -> str:

@@ -29,7 +29,10 @@ def anything(chance: Random) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
     n, vlan, inode = chance.randrange(6), chance.randint(1, 4), chance.randrange(4)
     match chance.choice(_KINDS):
         case "add":
-            return "add", (n, vlan, inode), {"trunk": chance.random() < 0.8, **how}
+            return "add", (n, vlan, inode), {"trunk": chance.randrange(6), **how}
+        case "delete":
+            said = {"vlan": chance.choice((0, 0, vlan)), "inode": chance.choice((-1, -1, inode))}
+            return "delete", (n,), {**said, **how}
         case "adopt":
             return "add", (n, vlan, inode), {"kind": "adopt", **how}
         case "gc":

@@ -18,7 +18,9 @@ AHEAD = 600_000_000
 """Microseconds by which an event of the spool may be ahead of the clock."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_OWN = ("container_id", "ifname", "netns_dev", "netns_inode", "vlan_id", "trunk_mac", "trunk_ifname", "eni_id")
+_LINK = ("trunk_netns_inode", "trunk_ifindex")
+_OWN = ("container_id", "ifname", "netns_dev", "netns_inode", "vlan_id", "trunk_mac", "vlan_protocol", "branch_mac",
+        "netns", "eni_id", *_LINK)  # fmt: skip
 
 
 def text(us: int) -> str:
@@ -43,15 +45,29 @@ class Span:
     ended_by: str | None = None
     end_seq: int | None = None
 
-    def places(self) -> set[tuple[Any, ...]]:
-        """Return what only one can have at a time."""
-        of = self.fields.get
-        found: set[tuple[Any, ...]] = {("attachment", of("container_id"), of("ifname"))}
-        if of("vlan_id") is not None and (trunk := of("trunk_mac") or of("trunk_ifname")):
-            found.add(("vlan", trunk, of("vlan_id")))
-        if of("netns_inode") is not None:
-            found.add(("netns", of("netns_dev"), of("netns_inode"), of("ifname")))
-        return found
+    def excludes(self, other: Span) -> bool:
+        """Tell whether this one and another certainly cannot both be true."""
+        mine, theirs = self.fields.get, other.fields.get
+
+        def same(*keys: str) -> bool:
+            return all(mine(key) is not None and mine(key) == theirs(key) for key in keys)
+
+        def differ(*keys: str) -> bool:
+            return any(None not in (mine(key), theirs(key)) and mine(key) != theirs(key) for key in keys)
+
+        linked = {key for key in _LINK if mine(key) is not None or theirs(key) is not None}
+        trunk = same(*_LINK) if linked else same("trunk_mac")
+        return (
+            same("netns_inode", "netns_dev", "ifname")
+            or (same("vlan_id") and mine("vlan_protocol") == theirs("vlan_protocol") and trunk)
+            or (same("container_id", "ifname") and not differ("netns_inode", "vlan_id", "branch_mac"))
+        )
+
+    def may_be(self, event: Event) -> bool:
+        """Tell whether a del may be of this one."""
+        return all(self.fields.get(key) == event[key] for key in ("container_id", "ifname")) and not any(
+            key in event and key in self.fields and event[key] != self.fields[key] for key in ("vlan_id", "branch_mac")
+        )
 
     def answer(self) -> tuple[Any, ...]:
         """Return what a question has to be answered with."""
@@ -93,7 +109,8 @@ class Model:
         happened: int = event["spooled"] if "spooled" in event else event["ts"]
         if kind in ("add", "adopt"):
             new = Span(event["association_id"], {k: event[k] for k in _OWN if k in event}, happened, seq)
-            event["supersedes"] = {old.id for old in self.live() if old.places() & new.places()}
+            if "supersedes" not in event:  # one that was taken before keeps what it said
+                event["supersedes"] = {old.id for old in self.live() if new.excludes(old)}
             for old in self.live():
                 if old.id in event["supersedes"]:
                     self._end(old, happened, "superseded", seq)
@@ -204,12 +221,14 @@ class Model:
             mine = [
                 span
                 for span in self.live()
-                if (span.fields["container_id"], span.fields["ifname"]) == (event["container_id"], event["ifname"])
-                and not ("spooled" in happened and happened["spooled"] < span.since)
+                if span.may_be(event) and not ("spooled" in happened and happened["spooled"] < span.since)
             ]
-            if not mine:
+            if len(mine) > 1 and "netns" in event:
+                mine = [span for span in mine if span.fields.get("netns") == event["netns"]] or mine
+            if len(mine) != 1:  # nothing to end, or nothing that tells which
                 return
-            event = {**event, "association_id": mine[-1].id}
+            event = {key: value for key, value in event.items() if key not in ("vlan_id", "branch_mac", "netns")}
+            event["association_id"] = mine[0].id
         if event["event"] == "lost" and "keep" in event:
             for span in self.live():
                 if span.fields["container_id"] not in event["keep"]:

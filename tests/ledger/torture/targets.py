@@ -263,7 +263,7 @@ def state_json(where: Path) -> Target:
             return
         refuses(lambda: writer.record(settings(at), add_event(3)))
         refuses(lambda: writer.record(settings(at), del_event(3)))
-        refuses(lambda: state.find_live(str(at), "c", "eth0"))
+        refuses(lambda: state.find_live(str(at), {"container_id": "c", "ifname": "eth0"}))
 
     lines = b"\n".join(line.rstrip(b",") for line in (good / "state.json").read_bytes().splitlines()[1:-1])
     seeds = [b"{}\n" + lines, b'{"seq":0}\n' + _text(add_event(3)), b'{"boot_id":"x"}\n{}']

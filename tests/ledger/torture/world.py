@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from eni_ledger.errors import EniLedgerError
+from eni_ledger.errors import AmbiguousAttachment, EniLedgerError
 from eni_ledger.ledger import batch, codec, writer
 from eni_ledger.ledger.history import History
 from eni_ledger.ledger.repair import fsck
@@ -77,17 +77,22 @@ class World:
         self.boots += 1
         self.counts["reboots"] += 1
 
-    def add(self, n: int, vlan: int, inode: int, *, trunk: bool = True, kind: str = "add", **how: Any) -> None:
-        """ADD (or adopt) container `n`; others may have the VLAN or the namespace already."""
+    def add(self, n: int, vlan: int, inode: int, *, trunk: int = 1, kind: str = "add", **how: Any) -> None:
+        """ADD (or adopt) container `n`; others may have the VLAN, the namespace or the container ID already.
+
+        `trunk` is how much is known of it: 0 nothing, 1 its MAC, from 2 on a link and protocol of its own.
+        """
         event = self._attachment(n, vlan, inode, trunk=trunk) | {"event": kind}
         if kind == "add":
             self._call([event], lambda s: writer.record(s, self._about(event)), **how)
         else:
             self._found([event], **how)
 
-    def delete(self, n: int, **how: Any) -> None:
-        """DEL container `n`, whether or not there is one."""
+    def delete(self, n: int, *, vlan: int = 0, inode: int = -1, **how: Any) -> None:
+        """DEL container `n`, whether or not there is one; of a VLAN and with a namespace, if that is said."""
         event: Event = {"event": "del", "container_id": f"c{n}", "ifname": "eth0"}
+        event |= {"vlan_id": vlan} if vlan else {}
+        event |= {"netns": f"/run/netns/{inode}"} if inode >= 0 else {}
         self._call([event], lambda s: writer.record(s, self._about(event)), **how)
 
     def gc(self, keep: set[int], **how: Any) -> None:
@@ -142,11 +147,15 @@ class World:
     def _about(self, event: Event) -> Event:
         return {"boot_id": self.boot, "network": "net", **event}
 
-    def _attachment(self, n: int, vlan: int, inode: int, *, trunk: bool) -> Event:
+    def _attachment(self, n: int, vlan: int, inode: int, *, trunk: int) -> Event:
         self._ids += 1
         event: Event = {"association_id": f"assoc-{self._ids:016x}0", "container_id": f"c{n}", "ifname": "eth0"}
-        event |= {"vlan_id": vlan, "netns_inode": inode, "netns_dev": 4}
-        return {**event, **({"trunk_mac": ledgers.TRUNK} if trunk else {})}
+        event |= {"vlan_id": vlan, "netns_inode": inode, "netns_dev": 4, "netns": f"/run/netns/{inode}"}
+        event |= {"trunk_mac": ledgers.TRUNK} if trunk else {}
+        if trunk > 1:
+            event |= {"trunk_ifindex": trunk % 2 + 2, "trunk_netns_inode": 1}
+            event["vlan_protocol"] = "802.1Q" if trunk < 4 else "802.1ad"
+        return event
 
     def _found(self, events: list[Event], **how: Any) -> None:
         about = {"boot_id": self.boot, "network": "net"}
@@ -196,6 +205,8 @@ class World:
                 call(made)
             except Crash:
                 outcome = "crashed"
+            except AmbiguousAttachment:
+                pass  # it ended none, which is what the model expects
             except EniLedgerError as exc:
                 if not locked and fault is None:
                     raise

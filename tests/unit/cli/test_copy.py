@@ -130,7 +130,7 @@ def test_verify_compares_nothing(run: Run, copy: Path, monkeypatch: pytest.Monke
     assert as_of(copy) in done.out
     assert "1 live then; not compared with this kernel: the ledger is a copy" in done.out
     found = run("verify", "--json", "--state-dir", str(copy)).json()
-    assert list(found) == ["agrees", "associations", "unrecorded", "unreadable", "written", "remaining"]
+    assert list(found) == ["agrees", "associations", "unrecorded", "conflicts", "unreadable", "written", "remaining"]
     (one,) = found["associations"]
     assert (found["agrees"], one["status"]) == (False, "unknown")
     assert as_of(copy) in one["why"]

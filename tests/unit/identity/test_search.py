@@ -198,21 +198,22 @@ def test_what_is_no_eni_id(bad: object) -> None:
         ("1", 1),
         ("101", 101),
         ("4094", 4094),
-        ("0", None),
+        ("0", 0),
         ("4095", None),
         ("9999", None),
         ("", None),
         ("-1", None),
         (" 5", None),
         ("1_0", None),
-        ("00101", None),
+        ("00101", 101),
+        ("+101", 101),
         ("٣", None),
         (101, None),
         (None, None),
     ],
 )
 def test_vlan_ids(text: object, vlan: int | None) -> None:
-    assert agent_db._vlan_id(text) == vlan
+    assert declared.vlan_number(text) == vlan
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 ABOUT = {"boot_id": BOOT}
 TRUNK_LINK = Link(3, "enp40s0", TRUNK, "")
+OWN_INODE = 4026531840
+ON_LINK = {"trunk_ifindex": 3, "trunk_netns_inode": OWN_INODE, "vlan_protocol": "802.1Q"}
 LO = Link(1, "lo", "00:00:00:00:00:00", "")
 
 
 def vlan(n: int, **over: Any) -> Link:
     """Return the link of the branch that `add_event(n)` records."""
-    link = Link(2, "eth0", add_event(n)["branch_mac"], "vlan", n + 1, 3, True, [f"10.0.0.{n}/20"])
+    link = Link(2, "eth0", add_event(n)["branch_mac"], "vlan", n + 1, 3, True, [f"10.0.0.{n}/20"], "802.1Q")
     for key, value in over.items():
         setattr(link, key, value)
     return link
@@ -33,7 +35,7 @@ def namespace(n: int, *links: Link, pids: tuple[int, ...] = ()) -> Namespace:
 
 
 def scanned(*namespaces: Namespace, unreadable: tuple[str, ...] = ()) -> Scan:
-    return Scan(list(namespaces), [LO, TRUNK_LINK], list(unreadable))
+    return Scan(list(namespaces), [LO, TRUNK_LINK], list(unreadable), OWN_INODE)
 
 
 def live(state_dir: Path) -> list[dict[str, Any]]:
@@ -117,10 +119,11 @@ def test_a_trunk_is_compared_where_one_was_recorded_and_is_ours(
         ({"vlan_id": 9}, "VLAN ID 2 recorded, 9 in the kernel"),
         ({"parent": 1}, f"trunk {TRUNK} recorded, 00:00:00:00:00:00 in the kernel"),
         ({"parent": 77}, f"trunk {TRUNK} recorded, none in the kernel"),
+        ({"vlan_protocol": "802.1ad"}, "VLAN protocol 802.1Q recorded, 802.1ad in the kernel"),
     ],
 )
 def test_changed(tmp_path: Path, over: dict[str, Any], words: str) -> None:
-    record(tmp_path, add_event(1))
+    record(tmp_path, add_event(1, **ON_LINK))
     (verdict,) = compare(live(tmp_path), scanned(namespace(1, vlan(1, **over)))).verdicts
     assert (verdict.status, verdict.why) == ("changed", words)
 
@@ -197,20 +200,89 @@ def test_what_nobody_recorded_is_adopted_once(tmp_path: Path) -> None:
     report = compare(live(tmp_path), found)
     assert [one["vlan_id"] for one in report.unrecorded] == [3]
     assert not report.agrees
-    (written,) = adopt(settings(tmp_path), ABOUT, report.unrecorded)
+    (written,) = adopt(settings(tmp_path), ABOUT, report)
     assert (written["event"], written["via"], written["vlan_id"]) == ("adopt", "scan", 3)
     assert written["pid_start"] == start_of(os.getpid())
     assert "supersedes" not in written
     assert compare(live(tmp_path), found).agrees
-    assert adopt(settings(tmp_path), ABOUT, report.unrecorded) == []
+    assert adopt(settings(tmp_path), ABOUT, report) == []
 
 
 def test_an_add_that_came_between_is_not_superseded(tmp_path: Path) -> None:
     record(tmp_path, add_event(1))
     report = compare(live(tmp_path), scanned(namespace(1, vlan(1)), namespace(2, vlan(2))))
     added = record(tmp_path, add_event(2))
-    assert adopt(settings(tmp_path), ABOUT, report.unrecorded) == []
+    assert adopt(settings(tmp_path), ABOUT, report) == []
     assert added["association_id"] in {one["association_id"] for one in live(tmp_path)}
+
+
+def test_what_verify_tells_to_adopt_is_adopted_whatever_the_ledger_has(tmp_path: Path) -> None:
+    """The kernel has the VLAN in another namespace than the ledger: the ledger's is over."""
+    gone = record(tmp_path, add_event(1, **ON_LINK))
+    report = compare(live(tmp_path), scanned(namespace(7, vlan(1))))
+    assert (report.count("gone"), len(report.unrecorded)) == (1, 1)
+    (written,) = adopt(settings(tmp_path), ABOUT, report)
+    assert written["supersedes"] == [gone["association_id"]]
+    assert {key: written[key] for key in ON_LINK} == ON_LINK
+    assert compare(live(tmp_path), scanned(namespace(7, vlan(1)))).agrees
+
+
+def test_four_vlans_of_one_mac_and_id_are_four(tmp_path: Path) -> None:
+    """Two stacked on outer VLANs of the trunk, one on the trunk itself, one of 802.1ad: all have the trunk's MAC."""
+    links: list[dict[str, Any]] = [{}, {"trunk_ifindex": 8}, {"trunk_ifindex": 9}, {"vlan_protocol": "802.1ad"}]
+    for n, link in enumerate(links, 1):
+        assert "supersedes" not in record(tmp_path, add_event(n, vlan_id=100, **{**ON_LINK, **link}))
+    own = [Link(8, "enp40s0.2", TRUNK, "vlan"), Link(9, "enp40s0.3", TRUNK, "vlan")]
+    found = scanned(
+        *(
+            namespace(
+                n,
+                vlan(
+                    n,
+                    vlan_id=100,
+                    parent=link.get("trunk_ifindex", 3),
+                    vlan_protocol=link.get("vlan_protocol", "802.1Q"),
+                ),
+            )
+            for n, link in enumerate(links, 1)
+        )
+    )
+    found.own += own
+    report = compare(live(tmp_path), found)
+    assert [one.status for one in report.verdicts] == ["fine"] * 4
+    assert report.agrees
+    assert len(adopt(settings(tmp_path / "new"), ABOUT, compare([], found))) == 4
+    assert compare(live(tmp_path / "new"), found).agrees
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        ({**ON_LINK, "vlan_id": 9}, {"vlan_id": 9}, f"both have VLAN 9 of trunk {TRUNK}"),
+        ({"vlan_id": 9, "trunk_ifindex": 3}, {**ON_LINK, "vlan_id": 9}, f"both have VLAN 9 of trunk {TRUNK}"),
+        ({"eni_id": "eni-00000000000000009"}, {"eni_id": "eni-00000000000000009"}, "eni-00000000000000009 is in two"),
+    ],
+)
+def test_what_cannot_both_be_true_and_cannot_be_decided(
+    tmp_path: Path, one: dict[str, Any], other: dict[str, Any], words: str
+) -> None:
+    ids = [record(tmp_path, add_event(n, **fields))["association_id"] for n, fields in ((1, one), (2, other))]
+    hidden = scanned(unreadable=("/proc/1/ns/net: Permission denied",))
+    report = compare(live(tmp_path), hidden)
+    (conflict,) = report.conflicts
+    assert [conflict.one["association_id"], conflict.other["association_id"]] == ids
+    assert conflict.why.startswith(words)
+    assert not report.agrees
+    assert len(live(tmp_path)) == 2
+    assert compare(live(tmp_path), scanned()).conflicts == []  # both are gone, which decides it
+
+
+def test_two_that_the_kernel_has_are_two(tmp_path: Path) -> None:
+    """One of 0.1.0, of which the trunk's link is not known, beside another."""
+    record(tmp_path, add_event(1, vlan_id=9))
+    record(tmp_path, add_event(2, vlan_id=9, **{**ON_LINK, "vlan_protocol": "802.1ad"}))
+    found = scanned(namespace(1, vlan(1, vlan_id=9)), namespace(2, vlan(2, vlan_id=9, vlan_protocol="802.1ad")))
+    assert compare(live(tmp_path), found).agrees
 
 
 def test_what_is_gone_is_lost_once_and_says_why(tmp_path: Path) -> None:

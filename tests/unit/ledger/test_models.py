@@ -207,7 +207,7 @@ def test_a_ledger_ahead_of_the_clock_and_a_damaged_one_validate_too(tmp_path: Pa
 
 def test_associations_with_their_end_validate(tmp_path: Path) -> None:
     setting = Settings(str(tmp_path))
-    on_trunk = {"vlan_id": 5, "trunk_ifname": "enp40s0"}
+    on_trunk = {"vlan_id": 5, "trunk_ifname": "enp40s0", "trunk_mac": "0a:00:00:00:00:01"}
     for event in (
         {"event": "add", "container_id": "a", "ifname": "eth0", "boot_id": "1", "network": "n", **on_trunk},
         {"event": "add", "container_id": "b", "ifname": "eth0", "boot_id": "1", "network": "n", **on_trunk},

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eni_ledger.ledger import state
+from eni_ledger.ledger import state, supersede
 from eni_ledger.ledger.state import Live
 from helpers.ledgers import BOOT, OTHER_BOOT, TRUNK, add_event, del_event, record, state_file, three_segments
 
@@ -56,8 +56,6 @@ def test_an_add_starts_an_association_with_its_identity() -> None:
         "add_seq": 1,
     }
     assert live.get(aid(1)) is association
-    assert live.attachment(event["container_id"], "eth0") is association
-    assert live.attachment(event["container_id"], "eth1") is None
     assert len(live) == 1
 
 
@@ -66,64 +64,23 @@ def test_different_attachments_live_side_by_side() -> None:
     assert (ids(live), ended) == ([aid(1), aid(2), aid(3)], [])
 
 
-SAME_ATTACHMENT = {"container_id": f"{1:064x}", "ifname": "eth0"}
-SAME_NETNS = {"netns_dev": 4, "netns_inode": 4026532001, "ifname": "eth0"}
-
-
 @pytest.mark.parametrize("kind", ["add", "adopt"])
-@pytest.mark.parametrize(
-    "same",
-    [SAME_ATTACHMENT, {"vlan_id": 2, "trunk_mac": TRUNK}, SAME_NETNS],
-    ids=["attachment", "vlan of the trunk", "interface of the namespace"],
-)
-def test_an_add_of_the_same_supersedes(kind: str, same: Event) -> None:
-    live, ended = after(add_event(1), {**add_event(2), **same, "event": kind})
-    assert (ids(live), ended) == ([aid(2)], [(aid(1), "superseded")])
+def test_an_add_ends_those_that_its_line_names(kind: str) -> None:
+    new = {**add_event(4), "event": kind, "supersedes": [aid(1), aid(3), aid(99)]}
+    live, ended = after(add_event(1), add_event(2), add_event(3), new)
+    assert (ids(live), ended) == ([aid(2), aid(4)], [(aid(1), "superseded"), (aid(3), "superseded")])
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"vlan_id": 2, "trunk_mac": "0a:00:00:00:00:02"},
-        {"vlan_id": 20, "trunk_mac": TRUNK},
-        {**SAME_ATTACHMENT, "ifname": "eth1"},
-        {**SAME_NETNS, "ifname": "eth1"},
-        {**SAME_NETNS, "netns_dev": 5},
-        {"observed_vlan_id": 2},
-        {"eni_id": add_event(1)["eni_id"], "branch_mac": add_event(1)["branch_mac"]},
-    ],
-    ids=["other trunk", "other vlan", "other ifname", "other ifname there", "other nsfs", "observed", "eni and mac"],
-)
-def test_what_only_looks_the_same_does_not(other: Event) -> None:
-    live, ended = after(add_event(1), {**add_event(2), **other})
+def test_an_add_ends_no_other_whatever_they_have_in_common() -> None:
+    """What a writer left standing, by its rules, is not ended by a reader with other rules."""
+    live, ended = after(add_event(1), add_event(1))
     assert (ids(live), ended) == ([aid(1), aid(2)], [])
 
 
-def test_a_trunk_without_mac_goes_by_its_name() -> None:
-    one = add_event(1, trunk_mac=None, vlan_id=7)
-    live, ended = after(one, add_event(2, trunk_mac=None, vlan_id=7))
-    assert ended == [(aid(1), "superseded")]
-    live, ended = after(one, add_event(2, trunk_mac=None, trunk_ifname="enp41s0", vlan_id=7))
-    assert (len(live), ended) == (2, [])
-
-
-def test_one_add_may_end_three() -> None:
-    new = {**add_event(9), "container_id": f"{1:064x}", "vlan_id": 3, "netns_inode": 4026532003}
-    live, ended = after(add_event(1), add_event(2), add_event(3), add_event(4), new)
-    assert ids(live) == [aid(4), aid(5)]
-    assert sorted(ended) == [(aid(n), "superseded") for n in (1, 2, 3)]
-
-
-def test_associations_without_a_container_do_not_end_each_other() -> None:
-    adopts = [add_event(n, container_id=None, event="adopt") for n in (1, 2)]
-    live, ended = after(*adopts)
+@pytest.mark.parametrize("stated", [None, "assoc-x", 7, {}, [None, 7, [], {}]])
+def test_a_supersedes_that_no_writer_writes(stated: object) -> None:
+    live, ended = after(add_event(1), {**add_event(2), "supersedes": stated})
     assert (ids(live), ended) == ([aid(1), aid(2)], [])
-
-
-def test_an_association_with_nothing_but_an_attachment() -> None:
-    bare = {"event": "add", "container_id": "c", "ifname": "eth0"}
-    live, ended = after(bare, {**bare, "ifname": "eth1"}, bare)
-    assert (ids(live), ended) == ([aid(2), aid(3)], [(aid(1), "superseded")])
 
 
 @pytest.mark.parametrize("kind", ["del", "lost"])
@@ -132,9 +89,6 @@ def test_del_and_lost_end_the_one_they_name(kind: str) -> None:
     assert (ids(live), ended) == ([aid(2)], [(aid(1), kind)])
     live, ended = after(add_event(1), {"event": kind, "association_id": aid(7)}, {"event": kind})
     assert (ids(live), ended) == ([aid(1)], [])
-    # What ended frees its VLAN, namespace and attachment.
-    live, ended = after(add_event(1), {"event": kind, "association_id": aid(1)}, add_event(1))
-    assert (ids(live), ended) == ([aid(3)], [])
 
 
 def test_a_boot_ends_all_when_it_is_another_boot() -> None:
@@ -162,23 +116,6 @@ def test_identify_adds_and_never_overwrites() -> None:
     assert association["since"] == "2026-11-23T14:00:01.000000Z"
     assert association["add_seq"] == 1
     assert "event" not in association
-
-
-def test_what_identify_added_counts_as_if_it_had_been_there() -> None:
-    unknown = add_event(1, vlan_id=None, netns_inode=None)
-    told = {"event": "identify", "association_id": aid(1), "vlan_id": 55}
-    live, ended = after(unknown, told, add_event(3, vlan_id=55))
-    assert (ids(live), ended) == ([aid(3)], [(aid(1), "superseded")])
-    # Two that turn out to be in each other's way stay until an add ends both.
-    live, ended = after(add_event(1, vlan_id=55), add_event(2, vlan_id=None), {**told, "association_id": aid(2)})
-    assert (ids(live), ended) == ([aid(1), aid(2)], [])
-    live, ended = after(
-        add_event(1, vlan_id=55),
-        add_event(2, vlan_id=None),
-        {**told, "association_id": aid(2)},
-        add_event(4, vlan_id=55),
-    )
-    assert (ids(live), sorted(ended)) == ([aid(4)], [(aid(1), "superseded"), (aid(2), "superseded")])
 
 
 def test_a_checkpoint_states_what_is_live_anew() -> None:
@@ -246,10 +183,11 @@ def test_splice_is_live(plan: list[tuple[Any, ...]]) -> None:
         if event is None:
             continue
         event = stamped(seq, event)
-        ended = live.apply(event)
-        lines, spliced = state.splice(lines, event, boot)
+        if event["event"] in ("add", "adopt"):
+            event["supersedes"] = supersede.ended_by(lines, event)
+        live.apply(event)
+        lines = state.splice(lines, event, boot)
         boot = live.boot_id or boot
-        assert sorted(spliced) == sorted(old["association_id"] for old, _ in ended)
         got = {each["association_id"]: each for each in map(json.loads, lines)}
         assert got == {each["association_id"]: each for each in live}
         assert len(lines) == len(got)
@@ -330,11 +268,11 @@ def test_find_live_answers_check(tmp_path: Path) -> None:
     for missing_state in (False, True):
         if missing_state:
             (where / "state.json").unlink()
-        found = state.find_live(str(where), add_event(1)["container_id"], "eth0")
+        found = state.find_live(str(where), del_event(1))
         assert found is not None
         assert found["association_id"] == written["association_id"]
-        assert state.find_live(str(where), add_event(1)["container_id"], "eth1") is None
-        assert state.find_live(str(where), add_event(1)["container_id"][:-1], "eth0") is None
+        assert state.find_live(str(where), del_event(1, ifname="eth1")) is None
+        assert state.find_live(str(where), del_event(1, container_id=add_event(1)["container_id"][:-1])) is None
     record(where, del_event(1))
-    assert state.find_live(str(where), add_event(1)["container_id"], "eth0") is None
+    assert state.find_live(str(where), del_event(1)) is None
     assert state_file(where)["seq"] == 4

@@ -45,15 +45,34 @@ def test_what_it_does_not_say_is_left_out() -> None:
         ({"blockInstanceMetadata": False}, "block_instance_metadata", False),
         ({"ipAddresses": ["2001:DB8:0::4/64", "x", 7, "10.0.32.4"]}, "addresses", ["2001:db8::4/64"]),
         ({"gatewayIPAddresses": ["fe80::1", "10.0.32.1"]}, "gateways", ["fe80::1", "10.0.32.1"]),
+        ({"branchVlanID": "+101"}, "vlan_id", 101),
+        ({"branchVlanID": "00101"}, "vlan_id", 101),
+        ({"branchVlanID": "0" * 50 + "7"}, "vlan_id", 7),
+        ({"branchMACAddress": "0A1B.2C3D.000F"}, "branch_mac", "0a:1b:2c:3d:00:0f"),
+        ({"branchvlanid": "102"}, "vlan_id", 102),  # it comes later than branchVlanID
     ],
 )
 def test_forms(given: dict[str, object], key: str, value: object) -> None:
     assert declared("vpc-branch-eni", BRANCH | given, "")[key] == value
 
 
-@pytest.mark.parametrize("value", [101, None, "", "4095", "-1", "1 ", "１", "0x65", "00101", True, ["101"]])
+@pytest.mark.parametrize(
+    "value", [101, None, "", "4095", "-1", "+", "++1", "1 ", "１", "0x65", "1_0", "9" * 300, True, ["101"]]
+)
 def test_what_is_no_vlan_id(value: object) -> None:
     assert "vlan_id" not in declared("vpc-branch-eni", BRANCH | {"branchVlanID": value}, "")
+
+
+OLD = {key: value for key, value in BRANCH.items() if key not in ("name", "ipAddresses", "gatewayIPAddresses")}
+OLD |= {"branchIPAddress": "10.0.32.4/20", "branchGatewayIPAddress": "10.0.32.1"}
+
+
+def test_an_agent_of_before_2020() -> None:
+    assert declared("vpc-branch-eni", OLD, "") == SAID
+    args = "BranchIPAddress=10.0.0.1/8;BranchGatewayIPAddress=10.0.0.254"
+    assert declared("vpc-branch-eni", OLD, args) == SAID | {"addresses": ["10.0.0.1/8"], "gateways": ["10.0.0.254"]}
+    lower = {key.lower(): value for key, value in OLD.items()}  # Go takes a key in any case
+    assert declared("vpc-branch-eni", lower, "") == SAID
 
 
 def test_cni_args_override() -> None:
@@ -181,7 +200,11 @@ def without(*keys: str) -> dict[str, object]:
         (SEEN | {"observed_vlan_id": 102}, ["vlan_id"]),
         (SEEN | {"observed_mac": "0a:00:00:00:00:09"}, ["branch_mac"]),
         (SEEN | {"addresses": ["10.0.32.5/20"]}, ["addresses"]),
-        (without("addresses"), ["addresses"]),
+        (SEEN | {"addresses": []}, ["addresses"]),
+        (without("addresses"), []),  # not looked for
+        (SEEN | {"gateways": []}, ["gateways"]),
+        (SEEN | {"gateways": ["10.0.32.2"]}, ["gateways"]),
+        (SEEN | {"gateways": ["10.0.32.1", "fe80::1"]}, []),
         (SEEN | {"trunk_mac": "0a:00:00:00:00:09"}, ["trunk_mac"]),
         # A link that is no VLAN at all.
         ({"observed_mac": MAC, "addresses": ["10.0.32.4/20"]}, ["vlan_id"]),
@@ -203,7 +226,7 @@ def test_a_trunk_by_its_name() -> None:
 
 def test_a_taps_mac_and_addresses_are_the_virtual_machines() -> None:
     said = declared("vpc-branch-eni", BRANCH | {"interfaceType": "tap"}, "")
-    assert differences(said, SEEN | {"observed_mac": "0a:00:00:00:00:09", "addresses": []}) == []
+    assert differences(said, SEEN | {"observed_mac": "0a:00:00:00:00:09", "addresses": [], "gateways": []}) == []
 
 
 def test_a_whole_eni_has_no_vlan() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from eni_ledger.ledger import health
 from eni_ledger.ledger.health import FAILURES
+from eni_ledger.ledger.history import History
 from helpers.plugin import VERSIONS, own_netns, result
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ def test_add_records_what_is_declared_and_what_is_seen(here: Here) -> None:
         "container_id": "c0ffee",
         "ifname": "lo",
         "network": "ecs-trunk",
-        "branch_mac": "0a:00:00:00:00:01",
+        "declared_mac": "0a:00:00:00:00:01",
         "observed_mac": "00:00:00:00:00:00",
-        "mismatch": ["branch_mac", "addresses"],
+        "mismatch": ["declared_mac", "addresses"],
         "addresses": ["203.0.113.9/24"],
         "gateways": ["203.0.113.1"],
         "netns": own_netns(),
@@ -48,8 +49,97 @@ def test_add_records_what_is_declared_and_what_is_seen(here: Here) -> None:
     assert {key: event.get(key) for key in expected} == expected
     assert event["pid_start"] > 0
     assert event["took_ms"] > 0
-    for key in ("vlan_id", "protocol", "trunk_mac", "trunk_ifindex", "plugin", "eni_id", "error_code"):
+    assert isinstance(event["observed_addresses"], list)  # an empty one where `lo` has none
+    for key in ("vlan_id", "protocol", "trunk_mac", "trunk_ifindex", "plugin", "eni_id", "error_code", "branch_mac"):
         assert key not in event
+
+
+def add_of(here: Here, prev: dict[str, Any], **more: str) -> dict[str, Any]:
+    """Return the event of an ADD after `prev`."""
+    assert here.serve("ADD", here.conf(prev=prev), here.env("ADD", **more)).status == 0
+    return here.events("add")[-1]
+
+
+def who(here: Here, what: str) -> list[str]:
+    return [one["association_id"] for one in History(str(here.state_dir)).who(what)]
+
+
+LO = {"name": "lo", "sandbox": "/x"}
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "ips"),
+    [
+        ([{"name": "veth1"}, LO], [{"address": "203.0.113.9/24", "interface": 0}]),
+        ([{"name": "veth1"}, LO], [{"address": "203.0.113.9/24", "interface": 9}]),
+        ([LO, {"name": "eth7", "sandbox": "/x"}], [{"address": "203.0.113.9/24"}]),
+        ([LO, {"name": "eth7", "sandbox": "/x"}], [{"address": "203.0.113.9/24", "interface": 1}]),
+        ([{"name": "lo"}], [{"address": "203.0.113.9/24", "interface": 0}]),
+        ([], [{"address": "203.0.113.9/24"}]),
+    ],
+    ids=["host's end", "none", "no index", "another interface", "no sandbox", "no interfaces"],
+)
+def test_an_address_is_found_whatever_it_hangs_on(here: Here, interfaces: list[Any], ips: list[Any]) -> None:
+    event = add_of(here, {"cniVersion": "1.1.0", "interfaces": interfaces, "ips": ips})
+    assert event["addresses"] == ["203.0.113.9/24"]
+    assert event["mismatch"] == ["addresses"]
+    assert who(here, "203.0.113.9") == [event["association_id"]]
+
+
+def test_an_interface_of_another_name_than_was_asked_for(here: Here) -> None:
+    prev = result("1.1.0", ifname="lo", mac="0a:00:00:00:00:01", addresses=("203.0.113.9/24",))
+    event = add_of(here, prev, CNI_IFNAME="nosuch0")
+    assert (event["ifname"], event["declared_ifname"]) == ("nosuch0", "lo")
+    assert event["mismatch"] == ["ifname", "declared_mac", "addresses"]
+    assert (event["declared_mac"], event["observed_mac"]) == ("0a:00:00:00:00:01", "00:00:00:00:00:00")
+    assert "error_code" not in event
+    for what in ("203.0.113.9", "0a:00:00:00:00:01", "00:00:00:00:00:00"):
+        assert who(here, what) == [event["association_id"]]
+
+
+def test_a_default_route_that_is_not_there(here: Here) -> None:
+    prev = {**PREV, "routes": [{"dst": "0.0.0.0/0", "gw": "203.0.113.1"}]}
+    event = add_of(here, prev)
+    assert (event["mismatch"], event["observed_gateways"]) == (["gateways"], [])
+    gateway = {"address": "127.0.0.1/8", "gateway": "203.0.113.1"}
+    event = add_of(here, {**PREV, "ips": [gateway]})  # a gateway, and no route to it was declared
+    assert "gateways" not in event.get("mismatch", ())
+    assert event["gateways"] == ["203.0.113.1"]
+
+
+def test_none_is_not_the_same_as_not_known(here: Here) -> None:
+    event = add_of(here, PREV)
+    assert event["gateways"] == []
+    assert isinstance(event["addresses"], list)
+    event = add_of(here, PREV, CNI_NETNS="/nonexistent")
+    assert not {"addresses", "gateways", "observed_addresses", "observed_gateways", "mismatch"} & set(event)
+
+
+def test_a_pod_of_aws_cni_has_no_branch_mac(here: Here) -> None:
+    """The routing table's number in its `mac` is no MAC either."""
+    interfaces = [{"name": "eni0123456789a"}, {**LO, "mac": "0"}, {"name": "dummy0123456789a", "mac": "3"}]
+    event = add_of(here, {"cniVersion": "1.1.0", "interfaces": interfaces})
+    assert event["observed_mac"] == "00:00:00:00:00:00"
+    assert not {"branch_mac", "declared_mac", "mismatch"} & set(event)
+
+
+def test_three_tasks_with_one_container_id(here: Here) -> None:
+    prevs = [result("1.1.0", mac=f"0a:00:00:00:00:0{n}") for n in (1, 2, 3)]
+    for n, prev in enumerate(prevs):
+        assert "supersedes" not in add_of(here, prev, CNI_NETNS=f"/nonexistent/{n}")
+    assert here.serve("DEL", here.conf(prev=prevs[1]), CNI_NETNS="").status == 0
+    assert here.serve("DEL", here.conf(), CNI_NETNS="/nonexistent/2").status == 0
+    assert [event["declared_mac"][-1] for event in here.events("del")] == ["2", "3"]
+
+
+@pytest.mark.parametrize("on_error", ["warn", "fail"])
+def test_a_del_that_may_be_of_several(here: Here, on_error: str) -> None:
+    for n in (1, 2):
+        add_of(here, result("1.1.0", mac=f"0a:00:00:00:00:0{n}"), CNI_NETNS=f"/nonexistent/{n}")
+    served = here.serve("DEL", here.conf(onError=on_error), CNI_NETNS="")
+    assert served.status == (on_error == "fail")
+    assert "several live attachments have this container ID and ifname" in served.stderr
+    assert here.events("del") == []
 
 
 @pytest.mark.parametrize("on_error", ["warn", "fail"])
@@ -101,7 +191,7 @@ def test_a_namespace_that_is_none_does_not_harm(here: Here, netns: str) -> None:
     (event,) = here.events("add")
     assert event["error_code"] == 110
     assert event["error_msg"]
-    assert (event["netns"], event["branch_mac"]) == (netns, "0a:00:00:00:00:01")
+    assert (event["netns"], event["declared_mac"]) == (netns, "0a:00:00:00:00:01")
     assert event["addresses"] == ["10.0.32.4/20"]
     assert "netns_inode" not in event
 
@@ -113,7 +203,7 @@ def test_a_namespace_that_is_none_with_on_error_fail(here: Here) -> None:
 
 
 def test_an_interface_that_is_not_there(here: Here) -> None:
-    served = here.serve("ADD", here.conf(prev=PREV), CNI_IFNAME="nosuch0")
+    served = here.serve("ADD", here.conf(prev=result("1.1.0", ifname="nosuch0")), CNI_IFNAME="nosuch0")
     assert served.status == 0
     (event,) = here.events("add")
     assert event["error_code"] == 110
@@ -363,6 +453,7 @@ def rewritten(here: Here, **changes: object) -> None:
 
     event = here.events("add")[-1] | changes
     kept = {key: value for key, value in event.items() if key not in ("ts", "seq", "v", "crc", "association_id")}
+    assert here.serve("DEL", here.conf()).status == 0
     record(load(here.conf(), {}), kept)
 
 

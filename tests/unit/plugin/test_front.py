@@ -107,7 +107,7 @@ ALLOWED = {
 
     "config", "errors", "fastjson", "host", "journald", "version",
     "ledger", "ledger.codec", "ledger.lock", "ledger.segment", "ledger.spool", "ledger.state", "ledger.statedir",
-    "ledger.writer",
+    "ledger.supersede", "ledger.writer",
     "plugin", "plugin.chained", "plugin.declared", "plugin.front", "plugin.observe", "plugin.process",
     "plugin.protocol", "plugin.recording", "plugin.rtnetlink",
 }  # fmt: skip

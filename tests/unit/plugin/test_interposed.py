@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
 import sys
 from pathlib import Path
@@ -48,10 +49,54 @@ def test_prepared(settings: config.Settings) -> None:
     assert (prepared.event["vlan_id"], prepared.event["branch_mac"]) == (101, MAC)
 
 
-def test_prepared_for_del_declares_nothing(settings: config.Settings) -> None:
-    """What ended is what was recorded when it began, not what the configuration says by then."""
+def test_prepared_for_del_says_which_one_is_meant(settings: config.Settings) -> None:
+    """And no more: what ended is what was recorded when it began, not what the configuration says by then."""
     event = prepared_of(call_of("DEL", CNI_NETNS="none"), settings, BRANCH.stdin()).event
-    assert not {"vlan_id", "branch_mac", "addresses", "netns"} & set(event)
+    assert {key: event.get(key) for key in ("vlan_id", "branch_mac", "netns")} == {
+        "vlan_id": 101,
+        "branch_mac": MAC,
+        "netns": "none",
+    }
+    assert not {"addresses", "gateways", "trunk_mac", "protocol"} & set(event)
+
+
+def interposed_call(settings: config.Settings, command: str, branch: Branch, **env: str) -> dict[str, Any] | None:
+    """Go through a call whose delegate succeeds."""
+    call = call_of(command, CNI_CONTAINERID=branch.container_id, **env)
+    prepared = witness.prepare("vpc-branch-eni", call, settings, branch.stdin())
+    return witness.record(call, settings, prepared, 0, b"{}")
+
+
+def test_a_constant_container_id(settings: config.Settings) -> None:
+    """Managed Instances call plugins with the same container ID and ifname for all tasks."""
+    tasks = [Branch("container-id", 100 + n, f"0a:1b:2c:3d:00:0{n}", [f"10.0.32.{n}/20"]) for n in (1, 2, 3)]
+    for n, branch in enumerate(tasks):
+        added = interposed_call(settings, "ADD", branch, CNI_NETNS=f"/var/run/netns/nosuch-{n}")
+        assert added is not None
+        assert "supersedes" not in added
+    ended = interposed_call(settings, "DEL", tasks[1], CNI_NETNS="none")
+    assert ended is not None
+    assert (ended["vlan_id"], ended["netns"]) == (102, "/var/run/netns/nosuch-1")
+    assert interposed_call(settings, "DEL", tasks[1], CNI_NETNS="none") is None
+    from eni_ledger.ledger.history import History
+
+    assert [one["vlan_id"] for one in History(settings.state_dir).live()] == [101, 103]
+
+
+@pytest.mark.parametrize("left_out", [("name",), ("cniVersion",), ("name", "cniVersion")])
+@pytest.mark.parametrize("over", [{}, {"name": ""}, {"name": "a b"}, {"cniVersion": "9.9.9"}, {"branchVlanID": "+101"}])
+def test_what_is_good_enough_for_the_delegate_is_no_error(
+    settings: config.Settings, left_out: tuple[str, ...], over: dict[str, object]
+) -> None:
+    conf = json.loads(BRANCH.stdin())
+    conf = {key: value for key, value in conf.items() if key not in left_out} | over
+    call = call_of("ADD")
+    written = witness.record(call, settings, prepared_of(call, settings, json.dumps(conf).encode()), 0, b"{}")
+    assert written is not None
+    assert "error_code" not in written
+    assert (written["vlan_id"], written["branch_mac"]) == (101, MAC)
+    assert written.get("network", "") == conf.get("name", "")
+    assert written.get("cni_version") == conf.get("cniVersion")
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[]", b"{" * 5000, b" " * (1 << 20) + b"{}"])
@@ -68,7 +113,8 @@ def test_recorded_with_what_differs(settings: config.Settings) -> None:
     written = witness.record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 0, b"{}")
     assert written is not None
     assert (written["event"], written["seq"] > 0) == ("add", True)
-    assert set(written["mismatch"]) == {"vlan_id", "branch_mac", "addresses"}  # `lo` is none of it
+    assert set(written["mismatch"]) == {"vlan_id", "branch_mac", "addresses", "gateways"}  # `lo` is none of it
+    assert written["observed_gateways"] == []
 
 
 def test_recorded_though_there_is_no_namespace(settings: config.Settings) -> None:

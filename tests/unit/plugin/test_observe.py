@@ -30,7 +30,8 @@ def link(index: int, name: str, kind: str = "", vlan_id: int | None = None, **nu
     """Return a link as it is parsed from what the kernel sends."""
     info = attribute(1, kind.encode() + b"\0")
     if vlan_id is not None:
-        info += attribute(2, attribute(1, struct.pack("=H", vlan_id)))
+        protocol = attribute(5, struct.pack(">H", numbers.get("protocol", 0x8100)))
+        info += attribute(2, attribute(1, struct.pack("=H", vlan_id)) + protocol)
     attrs = {1: bytes.fromhex("0a1b2c3d0001"), 3: name.encode() + b"\0", 18: info}
     for key, number in {"parent": LINK, "master": MASTER, "nsid": NETNSID}.items():
         if key in numbers:
@@ -42,7 +43,11 @@ def test_link() -> None:
     found = link(2, "eth0", "vlan", 101, parent=3, nsid=0)
     assert (found.name, found.mac, found.kind, found.vlan_id) == ("eth0", "0a:1b:2c:3d:00:01", "vlan", 101)
     assert (found.parent, found.parent_nsid, found.master) == (3, 0, None)
+    assert found.vlan_protocol == "802.1Q"
+    assert link(2, "eth0", "vlan", 101, protocol=0x88A8).vlan_protocol == "802.1ad"
+    assert link(2, "eth0", "vlan", 101, protocol=0x9100).vlan_protocol == "0x9100"
     assert rtnetlink.Link(1, {}).name == ""
+    assert rtnetlink.Link(1, {}).vlan_protocol is None
 
 
 def test_the_vlan_link_itself() -> None:
@@ -125,7 +130,11 @@ def test_observe_loopback() -> None:
     try:
         found = observe.observe(netns, "lo")
         assert found["observed_mac"] == "00:00:00:00:00:00"
-        assert "vlan_id" not in found
+        assert not {"vlan_id", "branch_mac", "trunk_netns_inode", "elsewhere"} & set(found)
+        assert (found["gateways"], isinstance(found["addresses"], list)) == ([], True)  # looked for, and none there
+        assert "gateways" not in observe.observe(netns, "lo", gateways=False)
+        assert observe.observe(netns, "nosuch0", instead="lo")["observed_mac"] == "00:00:00:00:00:00"
+        assert observe.observe(netns, "lo", others=["lo", "nosuch0"])["elsewhere"] == {"lo": found["addresses"]}
         with pytest.raises(observe.NoInterfaceError, match="nosuch0"):
             observe.observe(netns, "nosuch0")
     finally:
@@ -203,11 +212,11 @@ def test_no_answer_makes_it_fail_in_a_way_that_is_not_expected(answers: list[byt
         kernel.send(message(3, b""))
         for ask in (
             rtnetlink.links,
-            lambda sock: rtnetlink.addresses(sock, 1),
+            rtnetlink.addresses,
             lambda sock: rtnetlink.default_gateways(sock, 1),
         ):
             try:
-                assert isinstance(ask(ours), list)
+                assert isinstance(ask(ours), list | dict)
             except (OSError, ObserveError):
                 continue
 
