@@ -241,8 +241,6 @@ def _addresses(eni: dict[str, Any]) -> list[str]:
                 found.append(address)
     return found
 
-    return None
-
 
 def _text(value: object) -> str | None:
     """Return a text as AWS names things, None for anything else: it will stand in the ledger and on screens."""
