@@ -13,6 +13,7 @@ import pytest
 
 from helpers.agent import Agent, Branch
 from helpers.delegate import script
+from helpers.patience import PATIENCE_S
 from helpers.plugin import own_netns
 from helpers.prereq import need
 
@@ -40,7 +41,7 @@ def limited(agent: Agent, kind: int, limit: int, command: str = "DEL") -> subpro
         input=BRANCH.stdin(),
         env=env,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
         preexec_fn=lambda: resource.setrlimit(kind, (limit, limit)),
     )
@@ -77,7 +78,7 @@ def test_a_limit_on_the_size_of_files(agent: Agent, size: int, stdin: bytes) -> 
         input=stdin,
         env=env,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, stdin)
@@ -112,7 +113,7 @@ def strace() -> list[str]:
 def traced(agent: Agent, strace: Sequence[str], *how: str, status: int) -> subprocess.CompletedProcess[bytes]:
     env = agent.environment("ADD", BRANCH.container_id, own_netns(), STATUS=str(status))
     command = [*strace, *how, str(agent.plugins / "vpc-branch-eni")]
-    return subprocess.run(command, input=BRANCH.stdin(), env=env, capture_output=True, timeout=120, check=False)
+    return subprocess.run(command, input=BRANCH.stdin(), env=env, capture_output=True, timeout=PATIENCE_S, check=False)
 
 
 def after_stdin(trace: Path) -> list[tuple[str, int]]:

@@ -11,6 +11,7 @@ import pytest
 
 from eni_ledger.plugin.front import CLI, UNKNOWN_PLACE
 from helpers.delegate import script
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
 NO_PROC = ["unshare", "--mount", "sh", "-ec", 'mount -t tmpfs -o ro tmpfs /proc; exec "$@"', "sh"]
@@ -29,7 +30,14 @@ def trap(tmp_path: Path) -> Path:
 
 def asked(command: list[str | Path], cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+        command,
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
 
 

@@ -147,7 +147,7 @@ def test_damaged_installation(copy: Path, said: str | None, answered: str) -> No
         input=json.dumps(conf).encode(),
         env={"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c", "CNI_IFNAME": "eth0", "CNI_NETNS": "/proc/1/ns/net"},
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     document = json.loads(done.stdout)

@@ -17,6 +17,7 @@ import pytest
 from helpers.agent import Agent, Branch
 from helpers.delegate import script
 from helpers.journal import Journal
+from helpers.patience import PATIENCE_S
 from helpers.plugin import own_netns
 from helpers.prereq import need
 
@@ -33,7 +34,7 @@ def agent(tmp_path: Path, front: Path) -> Agent:
 
 
 def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -76,7 +77,7 @@ class AtWork:
 
     def answered(self) -> tuple[int, bytes, str]:
         self.go.touch()
-        stdout, stderr = self.process.communicate(timeout=60)
+        stdout, stderr = self.process.communicate(timeout=PATIENCE_S)
         self.go.unlink()
         return self.process.returncode, stdout, stderr.decode()
 
@@ -147,7 +148,7 @@ def test_no_process_for_the_recorder_or_for_the_delegate(agent: Agent, processes
         input=BRANCH.stdin(),
         env=agent.environment("ADD", BRANCH.container_id, "none"),
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
         preexec_fn=few,
     )
@@ -240,7 +241,9 @@ def test_standard_error_is_the_delegates(agent: Agent, copy: Path, tmp_path: Pat
         command = journal.command([str(name)]) if wrong != "journal" else [
             "unshare", "--mount", "sh", "-ec", 'mount -t tmpfs tmpfs /run; exec "$@"', "sh", str(name)
         ]  # fmt: skip
-        done = subprocess.run(command, input=BRANCH.stdin(), env=env, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, input=BRANCH.stdin(), env=env, capture_output=True, timeout=PATIENCE_S, check=False
+        )
         alone = subprocess.run(
             [tmp_path / "real/vpc-branch-eni"], input=BRANCH.stdin(), env=env, capture_output=True, check=False
         )

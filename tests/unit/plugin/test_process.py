@@ -13,6 +13,7 @@ import pytest
 
 from eni_ledger.plugin import process
 from helpers.ledgers import SOURCE
+from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
 
@@ -20,7 +21,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     """Run code with `process` in an interpreter of its own."""
     start = f"import os, sys; sys.path.insert(0, {str(SOURCE)!r})\nfrom eni_ledger.plugin import process\n"
     command = [sys.executable, "-I", "-S", "-c", start + code]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 SPAWN = """
