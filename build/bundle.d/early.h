@@ -25,10 +25,11 @@ static const int FORWARDED[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTE
 
 /* The delegate. `pid` is 0 unless there is one; `failed` the errno of why it could not be executed; `given` is whether
  * standard input has been read into `input`, `open` whether there may be more of it, `ready` whether there is now. `to` and
- * `from` are our ends of the delegate's standard input and output; `fed` are the bytes of `input` that it has. */
+ * `from` are our ends of the delegate's standard input and output, the latter a pipe unless `is_file`; `fed` are the bytes
+ * of `input` that it has. */
 static struct {
     pid_t pid;
-    int failed, given, open, ready, to, from;
+    int failed, given, open, ready, to, from, is_file;
     size_t fed;
     int64_t started;
     sigset_t awaited, mask;
@@ -134,7 +135,7 @@ static void read_input(void)
     int failed = 0;
     early.open = 1;
     while (early.open && input.size <= STDIN_LIMIT && has_room(&input)) {
-        ssize_t size = take(0, &input);
+        ssize_t size = take(0, &input, -1);
         if (size < 0 && errno == EAGAIN) /* a pipe that is empty and that the runtime made non-blocking */
             usleep(1000);
         else if (size == 0 || (size < 0 && errno != EINTR && failed++))
@@ -169,7 +170,7 @@ static void feed(void)
     static int errors;
     if (early.to >= 0 && early.fed == input.size && early.ready) {
         early.fed = input.size = 0; /* the recorder has its copy, and that is longer than it can use */
-        if (!goes_on(take(0, &input), &errors))
+        if (!goes_on(take(0, &input, -1), &errors))
             early.open = 0;
     }
     if (early.to >= 0 && early.fed < input.size) {
@@ -236,14 +237,20 @@ static void start_delegate(const char *path, char **arguments)
 {
     int in[2], out[2], error;
     volatile int failed = 0;
+    struct rlimit sizes;
     pid_t pid;
-    if (!TRIED(pipe2(in, O_CLOEXEC)) || !TRIED(pipe2(out, O_CLOEXEC)))
+    /* A process that the delegate leaves behind can write to a memory file for as long as it likes, to a pipe it cannot once
+     * we are gone. But a memory file falls under the limit on file sizes, and a pipe does not. */
+    early.is_file = getrlimit(RLIMIT_FSIZE, &sizes) == 0 && sizes.rlim_cur == RLIM_INFINITY &&
+                    (out[0] = out[1] = memfd_create("stdout", MFD_CLOEXEC)) >= 0;
+    if (!TRIED(pipe2(in, O_CLOEXEC)) || (!early.is_file && !TRIED(pipe2(out, O_CLOEXEC))))
         step_aside(path, arguments, "there are no pipes", errno);
     read_input();
     early.to = in[1];
     early.from = out[0];
     TRIED(fcntl(early.to, F_SETFL, O_NONBLOCK));
-    TRIED(fcntl(early.from, F_SETFL, O_NONBLOCK));
+    if (!early.is_file)
+        TRIED(fcntl(early.from, F_SETFL, O_NONBLOCK));
     feed();
     block_signals();
     early.started = monotonic_ns();
@@ -261,7 +268,8 @@ static void start_delegate(const char *path, char **arguments)
     if (pid < 0)
         step_aside(path, arguments, "there can be no process", error);
     shut(in[0]);
-    shut(out[1]);
+    if (!early.is_file)
+        shut(out[1]);
     if ((early.failed = failed))
         return;
     early.pid = pid;

@@ -28,10 +28,12 @@ static int has_room(struct bytes *in)
     return 1;
 }
 
-/* Reads once, as read(2). There has to be room. */
-static ssize_t take(int fd, struct bytes *to)
+/* Reads once, as read(2), or as pread(2) unless `from` is negative. There has to be room. */
+static ssize_t take(int fd, struct bytes *to, off_t from)
 {
-    ssize_t size = read(fd, to->at + to->size, to->room - to->size - 1);
+    char *end = to->at + to->size;
+    size_t room = to->room - to->size - 1;
+    ssize_t size = from < 0 ? read(fd, end, room) : pread(fd, end, room, from);
     if (size > 0) {
         to->size += (size_t)size;
         to->at[to->size] = '\0';

@@ -28,12 +28,13 @@ static struct {
     char why[128];
 } recorder = {.control = -1, .words = -1};
 
-/* What has come of the delegate. `sent` are the bytes that the recorder has of it, `passed` those of the answer that the
- * runtime has; `spilt` is whether the answer goes to it at once, there being no memory to keep it in. */
+/* What has come of the delegate. `taken` are the bytes of its answer that have been read, `sent` those that the recorder
+ * has, `passed` those that the runtime has; `spilt` is whether the answer goes to it at once, there being no memory to keep
+ * it in. */
 static struct {
     int over, handed, refused, unwritten, spilt;
     struct ended ended;
-    size_t sent, passed;
+    size_t sent, passed, taken;
     int64_t at;
 } outcome;
 
@@ -100,15 +101,19 @@ static void fork_recorder(void)
 static void drain(void)
 {
     static int errors;
-    ssize_t size = 1;
-    while (early.from >= 0 && size > 0) {
+    ssize_t size = early.is_file && !outcome.over ? 0 : 1;
+    while (early.from >= 0 && (size > 0 || (size < 0 && errno != EAGAIN))) { /* the last time, what fails is lost */
+        off_t at = early.is_file ? (off_t)outcome.taken : -1;
         char chunk[4096];
         if (!outcome.spilt && !has_room(&answer)) {
             outcome.spilt = 1;
             if (!settings.must_record)
                 outcome.unwritten |= !write_all(1, answer.at, outcome.passed = answer.size);
         }
-        size = outcome.spilt ? read(early.from, chunk, sizeof chunk) : take(early.from, &answer);
+        size = !outcome.spilt  ? take(early.from, &answer, at)
+               : early.is_file ? pread(early.from, chunk, sizeof chunk, at)
+                               : read(early.from, chunk, sizeof chunk);
+        outcome.taken += size > 0 ? (size_t)size : 0;
         if (size > 0 && outcome.spilt && !settings.must_record)
             outcome.unwritten |= !write_all(1, chunk, (size_t)size);
         if (!goes_on(size, &errors))
@@ -123,7 +128,7 @@ static void listen_to(int *fd, struct bytes *to)
     ssize_t size = 1;
     while (*fd >= 0 && size > 0) {
         char chunk[4096];
-        size = to->size + 1 < to->room ? take(*fd, to) : read(*fd, chunk, sizeof chunk);
+        size = to->size + 1 < to->room ? take(*fd, to, -1) : read(*fd, chunk, sizeof chunk);
         if (!goes_on(size, &errors))
             close_once(fd);
     }
@@ -273,7 +278,7 @@ static void supervise(void)
         int reading = early.to >= 0 && early.fed == input.size;
         struct pollfd of[] = {{.fd = reading ? 0 : -1, .events = POLLIN},
                               {.fd = reading ? -1 : early.to, .events = POLLOUT},
-                              {.fd = early.from, .events = POLLIN},
+                              {.fd = early.is_file ? -1 : early.from, .events = POLLIN},
                               {.fd = recorder.control, .events = (short)(POLLIN | (writing ? POLLOUT : 0))},
                               {.fd = recorder.words, .events = POLLIN}};
         int64_t left = RECORD_NS - (outcome.over ? monotonic_ns() - outcome.at : 0);

@@ -546,12 +546,15 @@ def test_what_a_delegate_leaves_behind_keeps_nobody_waiting(
     both: Both, delegate: Callable[..., Path], tmp_path: Path
 ) -> None:
     # It holds the delegate's stdout; of stderr, which is the runtime's own pipe, it has to let go itself.
-    delegate(f"(echo $BASHPID; exec setsid sleep 300) 2>/dev/null & echo $! >{tmp_path}/pid", SUCCESS)
+    late = f"while [ ! -e {tmp_path}/go ]; do sleep 0.01; done; echo late; exec setsid sleep 300"
+    delegate(f"({late}) 2>/dev/null & echo $! >{tmp_path}/pid", SUCCESS)
     name = both.agent.plugins / "vpc-branch-eni"
     done = subprocess.run(
         [name], input=BRANCH.stdin(), env=both.env("ADD"), capture_output=True, timeout=PATIENCE_S, check=False
     )
     pid = int((tmp_path / "pid").read_text())
+    (tmp_path / "go").touch()  # and it can still write there
+    until(lambda: gone(pid) or b"sleep\x00300" in Path(f"/proc/{pid}/cmdline").read_bytes())
     assert not gone(pid)
     os.kill(pid, signal.SIGKILL)
     assert done.returncode == 0
