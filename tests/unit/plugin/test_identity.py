@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from helpers.ledgers import prove
 from helpers.plugin import own_netns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 MAC, ENI, KEY = "0a:1b:2c:3d:00:01", eni_id(1, 1), "a" * 32
 BRANCH = Branch("c" * 64, 101, MAC, ["10.0.32.4/20"])
@@ -119,6 +120,15 @@ def test_consistent_just_before_the_answer(settings: Settings) -> None:
     assert answered("ADD", settings, look)["eni_id"] == ENI
 
 
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Restore the signal mask, which starting a delegate changes for good and which later tests' programs inherit."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@pytest.mark.usefixtures("signals")
 def test_while_a_real_delegate_works(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It goes on with its work when the database was found unreadable twice, mends it and waits until that was seen."""
     whole = inconsistent(settings)
