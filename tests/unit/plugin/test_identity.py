@@ -159,12 +159,12 @@ def test_while_a_real_delegate_works(settings: Settings, tmp_path: Path, monkeyp
     def whole_call() -> None:
         running = delegate.Running(str(path), {"PATH": os.environ["PATH"]}, b"")
         status, _, _ = running.wait(work)
-        prepared.close()
         assert status == 0
         assert tries[:2] == [False, False]
         assert (tries[-1], tries.count(True)) == (True, 1)  # found while it worked, and then it is left alone
 
     alone(whole_call)
+    prepared.close()
 
 
 def test_missed_at_add_found_at_del(settings: Settings) -> None:
