@@ -123,7 +123,7 @@ def _apply(settings: Settings, key: str, value: object, error: type[EniLedgerErr
 
 
 def _unsafe(found: os.stat_result, what: str, sticky: int = 0) -> str:
-    """Return how somebody else than root and this user can write to what `found` describes, "" when nobody can."""
+    """Return how users other than root and this one can write to what `found` describes, "" when none can."""
     if found.st_uid not in (0, os.geteuid()):
         return f"{what} belongs to user {found.st_uid}"
     if found.st_mode & _OF_OTHERS and not found.st_mode & sticky:

@@ -90,7 +90,7 @@ def command(
 
 
 def _asked_all(outcome: Outcome, run: Ended) -> bool:
-    """Tell whether whoever could know of what has ended was asked of it, so that nobody has to be asked again."""
+    """Tell whether every source that could know what has ended was asked about it: the next run need not ask again."""
     lacking = {one["association_id"] for one in run.associations}.intersection(outcome.incomplete)
     waiting = [name for name in PAST if name not in outcome.asked or _may_come(outcome.unavailable.get(name))]
     return not (lacking and waiting)
