@@ -73,7 +73,7 @@ try:
 except TypeError:
     print("good")
 """
-    parts = Path(__file__).parents[2] / "build/bundle.d"
+    parts = Path(__file__).parents[2] / "build/front"
     command = [sys.executable, "-X", "utf8", "-c", script, str(parts)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "good\n"
 

@@ -1,4 +1,4 @@
-"""The bundle starts an ordinary call's delegate before its interpreter (build/bundle.d/early.h), and else as ever."""
+"""The bundle starts an ordinary call's delegate before its interpreter (build/front/early.h), and else as ever."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from helpers.patience import PATIENCE_S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SOURCES = Path(__file__).parents[2] / "build/bundle.d"
+SOURCES = Path(__file__).parents[2] / "build/front"
 BRANCH = Branch("c" * 64, 101, "0a:1b:2c:3d:00:01", ["10.0.32.4/20"])
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-PARTS = Path(__file__).parents[2] / "build/bundle.d"
+BUILD = Path(__file__).parents[2] / "build"
 
 
 def verify(bundle: Path) -> tuple[int, str]:
     """Return the exit status of the check that ends a build, and what it says on stderr."""
-    command = [sys.executable, str(PARTS / "verify.py"), str(bundle)]
+    command = [sys.executable, str(BUILD / "portable/verify.py"), str(bundle)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stderr
@@ -89,7 +89,7 @@ def test_command_line_that_does_not_run(copy: Path) -> None:
 @pytest.fixture
 def closure(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the module that decides what the front door may import."""
-    monkeypatch.syspath_prepend(str(PARTS))
+    monkeypatch.syspath_prepend(str(BUILD / "front"))
     return importlib.import_module("closure")
 
 

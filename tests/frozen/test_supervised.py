@@ -1,4 +1,4 @@
-"""Once the delegate runs, only its answer counts (build/bundle.d/supervise.h)."""
+"""Once the delegate runs, only its answer counts (build/front/supervise.h)."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ takes too long, and only that one process. Signal mask, dispositions and descrip
 been without us.
 
 In the bundle it is the child of a process without an interpreter, which hands its answer on whatever becomes of us
-(`build/bundle.d/supervise.h`): `Supervised`. Everywhere else it is our own, and its standard input and output are
+(`build/front/supervise.h`): `Supervised`. Everywhere else it is our own, and its standard input and output are
 memory files (`memfd_create(2)`): whatever their size, nobody has to feed or drain a pipe while there is work to do, and
 a process that the delegate leaves behind keeps nobody waiting.
 """

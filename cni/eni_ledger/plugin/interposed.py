@@ -3,7 +3,7 @@
 The ECS agent reads no conflist; it executes one plugin by file name. Called by such a name, we run the delegate of that
 name and are to the agent what it is: same standard output and error, same exit status, byte for byte. What can be done
 while it works (reading the configuration, the boot ID, the agent's database) is done then; in the bundle another
-process has started it and hands its answer on (`build/bundle.d/early.h`, `supervise.h`). Whatever fails here is ours
+process has started it and hands its answer on (`build/front/early.h`, `supervise.h`). Whatever fails here is ours
 and never reaches the agent, unless `onError` is `fail`.
 """
 

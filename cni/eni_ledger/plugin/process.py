@@ -1,6 +1,6 @@
 """A delegate that dies with us, and what else Python has no call for.
 
-The bundle has this module in C (`build/bundle.d/front_door.c`): there another process has started the delegate, so that
+The bundle has this module in C (`build/front/front_door.c`): there another process has started the delegate, so that
 `early`, `wait`, `has_ended` and `hand_on` are how that one is spoken to, and what starts a delegate is not there.
 """
 
