@@ -31,12 +31,12 @@ ALWAYS = frozenset(
 )
 # The CLI is another executable; front.main only imports it when it is not in a bundle. Followed from QUESTIONS alone.
 ELSEWHERE = ("eni_ledger.cli",)
-QUESTIONS = "eni_ledger.cli.plain"
-QUESTION = ("eni_ledger.cli.session", "eni_ledger.cli.asked", "eni_ledger.config")
+QUESTIONS = "eni_ledger.cli.quick"
+QUESTION = ("eni_ledger.cli.session", "eni_ledger.cli.answers", "eni_ledger.base.config")
 # Modules of the standard library in whose place the front door has its own.
 STAND_INS = {"datetime": "front_datetime"}
 # Replaced by C code in front_door.c.
-IN_C = "eni_ledger.plugin.process"
+IN_C = {"PROCESS": "eni_ledger.plugin.process", "SETNS": "eni_ledger.kernel.setns"}
 # Importing the package itself is for users of the Python API, which needs pydantic. The front door gets an empty one.
 EMPTY = (PACKAGE,)
 
@@ -148,7 +148,7 @@ class Closure:
 
     def _add(self, name: str) -> bool:
         """Take in one of our modules, its packages, and all that they import."""
-        if name in self.modules or name == IN_C:
+        if name in self.modules or name in IN_C.values():
             return True
         found = _source(self.root, name)
         if found is None:
@@ -202,7 +202,9 @@ class Closure:
             stand_in = Path(__file__).with_name(f"{STAND_INS[wanted]}.py")
             if wanted not in self.modules:
                 self.add(wanted, stand_in)
-                for needed, at, _ in _imports(ast.parse(stand_in.read_text(encoding="utf-8")), wanted, is_package=False):
+                for needed, at, _ in _imports(
+                    ast.parse(stand_in.read_text(encoding="utf-8")), wanted, is_package=False
+                ):
                     self._follow(needed, at, stand_in)
             return
         kind = None if wanted == "os.path" else _c_module(wanted)  # front_os.py has no such submodule
@@ -242,7 +244,7 @@ class Closure:
         lines.append("    {.name = NULL},\n};\n")
         names = "\\0".join(name for name, _ in modules)
         lines.append(f'__attribute__((used, section(".front_modules"))) static const char NAMES[] = "{names}";\n')
-        lines.append(f'#define PROCESS "{IN_C}"\n')
+        lines += [f'#define {macro} "{name}"\n' for macro, name in IN_C.items()]
         builtin = sorted(name for name in self.builtin if name in sys.builtin_module_names and name not in ALWAYS)
         lines += [f"extern PyObject *PyInit_{name}(void);\n" for name in builtin]
         lines.append("#define BUILT_IN " + " ".join(f'{{"{name}", PyInit_{name}}},' for name in builtin) + "\n")

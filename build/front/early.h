@@ -81,7 +81,7 @@ static void ignore_failing_writes(void)
 }
 
 /* Undoes that, and marks the process: it is to execute the delegate. */
-static void as_it_was(void)
+static void restore_default_signals(void)
 {
     TRIED(sigaction(SIGPIPE, &early.pipes, NULL));
     TRIED(sigaction(SIGXFSZ, &early.sizes, NULL));
@@ -120,7 +120,7 @@ static pid_t start(const char *path, char **arguments, int in, int out, volatile
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) /* we died before it could be told */
         _exit(CANNOT_RUN);
-    as_it_was();
+    restore_default_signals();
     if (TRIED(dup2(in, 0)) && TRIED(dup2(out, 1))) {
         unblock_signals();
         execve(path, arguments, environ);
@@ -226,7 +226,7 @@ static void step_aside(const char *path, char **arguments, const char *what, int
         _exit(1);
     }
     unrecorded(why, ELSE, note_failure); /* how it will end is not known, and then standard error is its own */
-    as_it_was();
+    restore_default_signals();
     execve(path, arguments, environ);
     answer_error(input.at, INTERNAL, "the delegate cannot be executed", strerror(errno));
     _exit(1);
@@ -290,7 +290,7 @@ static void start_early(int argc, char **argv)
     if (!can_be_run(path, argv[0]))
         return;
     if (argc > 1 || !command || (strcmp(command, "ADD") != 0 && strcmp(command, "DEL") != 0)) {
-        as_it_was();
+        restore_default_signals();
         execve(path, argv, environ);
         early.failed = errno;
         ignore_failing_writes();

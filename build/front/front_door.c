@@ -92,7 +92,7 @@ static PyObject *process_has_ended(PyObject *self, PyObject *milliseconds)
     return PyBool_FromLong(poll(&control, 1, longest) > 0);
 }
 
-static PyObject *process_hand_on(PyObject *self, PyObject *nothing)
+static PyObject *process_forward_answer(PyObject *self, PyObject *nothing)
 {
     char word = HAND_ON;
     write_all(1, &word, 1);
@@ -104,7 +104,23 @@ static PyObject *process_is_marked(PyObject *self, PyObject *nothing)
     return PyBool_FromLong(is_marked());
 }
 
-static PyObject *process_setns(PyObject *self, PyObject *fd)
+static PyMethodDef process_functions[] = {
+    {"early", process_early, METH_NOARGS, NULL},
+    {"wait", process_wait, METH_NOARGS, NULL},
+    {"has_ended", process_has_ended, METH_O, NULL},
+    {"forward_answer", process_forward_answer, METH_NOARGS, NULL},
+    {"is_marked", process_is_marked, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef process_module = {PyModuleDef_HEAD_INIT, .m_name = PROCESS, .m_methods = process_functions};
+
+static PyObject *PyInit_process(void)
+{
+    return PyModuleDef_Init(&process_module);
+}
+
+static PyObject *setns_setns(PyObject *self, PyObject *fd)
 {
     int number = (int)PyLong_AsLong(fd);
     if (number == -1 && PyErr_Occurred())
@@ -114,21 +130,16 @@ static PyObject *process_setns(PyObject *self, PyObject *fd)
     Py_RETURN_NONE;
 }
 
-static PyMethodDef process_functions[] = {
-    {"early", process_early, METH_NOARGS, NULL},
-    {"wait", process_wait, METH_NOARGS, NULL},
-    {"has_ended", process_has_ended, METH_O, NULL},
-    {"hand_on", process_hand_on, METH_NOARGS, NULL},
-    {"is_marked", process_is_marked, METH_NOARGS, NULL},
-    {"setns", process_setns, METH_O, NULL},
+static PyMethodDef setns_functions[] = {
+    {"setns", setns_setns, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef process_module = {PyModuleDef_HEAD_INIT, .m_name = PROCESS, .m_methods = process_functions};
+static struct PyModuleDef setns_module = {PyModuleDef_HEAD_INIT, .m_name = SETNS, .m_methods = setns_functions};
 
-static PyObject *PyInit_process(void)
+static PyObject *PyInit_setns(void)
 {
-    return PyModuleDef_Init(&process_module);
+    return PyModuleDef_Init(&setns_module);
 }
 
 /* --- the interpreter ----------------------------------------------------------------------------------------------- */
@@ -160,6 +171,7 @@ struct _inittab _PyImport_Inittab[] = {
     {"faulthandler", PyInit_faulthandler},
     {"_tracemalloc", PyInit__tracemalloc},
     {PROCESS, PyInit_process},
+    {SETNS, PyInit_setns},
     BUILT_IN
     {NULL, NULL},
 };

@@ -130,6 +130,6 @@ sys.frozen = True
 sys.stdin, sys.stdout, sys.stderr = stream(0), stream(1), stream(2)
 sys.meta_path[:0] = [FrontModules, FrontExtensions]
 
-from eni_ledger.plugin.front import main  # noqa: E402
+from eni_ledger.entry import main  # noqa: E402
 
 posix._exit(main())

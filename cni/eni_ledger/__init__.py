@@ -16,17 +16,17 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from eni_ledger.api import Ledger, open_ledger
-    from eni_ledger.errors import EniLedgerError, LedgerDamaged
-    from eni_ledger.ledger.models import Association, Event
-    from eni_ledger.version import __version__
+    from eni_ledger.base.errors import EniLedgerError, LedgerDamaged
+    from eni_ledger.base.version import __version__
+    from eni_ledger.ledger.format.schema import Association, Event
 
 _HOME = {
-    "Association": "eni_ledger.ledger.models",
-    "EniLedgerError": "eni_ledger.errors",
-    "Event": "eni_ledger.ledger.models",
+    "Association": "eni_ledger.ledger.format.schema",
+    "EniLedgerError": "eni_ledger.base.errors",
+    "Event": "eni_ledger.ledger.format.schema",
     "Ledger": "eni_ledger.api",
-    "LedgerDamaged": "eni_ledger.errors",
-    "__version__": "eni_ledger.version",
+    "LedgerDamaged": "eni_ledger.base.errors",
+    "__version__": "eni_ledger.base.version",
     "open_ledger": "eni_ledger.api",
 }
 

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from eni_ledger.config import load
-from eni_ledger.errors import UsageError
-from eni_ledger.ledger import known
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.models import Association, Event
-from eni_ledger.when import to_ledger
+from eni_ledger.base.config import load
+from eni_ledger.base.errors import UsageError
+from eni_ledger.ledger.format.schema import Association, Event
+from eni_ledger.ledger.query import coverage
+from eni_ledger.ledger.query.questions import History
+from eni_ledger.timespec import to_ledger
 
 Time = datetime | str
 
@@ -63,7 +63,7 @@ class Ledger:
 
     def _known(self, found: list[Association], when: str | None) -> list[Association]:
         """Return `found`; raise NotFound when it is empty because nothing is known of `when`."""
-        nothing = known.unknown(self._history, when) if when and not found else None
+        nothing = coverage.unknown(self._history, when) if when and not found else None
         if nothing:
             raise nothing
         return found

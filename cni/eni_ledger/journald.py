@@ -142,7 +142,7 @@ def _plain(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, (bool, dict, list, tuple)) or value is None:
-        from eni_ledger.fastjson import dumps  # only for keys of a later version
+        from eni_ledger.base.minijson import dumps  # only for keys of a later version
 
         return dumps(value)
     return str(value)

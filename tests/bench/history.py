@@ -13,11 +13,11 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from eni_ledger.config import Settings
-from eni_ledger.ledger import segment
-from eni_ledger.ledger.codec import VERSION, encode, format_ts, now_us
-from eni_ledger.ledger.segment import Tail
-from eni_ledger.ledger.writer import record
+from eni_ledger.base.config import Settings
+from eni_ledger.ledger.format import segment
+from eni_ledger.ledger.format.line import VERSION, encode, format_ts, now_us
+from eni_ledger.ledger.format.segment import Tail
+from eni_ledger.ledger.write.writer import record
 
 CACHE = Path(__file__).parents[2] / ".cache/bench"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -26,7 +26,7 @@ from bench.figures import Target
 from bench.history import CACHE
 from bench.run import Failed, new_container
 from bench.scene import Journald, make_namespaces, own_run
-from eni_ledger.ledger.history import History
+from eni_ledger.ledger.query.questions import History
 from helpers.agent_db import task
 from helpers.bolt_tree import TreeWriter
 

@@ -26,13 +26,13 @@ from bench.figures import Figures, explained, pairs_table, times_table
 from bench.history import CACHE
 from bench.rounds import Measured, Pair, Rounds, Taken
 from eni_ledger import journald
-from eni_ledger.config import Settings
-from eni_ledger.ledger.codec import now_us, parse_ts
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.prune import prune
-from eni_ledger.ledger.repair import fsck
-from eni_ledger.ledger.statedir import open_state_dir
-from eni_ledger.ledger.writer import Session
+from eni_ledger.base.config import Settings
+from eni_ledger.ledger.archive.prune import prune
+from eni_ledger.ledger.check.fsck import fsck
+from eni_ledger.ledger.format.directory import open_state_dir
+from eni_ledger.ledger.format.line import now_us, parse_ts
+from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.write.writer import Session
 from helpers.generator import Generator
 
 FRONT = Path(__file__).parents[2] / "dist/eni-ledger/eni-ledger"

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eni_ledger import config, errors, journald
-from eni_ledger.ledger import health
-from eni_ledger.plugin import delegate, front, process, protocol
+from eni_ledger import journald
+from eni_ledger.base import config, errors, runtime
+from eni_ledger.ledger.write import probe
+from eni_ledger.plugin import delegate, process, protocol
 from helpers.agent import Agent, Branch
 from helpers.delegate import script
 from helpers.patience import PATIENCE_S
@@ -63,17 +64,17 @@ def test_it_knows_what_the_python_knows() -> None:
 
     assert number("CONFIG_LIMIT") == config.CONFIG_FILE_LIMIT
     assert number("STDIN_LIMIT") == protocol.STDIN_LIMIT
-    assert number("FAILURES_LIMIT") == health.FAILURES_LIMIT
+    assert number("FAILURES_LIMIT") == probe.FAILURES_LIMIT
     assert (number("MARK"), number("MARK_OF")) == (process._MARK, process._MARK_OF)
     assert (number("INTERNAL"), defined("LATEST")) == (errors.EniLedgerError.code, protocol.LATEST)
-    assert (defined("FAILURES"), defined("FAILURE_ID")) == (health.FAILURES, journald.FAILURE_ID)
-    assert defined("COMMANDS") == f"/{front.CLI}"
+    assert (defined("FAILURES"), defined("FAILURE_ID")) == (probe.FAILURES, journald.FAILURE_ID)
+    assert defined("COMMANDS") == f"/{runtime.CLI}"
     assert defined("STATE_DIRECTORY") == config.DEFAULT_STATE_DIR
     assert tuple(listed("JOURNAL")) == journald.SOCKETS
     assert tuple(listed("VERSIONS")) == protocol.VERSIONS
     assert defined("PLUGIN_DIRECTORY") == config.AGENT_PLUGIN_DIR
     assert defined("CONFIG_FILE") == config.CONFIG_FILE
-    assert tuple(listed("INTERPOSED")) == front.INTERPOSED
+    assert tuple(listed("INTERPOSED")) == runtime.INTERPOSED
     *numbers, end = listed("FORWARDED")
     assert (end, tuple(int(signal.Signals[name]) for name in numbers)) == ("0", delegate._FORWARDED)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from eni_ledger.plugin.front import CLI, UNKNOWN_PLACE
+from eni_ledger.base.runtime import CLI
+from eni_ledger.entry import UNKNOWN_PLACE
 from helpers.delegate import script
 from helpers.patience import PATIENCE_S
 from helpers.prereq import need

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eni_ledger.ledger import packed, writer
-from eni_ledger.ledger.batch import record_found
-from eni_ledger.ledger.codec import now_us
-from eni_ledger.ledger.prune import prune
+from eni_ledger.ledger.archive.prune import prune
+from eni_ledger.ledger.format import gzip_members
+from eni_ledger.ledger.format.line import now_us
+from eni_ledger.ledger.write import writer
+from eni_ledger.ledger.write.batch import record_found
 from helpers.ledgers import add_event, del_event, prove, record, settings
 from helpers.patience import PATIENCE_S
 
@@ -27,7 +28,7 @@ BOOTS = ("00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-000000
 
 def history(where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a ledger with a past that is packed, a sealed segment and an active one, with all that can happen."""
-    monkeypatch.setattr(packed, "MEMBER", 1200)
+    monkeypatch.setattr(gzip_members, "MEMBER", 1200)
     rotate: dict[str, Any] = {"rotate_bytes": 6000}
     gone: dict[str, Any] | None = None
     for n in range(30):

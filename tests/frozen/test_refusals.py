@@ -113,14 +113,14 @@ def source(root: Path, **modules: str) -> Path:
     ],
 )
 def test_import_that_costs_too_much(closure: Any, tmp_path: Path, text: str) -> None:
-    root = source(tmp_path, plugin__front="from eni_ledger import deep", deep=f"import os\n{text}\n")
+    root = source(tmp_path, entry="from eni_ledger import deep", deep=f"import os\n{text}\n")
     with pytest.raises(closure.NotAllowed, match=r"deep\.py:[23]: imports (json|re|orjson|socket)"):
-        closure.Closure(root, "eni_ledger.plugin.front")
+        closure.Closure(root, "eni_ledger.entry")
 
 
 def test_import_of_a_module_that_is_not_there(closure: Any, tmp_path: Path) -> None:
-    with pytest.raises(closure.NotAllowed, match=r"front\.py:1: there is no module eni_ledger\.gone"):
-        closure.Closure(source(tmp_path, plugin__front="import eni_ledger.gone"), "eni_ledger.plugin.front")
+    with pytest.raises(closure.NotAllowed, match=r"entry\.py:1: there is no module eni_ledger\.gone"):
+        closure.Closure(source(tmp_path, entry="import eni_ledger.gone"), "eni_ledger.entry")
 
 
 QUESTION = "from eni_ledger import deep\ndef f():\n    import json\n    from eni_ledger import heavy\n"
@@ -128,11 +128,11 @@ QUESTION = "from eni_ledger import deep\ndef f():\n    import json\n    from eni
 
 def test_a_plain_question_may_do_without_what_a_function_imports(closure: Any, tmp_path: Path) -> None:
     deep = "try:\n    from orjson import loads\nexcept ImportError:\n    import _json\nimport datetime\n"
-    root = source(tmp_path, plugin__front="import os", cli__plain=QUESTION, deep=deep, heavy="import re")
-    source(root, cli__session="from eni_ledger import deep", cli__asked="import os", config="")
-    found = closure.Closure(root, "eni_ledger.plugin.front")
+    root = source(tmp_path, entry="import os", cli__quick=QUESTION, deep=deep, heavy="import re")
+    source(root, cli__session="from eni_ledger import deep", cli__answers="import os", base__config="")
+    found = closure.Closure(root, "eni_ledger.entry")
     assert {name for name in found.modules if name.startswith("eni_ledger.")} == {
-        *("eni_ledger.cli", "eni_ledger.cli.plain", "eni_ledger.deep", "eni_ledger.plugin", "eni_ledger.plugin.front"),
+        *("eni_ledger.cli", "eni_ledger.cli.quick", "eni_ledger.deep", "eni_ledger.entry"),
     }
     assert "datetime" in found.modules
     assert "_datetime" in found.builtin | set(found.extensions)
@@ -141,20 +141,25 @@ def test_a_plain_question_may_do_without_what_a_function_imports(closure: Any, t
 
 def test_modules_of_questions_are_in_the_order_in_which_they_need_each_other(closure: Any, tmp_path: Path) -> None:
     root = source(
-        tmp_path, plugin__front="", cli__plain="from eni_ledger.cli import asked, session", config="import os"
+        tmp_path,
+        entry="",
+        cli__quick="from eni_ledger.cli import answers, session",
+        base__config="import os",
     )
-    source(root, cli__asked="from eni_ledger import b\nimport eni_ledger.config", b="from eni_ledger import a", a="")
+    source(
+        root, cli__answers="from eni_ledger import b\nimport eni_ledger.base.config", b="from eni_ledger import a", a=""
+    )
     source(root, cli__session="def f():\n    from eni_ledger import late", late="")
-    found = closure.Closure(root, "eni_ledger.plugin.front").questions
+    found = closure.Closure(root, "eni_ledger.entry").questions
     assert [name.removeprefix("eni_ledger.") for name in found] == [
-        *("eni_ledger", "cli", "cli.session", "a", "b", "config", "cli.asked"),
+        *("eni_ledger", "cli", "cli.session", "a", "b", "base", "base.config", "cli.answers"),
     ]
 
 
 def test_a_plain_question_may_not_import_it_at_once(closure: Any, tmp_path: Path) -> None:
-    root = source(tmp_path, plugin__front="", cli__plain="from eni_ledger import deep", deep="import re")
+    root = source(tmp_path, entry="", cli__quick="from eni_ledger import deep", deep="import re")
     with pytest.raises(closure.NotAllowed, match=r"deep\.py:1: imports re"):
-        closure.Closure(root, "eni_ledger.plugin.front")
+        closure.Closure(root, "eni_ledger.entry")
 
 
 def test_what_the_front_door_may_import(closure: Any, tmp_path: Path) -> None:
@@ -165,10 +170,8 @@ def test_what_the_front_door_may_import(closure: Any, tmp_path: Path) -> None:
         "TYPE_CHECKING = False\n"
         "if TYPE_CHECKING:\n    import typing, json\n"
         "def command():\n    from eni_ledger.cli.main import main\n"
-        "def lazy():\n    from . import b\n"
+        "def lazy():\n    from .plugin import b\n"
     )
-    found = closure.Closure(
-        source(tmp_path, plugin__front=front, plugin__b="", a="thing = 1"), "eni_ledger.plugin.front"
-    )
-    ours = {"eni_ledger", "eni_ledger.a", "eni_ledger.plugin", "eni_ledger.plugin.front", "eni_ledger.plugin.b"}
+    found = closure.Closure(source(tmp_path, entry=front, plugin__b="", a="thing = 1"), "eni_ledger.entry")
+    ours = {"eni_ledger", "eni_ledger.a", "eni_ledger.plugin", "eni_ledger.entry", "eni_ledger.plugin.b"}
     assert set(found.modules) == ours

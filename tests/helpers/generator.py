@@ -11,8 +11,8 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from eni_ledger.ledger import segment
-from eni_ledger.ledger.codec import VERSION, encode, format_ts
+from eni_ledger.ledger.format import segment
+from eni_ledger.ledger.format.line import VERSION, encode, format_ts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import eni_ledger
-from eni_ledger.config import Settings
-from eni_ledger.ledger import codec, writer
+from eni_ledger.base.config import Settings
+from eni_ledger.ledger.format import line as line_format
+from eni_ledger.ledger.write import writer
 from helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def write_chain(path: Path, events: list[Event], previous_crc: int = 0) -> int:
     """Write a segment with a sound chain that holds `events` as they are; return the last CRC."""
     lines = []
     for event in events:
-        line, previous_crc = codec.encode(event, previous_crc)
+        line, previous_crc = line_format.encode(event, previous_crc)
         lines.append(line)
     path.write_bytes(b"".join(lines))
     return previous_crc
@@ -164,7 +165,7 @@ def append_line(state_dir: Path, **keys: Any) -> Event:
     path = state_dir / ACTIVE
     last = json.loads(path.read_bytes().splitlines()[-1])
     event = {"ts": last["ts"], "seq": last["seq"] + 1, "v": 1, "event": "add_failed", **keys}
-    line, _ = codec.encode(event, int(last["crc"], 16))
+    line, _ = line_format.encode(event, int(last["crc"], 16))
     with path.open("ab") as file:
         file.write(line)
     return event

@@ -8,9 +8,9 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from eni_ledger.ecs.agent import Agent
-from eni_ledger.ecs.docker_world import Docker
-from eni_ledger.ecs.files import Tree
+from eni_ledger.install.ecs_agent import Agent
+from eni_ledger.install.tree import Tree
+from eni_ledger.install.trial_docker import Docker
 
 # Written by install and uninstall, so of these the time of the last change is another afterwards.
 WRITTEN = ("etc/ecs/ecs.config", "etc/eni-ledger/config.json")

@@ -39,15 +39,9 @@ from time import monotonic_ns
 
 sys.path.insert(0, sys.argv[1])
 
-from eni_ledger.config import Settings
-from eni_ledger.errors import LedgerError
-from eni_ledger.ledger import (  # noqa: F401 - loaded once, not by each child
-    batch,
-    health,
-    rebuild,
-    rollover,
-    writer,
-)
+from eni_ledger.base.config import Settings
+from eni_ledger.base.errors import LedgerError
+from eni_ledger.ledger.write import batch, writer
 from eni_ledger.plugin import chained, protocol
 
 TYPE_CHECKING = False

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eni_ledger.errors import EniLedgerError, LedgerDamaged
-from eni_ledger.ledger import writer
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.repair import FsckReport, fsck
+from eni_ledger.base.errors import EniLedgerError, LedgerDamaged
+from eni_ledger.ledger.check.fsck import FsckReport, fsck
+from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.write import writer
 from helpers.ledgers import ACTIVE, TRUNK, add_event, contents, copy, segments, settings, three_segments
 
 if TYPE_CHECKING:

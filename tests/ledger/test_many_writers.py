@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eni_ledger.ledger import writer
+from eni_ledger.ledger.write import writer
 from helpers.ledgers import segments, settings
 from helpers.patience import PATIENCE_S
 from ledger.torture.writers import Looking, acknowledged, problems, start

@@ -14,8 +14,8 @@ import sys
 source, state_dir, worker, count, *given = sys.argv[1:]
 sys.path.insert(0, source)
 
-from eni_ledger.config import Settings  # noqa: E402 - the path comes first
-from eni_ledger.ledger.writer import record  # noqa: E402
+from eni_ledger.base.config import Settings  # noqa: E402 - the path comes first
+from eni_ledger.ledger.write.writer import record  # noqa: E402
 
 settings = Settings(state_dir)
 settings.sync = False

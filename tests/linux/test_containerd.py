@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eni_ledger.ecs import runtimes
-from eni_ledger.ecs.files import Tree
+from eni_ledger.install import runtimes
+from eni_ledger.install.tree import Tree
 from helpers.containerd import Containerd
 from helpers.plugin import Plugin
 from helpers.prereq import need

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eni_ledger.identity.docker import Docker
-from eni_ledger.identity.sources import identify
+from eni_ledger.identity.identify import identify
 from eni_ledger.kernel.scan import scan
-from eni_ledger.kernel.verify import container_of
+from eni_ledger.reconcile.verify import container_of
 from helpers import dockerd
 from helpers.prereq import need
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eni_ledger.kernel.scan import attachments, scan, start_of
-from eni_ledger.kernel.verify import compare
+from eni_ledger.reconcile.verify import compare
 from helpers.prereq import need
 from helpers.trunk import Pause, named_netns, run
 

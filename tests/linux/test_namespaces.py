@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eni_ledger.plugin import observe, rtnetlink
+from eni_ledger.kernel import attachment, rtnetlink
+from eni_ledger.kernel import netns as netns_file
 from helpers.plugin import Plugin, result
 from helpers.prereq import need
 from helpers.trunk import Pause, link, named_netns, run
@@ -164,13 +165,13 @@ def test_the_namespace_of_the_plugin_itself(plugin: Plugin) -> None:
 def test_coming_back(pause: Pause) -> None:
     veth(pause.netns)
     before = rtnetlink.identity(rtnetlink.OWN_NETNS)
-    netns = observe.Netns(pause.netns)
+    netns = netns_file.Netns(pause.netns)
     try:
         assert not netns.is_own()
-        found = observe.observe(netns, "eth0")
+        found = attachment.observe(netns, "eth0")
         assert found["observed_mac"] == MAC
-        with pytest.raises(observe.NoInterfaceError):
-            observe.observe(netns, "eth9")
+        with pytest.raises(attachment.NoInterfaceError):
+            attachment.observe(netns, "eth9")
     finally:
         netns.close()
     assert rtnetlink.identity(rtnetlink.OWN_NETNS) == before
@@ -180,9 +181,9 @@ def test_no_descriptor_is_left_open(pause: Pause) -> None:
     veth(pause.netns)
 
     def once() -> None:
-        netns = observe.Netns(pause.netns)
+        netns = netns_file.Netns(pause.netns)
         try:
-            observe.observe(netns, "eth0")
+            attachment.observe(netns, "eth0")
         finally:
             netns.close()
 
@@ -229,12 +230,12 @@ def parent() -> Iterator[str]:
 
 def beneath(path: str) -> tuple[rtnetlink.Link, dict[str, Any]]:
     """Return the macvlan in a namespace and what is found of the link beneath it, as for a trunk."""
-    netns = observe.Netns(path)
+    netns = netns_file.Netns(path)
     try:
         with closing(rtnetlink.open_socket(netns.fd, netns.own_fd)) as sock:
             links = rtnetlink.links(sock)
             macvlan = next(each for each in links if each.name == "elm0")
-            return macvlan, observe._trunk(sock, netns, links, macvlan)
+            return macvlan, attachment._trunk(sock, netns, links, macvlan)
     finally:
         netns.close()
 

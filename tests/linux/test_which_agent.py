@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eni_ledger.ecs.agent import Agent
-from eni_ledger.ecs.doctor import FAIL, OK, Finding, Paths, examine
-from eni_ledger.ecs.inside import Root
-from eni_ledger.ecs.layout import PLUGIN_PATH
+from eni_ledger.doctor.host import FAIL, OK, Finding, Paths
+from eni_ledger.doctor.run import examine
+from eni_ledger.install.ecs_agent import Agent
+from eni_ledger.install.layout import PLUGIN_PATH
+from eni_ledger.install.process_root import Root
 from helpers import dockerd
 from helpers.agent_container import container, wait_for_name
 from helpers.ledgers import settings

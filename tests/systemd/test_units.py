@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eni_ledger import host
+from eni_ledger.base import host
 from helpers import ledgers
 from helpers.http_server import Reply, Request, serve
 from helpers.patience import until

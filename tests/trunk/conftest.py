@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eni_ledger.ledger.history import History
+from eni_ledger.ledger.query.questions import History
 from helpers import trunk
 from helpers.cni_client import Client
 from helpers.prereq import need

@@ -20,7 +20,7 @@ from helpers.trunk import Pause, Trunk, branch, link, mac, named_netns, run, wai
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from eni_ledger.ledger.history import History
+    from eni_ledger.ledger.query.questions import History
 
 
 def the_add(events: list[dict[str, Any]], container: str) -> dict[str, Any]:

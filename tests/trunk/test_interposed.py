@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eni_ledger.ledger.history import History
+from eni_ledger.ledger.query.questions import History
 from helpers import agent_db
 from helpers import delegate as stand_in
 from helpers.agent import Agent, Branch, Pauses, real_delegates

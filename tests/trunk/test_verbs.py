@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from eni_ledger.ledger.history import History
+    from eni_ledger.ledger.query.questions import History
 
 
 def in_netns(task: Pause, *command: str) -> None:

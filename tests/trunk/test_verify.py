@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eni_ledger import host
+from eni_ledger.base import host
 from eni_ledger.cli.main import main
 from eni_ledger.kernel.scan import attachments, scan, start_of
 from helpers import trunk
@@ -18,7 +18,7 @@ from helpers.ledgers import add_event, del_event, record
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from eni_ledger.ledger.history import History
+    from eni_ledger.ledger.query.questions import History
     from helpers.cni_client import Client
 
 CONTAINER = "c" * 64

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import eni_ledger
-from eni_ledger.errors import (
+from eni_ledger.base.errors import (
     ConfigError,
     EniLedgerError,
     FutureFormat,

@@ -15,11 +15,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from eni_ledger.config import DEFAULT_STATE_DIR, Settings, load
-from eni_ledger.ledger import codec, segment
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.models import Config, json_schema
-from eni_ledger.ledger.prune import prune
+from eni_ledger.base.config import DEFAULT_STATE_DIR, Settings, load
+from eni_ledger.ledger.archive.prune import prune
+from eni_ledger.ledger.format import line as line_format
+from eni_ledger.ledger.format import segment
+from eni_ledger.ledger.format.schema import Config, json_schema
+from eni_ledger.ledger.query.questions import History
 from helpers.ledgers import add_event, plain, prove, record, settings
 from helpers.patience import PATIENCE_S
 from helpers.prereq import need
@@ -126,7 +127,7 @@ def test_shippers_read_the_files_that_the_writer_writes() -> None:
     agent = json.loads((SHIPPERS / "cloudwatch-agent.json").read_text())
     (entry,) = agent["logs"]["logs_collected"]["files"]["collect_list"]
     assert entry["file_path"] == f"{DEFAULT_STATE_DIR}/{segment.ACTIVE}"
-    assert time.strptime(codec.format_ts(0)[:-1], entry["timestamp_format"].removesuffix(".%f") + ".000000")
+    assert time.strptime(line_format.format_ts(0)[:-1], entry["timestamp_format"].removesuffix(".%f") + ".000000")
     for name in ("fluent-bit.yaml", "vector.yaml"):
         (pattern,) = re.findall(r"(/\S+\*\.jsonl)", (SHIPPERS / name).read_text())
         directory, _, glob = pattern.rpartition("/")

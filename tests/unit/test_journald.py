@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eni_ledger import journald
-from eni_ledger.ledger.codec import EVENTS, KEYS
+from eni_ledger.ledger.format.line import EVENTS, KEYS
 from helpers.patience import PATIENCE_S
 
 if TYPE_CHECKING:

@@ -7,13 +7,15 @@ has gone (as SIGPIPE would say).
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 import click
 
-from eni_ledger.cli.common import (
+from eni_ledger.base.errors import EniLedgerError, NotFound, UsageError
+from eni_ledger.cli.options import (
     COMPLETE_VAR,
     CONTEXT_SETTINGS,
     Command,
@@ -26,12 +28,25 @@ from eni_ledger.cli.common import (
     state_dir_option,
 )
 from eni_ledger.cli.session import PROGRAM, tell
-from eni_ledger.errors import EniLedgerError, NotFound, UsageError
 
-COMMANDS = (
-    *("list", "who", "show", "log", "fsck", "prune", "verify", "identify", "import", "doctor"),
-    *("install", "uninstall", "schema", "version", "completion"),
-)
+COMMANDS = {
+    "list": "eni_ledger.cli.commands.list",
+    "who": "eni_ledger.cli.commands.who",
+    "show": "eni_ledger.cli.commands.show",
+    "log": "eni_ledger.cli.commands.log",
+    "fsck": "eni_ledger.cli.commands.fsck",
+    "prune": "eni_ledger.cli.commands.prune",
+    "verify": "eni_ledger.cli.commands.verify",
+    "identify": "eni_ledger.cli.commands.identify",
+    "import": "eni_ledger.cli.commands.import_",
+    "doctor": "eni_ledger.cli.commands.doctor",
+    "install": "eni_ledger.cli.commands.install",
+    "uninstall": "eni_ledger.cli.commands.uninstall",
+    "schema": "eni_ledger.cli.commands.schema",
+    "version": "eni_ledger.cli.commands.version",
+    "completion": "eni_ledger.cli.commands.completion",
+}
+"""Command and its module, in the order in which people need them. The bundle takes in all of the package."""
 FOUND_NOTHING, USAGE, FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
 
 EPILOG = """\b
@@ -79,7 +94,7 @@ class Commands(Parsed, click.Group):
 
 def _is_sought(text: str) -> bool:
     """Tell whether `text` is an address, a number or an ID that `who` would look for, and no mere name."""
-    from eni_ledger.ledger.query import Query
+    from eni_ledger.ledger.read.terms import Query
 
     try:
         return Query(text).kind != "name"
@@ -88,40 +103,11 @@ def _is_sought(text: str) -> bool:
 
 
 def load(name: str) -> Command | None:
-    """Return the command `name`. The imports are spelled out, so that PyInstaller sees them."""
-    match name:
-        case "list":
-            from eni_ledger.cli.list import command
-        case "who":
-            from eni_ledger.cli.who import command
-        case "show":
-            from eni_ledger.cli.show import command
-        case "log":
-            from eni_ledger.cli.log import command
-        case "fsck":
-            from eni_ledger.cli.fsck import command
-        case "prune":
-            from eni_ledger.cli.prune import command
-        case "verify":
-            from eni_ledger.cli.verify import command
-        case "identify":
-            from eni_ledger.cli.identify import command
-        case "import":
-            from eni_ledger.cli.import_ import command
-        case "doctor":
-            from eni_ledger.cli.doctor import command
-        case "install":
-            from eni_ledger.cli.install import command
-        case "uninstall":
-            from eni_ledger.cli.uninstall import command
-        case "schema":
-            from eni_ledger.cli.schema import command
-        case "version":
-            from eni_ledger.cli.version import command
-        case "completion":
-            from eni_ledger.cli.completion import command
-        case _:
-            return None
+    """Return the command `name`, None when there is none; its module is imported now."""
+    if name not in COMMANDS:
+        return None
+    module = importlib.import_module(COMMANDS[name])
+    command: Command = module.command
     return command
 
 

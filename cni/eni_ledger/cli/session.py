@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 
-from eni_ledger import when
-from eni_ledger.errors import EniLedgerError, LedgerDamaged, StateDirError, UsageError
+from eni_ledger import timespec
+from eni_ledger.base.errors import EniLedgerError, LedgerDamaged, StateDirError, UsageError
 from eni_ledger.render.screen import Screen, complain, error_lines
 from eni_ledger.render.text import age, clock, moment, safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from eni_ledger.ledger.history import History
-    from eni_ledger.ledger.origin import Copy
+    from eni_ledger.ledger.query.questions import History
+    from eni_ledger.ledger.read.origin import Copy
     from eni_ledger.render.progress import Progress
 
 PROGRAM = "eni-ledger"
@@ -30,7 +30,7 @@ class Session:
 
     def state_dir(self) -> str:
         """Return the state directory in force. Raises EniLedgerError when it is set to something impossible."""
-        from eni_ledger.config import load
+        from eni_ledger.base.config import load
 
         if self._state_dir == "":
             raise UsageError("--state-dir is empty", hint=f"{PROGRAM} --state-dir /var/lib/eni-ledger list")
@@ -42,8 +42,8 @@ class Session:
         Raises StateDirError, FutureFormat, ConfigError, OSError.
         """
         if not self._copy:
-            from eni_ledger.config import load
-            from eni_ledger.ledger.origin import copied
+            from eni_ledger.base.config import load
+            from eni_ledger.ledger.read.origin import copied
 
             self._copy.append(copied(self.state_dir(), load(None, os.environ).state_dir))
         return self._copy[0]
@@ -68,7 +68,7 @@ class Session:
             self.screen.note(f"note: {safe(self.state_dir())}: {why}")
 
     def _doubt(self) -> str:
-        from eni_ledger.ledger.statedir import doubt, open_state_dir
+        from eni_ledger.ledger.format.directory import doubt, open_state_dir
 
         dir_fd = open_state_dir(self.state_dir(), reading=True)
         try:
@@ -87,7 +87,7 @@ class Session:
 
         Raises StateDirError when there is no ledger.
         """
-        from eni_ledger.ledger.history import History
+        from eni_ledger.ledger.query.questions import History
 
         history = History(self.state_dir(), self.progress() if slow else None)
         require_ledger(history)
@@ -106,11 +106,11 @@ class Session:
         """
         if text is None:
             return None
-        first, last = when.span(text, argument=argument, now=self.now)
+        first, last = timespec.span(text, argument=argument, now=self.now)
         if first > self.now and not future:
-            hint = f"it is {clock(when.to_ledger(self.now))} UTC now; no zone means UTC"
-            raise UsageError(f"{argument} is in the future", f"{clock(when.to_ledger(first))} UTC", hint)
-        return when.to_ledger(first), when.to_ledger(last)
+            hint = f"it is {clock(timespec.to_ledger(self.now))} UTC now; no zone means UTC"
+            raise UsageError(f"{argument} is in the future", f"{clock(timespec.to_ledger(first))} UTC", hint)
+        return timespec.to_ledger(first), timespec.to_ledger(last)
 
     def echo_time(self, ts: str, what: str) -> None:
         """Print the moment that a question was understood to be about, so that nobody is misled by their own words."""

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from eni_ledger.errors import LedgerDamaged
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.reader import Snapshot
-from eni_ledger.ledger.segment import ACTIVE
+from eni_ledger.base.errors import LedgerDamaged
+from eni_ledger.ledger.format.segment import ACTIVE
+from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.read.snapshot import Snapshot
 
 Event = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eni_ledger.ledger.steps import again
+from eni_ledger.ledger.query.clock_note import again
 from eni_ledger.render.text import age, clock
 
 TYPE_CHECKING = False
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from eni_ledger.cli.damage import Answer
     from eni_ledger.cli.session import Session
-    from eni_ledger.cli.sound import Answer
-    from eni_ledger.ledger.history import History
-    from eni_ledger.ledger.steps import Again
+    from eni_ledger.ledger.query.clock_note import Again
+    from eni_ledger.ledger.query.questions import History
 
     Association = dict[str, Any]
     Choose = Callable[[list[Association]], list[Association]]

@@ -1,1 +1,1 @@
-"""Which ENI and which task a MAC address belongs to, asked of those who know without a network call on the ADD path."""
+"""Which ENI and which ECS task an attachment belongs to."""

@@ -23,9 +23,9 @@ Standard library only: this module is loaded on ADD.
 
 from __future__ import annotations
 
-from eni_ledger import fastjson
+from eni_ledger.base import minijson
+from eni_ledger.base.addresses import eni_id, ip, mac_text, vlan_number
 from eni_ledger.identity import bolt
-from eni_ledger.plugin.declared import eni_id, ip, mac_text, vlan_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _enis(snapshot: bolt.Snapshot, needle: bytes) -> Iterator[tuple[Identity, st
 
 
 def _of_task(value: bytes) -> Iterator[tuple[Identity, str | None]]:
-    task = fastjson.loads(value)
+    task = minijson.loads(value)
     if not isinstance(task, dict):
         raise ValueError("a task is no JSON object")
     enis = task.get("ENI")
@@ -223,7 +223,7 @@ def _metadata(snapshot: bolt.Snapshot) -> Metadata:
     found: Metadata = {}
     for key, value in snapshot.items(bucket) if bucket else ():
         name = _METADATA.get(key)
-        text = _text(fastjson.loads(value)) if name else None
+        text = _text(minijson.loads(value)) if name else None
         if name and text:
             found[name] = text  # type: ignore[literal-required]
     return found

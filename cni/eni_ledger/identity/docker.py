@@ -13,7 +13,7 @@ import re
 import socket
 from typing import Any
 
-from eni_ledger.identity.sources import Fields, Unavailable
+from eni_ledger.identity.source import Fields, Unavailable
 
 SOCKET = "/var/run/docker.sock"
 #: What `inspect` says of a container with a few hundred labels and mounts is a tenth of this.

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from eni_ledger.identity.sources import Fields, Unavailable
-from eni_ledger.plugin.declared import ip, mac_text
+from eni_ledger.base.addresses import ip, mac_text
+from eni_ledger.identity.source import Fields, Unavailable
 
 Describe = Callable[[str], list[dict[str, Any]]]
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from eni_ledger.identity.sources import Fields, Unavailable
-from eni_ledger.plugin.declared import mac_text
+from eni_ledger.base.addresses import mac_text
+from eni_ledger.identity.source import Fields, Unavailable
 
 ENDPOINT = "http://169.254.169.254"
 TOKEN_SECONDS = 300

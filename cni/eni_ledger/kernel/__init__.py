@@ -1,1 +1,1 @@
-"""All network namespaces of the host, as the kernel shows them. pyroute2 lives here and nowhere else."""
+"""What the Linux kernel is asked. `pyroute` and `scan` use pyroute2; the rest is on the ADD path."""

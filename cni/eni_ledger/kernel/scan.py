@@ -15,8 +15,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from eni_ledger.kernel.netlink import IPRoute, NetlinkError
-from eni_ledger.plugin.rtnetlink import protocol_text
+from eni_ledger.kernel.pyroute import IPRoute, NetlinkError
+from eni_ledger.kernel.rtnetlink import protocol_text
 
 PROC = "/proc"
 MOUNTS = ("/var/run/netns", "/var/run/docker/netns")

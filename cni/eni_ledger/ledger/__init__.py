@@ -5,13 +5,13 @@ State directory
 
 ``/var/lib/eni-ledger`` unless set otherwise. ``0750``, files ``0640``, owned by root or by whoever runs the plugin. A
 writer refuses a directory that is a symbolic link, belongs to another user or may be written to by others, and one that
-exists, holds no ledger and has other files in it than a ledger begins with (`foreign`). Readers read any.
+exists, holds no ledger and has other files in it than a ledger begins with (`write.admission`). Readers read any.
 
 ::
 
     ledger.jsonl                     the active segment, always this name
     ledger-<first>-<last>.jsonl      sealed segments; first and last seq, zero-padded to 16 digits; never change again
-    ledger-<first>-<last>.jsonl.gz   the same, packed by `prune`; the format of its members: `packed`
+    ledger-<first>-<last>.jsonl.gz   the same, packed by `prune`; the format of its members: `format.gzip_members`
     ledger-<first>-<last>.index      which of these members name what; derived, can always be made anew: `index`
     ledger.index                     the first line of each of these, so that a question opens few; derived as well
     state.json                       live associations; derived, replaced by rename, can always be rebuilt
@@ -30,7 +30,7 @@ Lines
 One event per line: a JSON object (RFC 8259) in UTF-8, ended by one LF, no other LF in it. Characters that do not print
 (of Unicode's categories Cc, Cf, Zl and Zp every one) are written as escapes, in every file here, so that `cat` shows
 nothing but text; a reader takes them in either form, as version 0.1.0 wrote some as they are. Keys are flat lower
-snake_case; `ts` comes first and `crc` last, the others in the order of `codec.KEYS`. A null value is left out; absent
+snake_case; `ts` comes first and `crc` last, the others in the order of `line.KEYS`. A null value is left out; absent
 and null mean the same. Readers keep keys that they do not know.
 
 =================== =================================================================================================
@@ -89,7 +89,7 @@ its checkpoint on knows what was live at any moment in it.
 
 An association is what its add (or adopt) and identify events say, with `since` and `add_seq`. It ends with the first
 of: its ``del``; a ``lost`` for it; an add whose `supersedes` names it (`superseded`); a ``boot`` with another `boot_id`
-(`rebooted`). `state.Live` is the one implementation of this. Readers take it from the line and never decide again.
+(`rebooted`). `live.Live` is the one implementation of this. Readers take it from the line and never decide again.
 
 The writer decides what goes into `supersedes`, in `supersede`: the live associations that certainly cannot be true
 beside the new one. They have
@@ -116,7 +116,7 @@ included), then one association per line, then ``]}``. A file whose `sum` does n
 not those of the ledger's last line, is not used for what is live.
 
 `marks` are the kinds of events in the first `size` bytes of the active segment that matter to questions that do not
-name them (`codec.MARKS`): boots, imports, clocks that stepped back. A question looks for them no further than that, in
+name them (`line.MARKS`): boots, imports, clocks that stepped back. A question looks for them no further than that, in
 what was written since. Behind a version that does not write them they are absent until the next segment.
 
 Writing
@@ -182,11 +182,7 @@ What shows it, all but the last a trial of `build/torture`:
 every byte          `tests/ledger/test_every_byte.py`: cut at it, a bit of it flipped
 =================== =================================================================================================
 
-Where the code is: `codec` a line; `segment` names, lines, chain, tail; `state` what is live; `supersede` what an add
-or a del ends; `lock`; `spool`; `writer` appending; `rollover` sealing and retention; `rebuild` torn tails and damage;
-`packed`, `keys`, `index`, `index_builder`, `prune` old segments; `reader`, `parse`, `chain`, `query`, `lookup`,
-`members`, `whole`, `glance`, `moment`, `past`, `learned`, `known`, `since`, `steps`, `history` questions; `batch`
-several events at once; `health` whether it can be written; `examine`, `repair` fsck; `mend` fsck --repair; `models` the
-typed view; `statedir` the directory itself; `foreign` whether it is one for a ledger; `origin` whose ledger it is;
-`rehearsal` what an ADD does, before it counts.
+Where the code is: `format` has lines, segments, `state.json` and the rules of what is live; `write` appends, rotates
+and recovers; `archive` packs and indexes; `read` takes snapshots and finds events; `query` answers questions; `check`
+is fsck.
 """

@@ -1,1 +1,1 @@
-"""What the runtime executes. Standard library only: every import here is paid for on each ADD."""
+"""What a container runtime executes. Standard library only: every import here is paid for on each ADD."""

@@ -1,16 +1,17 @@
 """ADD, DEL, CHECK, GC and STATUS of a plugin in a chain: pass the result on, and write down what is there.
 
 The rule of everything here: the faults of a *call* are CNI errors; *our own* faults never are, unless
-`onError` is `fail`. Whatever goes wrong while observing and recording, a bug included, ends in `recording.failed`:
+`onError` is `fail`. Whatever goes wrong while observing and recording, a bug included, ends in `record.failed`:
 prevResult is printed, the exit status is 0, and it is said aloud on stderr, in the journal and in the failure
 counter.
 """
 
 from __future__ import annotations
 
-from eni_ledger import errors
-from eni_ledger.plugin import declared, recording
-from eni_ledger.plugin.observe import Netns, NoInterfaceError, observe, text
+from eni_ledger.base import errors
+from eni_ledger.kernel.attachment import NoInterfaceError, observe
+from eni_ledger.kernel.netns import Netns, text
+from eni_ledger.plugin import cni_result, record
 from eni_ledger.plugin.protocol import prev_result
 
 TYPE_CHECKING = False
@@ -31,59 +32,59 @@ def add(call: Call) -> None:
     """ADD: record the attachment, then print prevResult. The record is durable before that."""
     prev, result = prev_result(call)
     netns = _open_netns(call)
-    settings = recording.settings_of(call)
+    settings = record.settings_of(call)
     event = _event(call, "add")
     written: Event | None = None
     try:
         _describe(call, event, prev, netns)
         if "error_code" in event and settings.on_error == "fail":
             raise errors.ObserveError(event["error_msg"])
-        written = recording.record(call, settings, _at_this_host(event))
+        written = record.record(call, settings, _at_this_host(event))
     except Exception as exc:
-        recording.failed(call, settings, event, exc)
+        record.failed(call, settings, event, exc)
     # The journal comes last: nothing in it can come between the runtime and its result.
     call.reply(result)
     if written is not None:
-        recording.announce(call, settings, written)
+        record.announce(call, settings, written)
 
 
 def delete(call: Call) -> None:
     """DEL: end the association. Succeeds without namespace or prevResult, and for what was never added."""
-    settings = recording.settings_of(call)
+    settings = record.settings_of(call)
     event = _event(call, "del") | _hints(call)
     try:
-        written = recording.record(call, settings, _at_this_host(event))
+        written = record.record(call, settings, _at_this_host(event))
     except Exception as exc:
-        recording.failed(call, settings, event, exc)
+        record.failed(call, settings, event, exc)
         return
     if written is not None:
-        recording.announce(call, settings, written)
+        record.announce(call, settings, written)
 
 
 def gc(call: Call) -> None:
     """GC: end what is not in the list of valid attachments. A list that is absent or null ends nothing."""
     valid = _valid_attachments(call.conf)
-    settings = recording.settings_of(call)
+    settings = record.settings_of(call)
     if valid is None:
         return
     event = _event(call, "lost")
     try:
-        from eni_ledger.ledger.batch import record_gc
+        from eni_ledger.ledger.write.batch import record_gc
 
-        recording.refuse_problems(call, settings)
+        record.refuse_problems(call, settings)
         ended = record_gc(settings, call.network, valid, _at_this_host(event))
     except Exception as exc:
-        recording.failed(call, settings, event, exc)
+        record.failed(call, settings, event, exc)
         return
     for each in ended:
-        recording.announce(call, settings, each)
+        record.announce(call, settings, each)
 
 
 def status(call: Call) -> None:
     """STATUS: raise NotAvailable when an ADD could not be recorded now, whatever `onError` says."""
-    settings = recording.settings_of(call)
+    settings = record.settings_of(call)
     try:
-        from eni_ledger.ledger.health import probe
+        from eni_ledger.ledger.write.probe import probe
 
         if call.problems:
             raise call.problems[0]
@@ -101,20 +102,20 @@ def check(call: Call) -> None:
     that is not in the ledger is NotRecorded with `onError` `fail`, else only a word on stderr.
     """
     prev = prev_result(call)[0] if call.prev_text else {}
-    settings = recording.settings_of(call)
+    settings = record.settings_of(call)
     try:
         netns = Netns(call.netns)
     except errors.ObserveError as exc:
         raise errors.UnknownContainer("the network namespace is gone", exc.details) from exc
     try:
-        from eni_ledger.ledger.state import find_live
+        from eni_ledger.ledger.read.current import find_live
 
-        recording.refuse_problems(call, settings)
+        record.refuse_problems(call, settings)
         live = find_live(settings.state_dir, _event(call, "check") | _hints(call))
         if live is None:
             who = f"{call.container_id} {text(call.ifname)}"
             raise errors.NotRecorded("the attachment is not in the ledger", who)
-        changed = _changes(live, netns, call.ifname, declared.mac(prev, call.ifname))
+        changed = _changes(live, netns, call.ifname, cni_result.mac(prev, call.ifname))
     except Exception as exc:
         if settings.on_error == "fail":
             raise
@@ -194,12 +195,12 @@ def _event(call: Call, kind: str) -> Event:
 
 def _hints(call: Call) -> Event:
     """Return what a DEL or CHECK says of its attachment besides container ID and ifname."""
-    mac = declared.mac(call.conf.get("prevResult"), call.ifname)
+    mac = cni_result.mac(call.conf.get("prevResult"), call.ifname)
     return {"netns": text(call.netns), **({"declared_mac": mac} if mac else {})}
 
 
 def _at_this_host(event: Event) -> Event:
-    from eni_ledger import host
+    from eni_ledger.base import host
 
     return event | host.identity()
 
@@ -207,7 +208,7 @@ def _at_this_host(event: Event) -> Event:
 def _describe(call: Call, event: Event, prev: dict[str, Any], netns: Netns | errors.ObserveError) -> None:
     """Complete an `add` event: what is declared, what the kernel shows, and where they differ."""
     event["netns"] = text(call.netns)
-    said = declared.attachment(prev, call.ifname)
+    said = cni_result.attachment(prev, call.ifname)
     event["declared_ifname"] = said.ifname and text(said.ifname)
     seen: dict[str, Any] = {}
     try:
@@ -226,7 +227,7 @@ def _describe(call: Call, event: Event, prev: dict[str, Any], netns: Netns | err
     event["gateways"] = said.gateways or seen.get("gateways")
     mac_key = _mac_key(seen)
     event[mac_key] = said.mac or event.get(mac_key)
-    different = declared.differences(said, seen, mac_key)
+    different = cni_result.differences(said, seen, mac_key)
     event["mismatch"] = different or None
     event |= {f"observed_{key}": seen[key] for key in ("addresses", "gateways") if key in different}
 

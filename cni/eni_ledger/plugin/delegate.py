@@ -17,7 +17,7 @@ import os
 import sys
 from time import monotonic_ns, sleep
 
-from eni_ledger.errors import DelegateError, IoFailure
+from eni_ledger.base.errors import DelegateError, IoFailure
 from eni_ledger.plugin import process
 
 TYPE_CHECKING = False
@@ -72,9 +72,9 @@ def refusal(directory: str, name: str, failed: int) -> DelegateError:
     return DelegateError("the delegate cannot be executed", f"{path}: {os.strerror(failed)}", _HINT)
 
 
-def become(path: str, env: Mapping[str, str]) -> NoReturn:
+def exec_delegate(path: str, env: Mapping[str, str]) -> NoReturn:
     """Replace this process by the delegate. Raises DelegateError when that fails; otherwise never returns."""
-    process.as_it_was()
+    process.restore_default_signals()
     try:
         os.execve(path, sys.argv, dict(env))  # noqa: S606 - the delegate, by its full path
     except OSError as exc:
@@ -127,9 +127,9 @@ class Supervised:
             pause = work(has_ended)
         return process.wait()
 
-    def hand_on(self, answer: bytes) -> None:  # noqa: ARG002 - the other process has it
+    def forward_answer(self, answer: bytes) -> None:  # noqa: ARG002 - the other process has it
         """Have the answer written to the runtime."""
-        process.hand_on()
+        process.forward_answer()
 
     def give_up(self) -> None:
         """End this process; the other one notes that the call is not recorded, and needs no memory for that."""
@@ -197,7 +197,7 @@ class Running:
     def give_up(self) -> None:
         """Go on: there is nobody else to note that the call is not recorded."""
 
-    def hand_on(self, answer: bytes) -> None:
+    def forward_answer(self, answer: bytes) -> None:
         """Write the answer to our standard output. Raises IoFailure when that fails."""
         while answer:
             try:

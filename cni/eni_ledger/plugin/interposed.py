@@ -12,18 +12,18 @@ from __future__ import annotations
 import os
 import sys
 
-from eni_ledger import errors
-from eni_ledger.config import Settings
-from eni_ledger.plugin import delegate, process, recording
-from eni_ledger.plugin.front import original_environment
+from eni_ledger.base import errors
+from eni_ledger.base.config import Settings
+from eni_ledger.base.runtime import original_environment
+from eni_ledger.plugin import delegate, process, record
 from eni_ledger.plugin.protocol import STDIN_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from eni_ledger.plugin.interposed_event import Prepared
     from eni_ledger.plugin.protocol import Call
-    from eni_ledger.plugin.witness import Prepared
 
 
 def run(name: str, call: Call) -> None:
@@ -60,12 +60,12 @@ def run(name: str, call: Call) -> None:
         written = None
     call.replied = True
     try:
-        running.hand_on(answer)
+        running.forward_answer(answer)
     except errors.IoFailure:
         if status == 0:
             raise
     if written is not None:
-        recording.announce(call, settings, written, quiet=isinstance(prepared, Exception) or prepared.said)
+        record.announce(call, settings, written, quiet=isinstance(prepared, Exception) or prepared.said)
     running.leave(status)
 
 
@@ -73,17 +73,17 @@ def _start(name: str, call: Call, settings: Settings) -> delegate.Running:
     """Start the delegate as our child, or become it. Raises DelegateError."""
     env = original_environment(call.env)
     if call.command not in ("ADD", "DEL") or len(sys.argv) > 1:
-        delegate.become(delegate.find(settings.delegate_dir, name), env)
+        delegate.exec_delegate(delegate.find(settings.delegate_dir, name), env)
     delegate.prepare_process()
     path = delegate.find(settings.delegate_dir, name)
     try:
         data = sys.stdin.buffer.read() if sys.stdin else b""
     except OSError as exc:
-        _step_aside(call, settings, path, env, None, exc)
+        exec_unrecorded(call, settings, path, env, None, exc)
     try:
         return delegate.Running(path, env, data)
     except (OSError, ImportError) as exc:
-        _step_aside(call, settings, path, env, data, exc)
+        exec_unrecorded(call, settings, path, env, data, exc)
 
 
 def _bare(call: Call) -> dict[str, Any]:
@@ -94,9 +94,9 @@ def _bare(call: Call) -> dict[str, Any]:
 def _prepare(name: str, call: Call, settings: Settings, data: bytes) -> Prepared | Exception:
     """Return what is known before the answer, or why that is nothing: a damaged installation. Never raises."""
     try:
-        from eni_ledger.plugin import witness  # until the delegate is at work, every import delays the task
+        from eni_ledger.plugin import interposed_event  # until the delegate is at work, every import delays the task
 
-        return witness.prepare(name, call, settings, data)
+        return interposed_event.prepare(name, call, settings, data)
     except Exception as exc:
         return exc
 
@@ -109,18 +109,18 @@ def _record(
     Raises with `onError` `fail` only.
     """
     if isinstance(prepared, Exception):
-        recording.failed(call, settings, _bare(call), prepared)
+        record.failed(call, settings, _bare(call), prepared)
         return None
-    from eni_ledger.plugin import witness
+    from eni_ledger.plugin import interposed_event
 
     prepared.event["took_ms"] = round(took_ms, 3)
-    return witness.record(call, settings, prepared, status, answer)
+    return interposed_event.record(call, settings, prepared, status, answer)
 
 
 def _settings(call: Call) -> Settings:
     """Return the settings in force; whatever is wrong with them is ours alone. Never raises."""
     try:
-        return recording.settings_of(call, beside=_config_beside())
+        return record.settings_of(call, beside=_config_beside())
     except Exception as exc:
         call.problems.append(errors.ConfigError("the settings cannot be read", f"{type(exc).__name__}: {exc}"))
         return Settings()
@@ -140,28 +140,28 @@ def _config_beside() -> str | None:
     return directory.rpartition("/")[0] + "/config.json"
 
 
-def _step_aside(
+def exec_unrecorded(
     call: Call, settings: Settings, path: str, env: dict[str, str], data: bytes | None, exc: Exception
 ) -> NoReturn:
     """Become the delegate, because there is no way to stand beside it (no memory, no process): unrecorded, but run."""
-    recording.failed(call, settings, _bare(call), exc)
+    record.failed(call, settings, _bare(call), exc)
     if data is not None:
         os.dup2(delegate.memory_file(data), 0)
-    delegate.become(path, env)
+    delegate.exec_delegate(path, env)
 
 
 def _refused(name: str, call: Call, settings: Settings, data: bytes | None, exc: errors.DelegateError) -> None:
     """Write down an ADD that failed because there is no delegate to run. Never raises; the runtime gets `exc`."""
     try:
-        from eni_ledger.plugin import witness
+        from eni_ledger.plugin import interposed_event
 
         if data is None:
             data = sys.stdin.buffer.read(STDIN_LIMIT + 1) if sys.stdin else b""
-        prepared = witness.prepare(name, call, settings, data)
+        prepared = interposed_event.prepare(name, call, settings, data)
         if call.command == "ADD":
             prepared.event |= {"event": "add_failed", "error_code": exc.code, "error_msg": str(exc)}
-            written = recording.record(call, settings, prepared.event)
+            written = record.record(call, settings, prepared.event)
             if written is not None:
-                recording.announce(call, settings, written)
+                record.announce(call, settings, written)
     except Exception as second:
         call.complain(f"{call.command} not recorded: {second}")

@@ -1,7 +1,8 @@
 """A delegate that dies with us, and what else Python has no call for.
 
-The bundle has this module in C (`build/front/front_door.c`): there another process has started the delegate, so that
-`early`, `wait`, `has_ended` and `hand_on` are how that one is spoken to, and what starts a delegate is not there.
+The bundle has this module in C (`build/front/front_door.c`): there the supervisor, another process, has started the
+delegate; `early`, `wait`, `has_ended` and `forward_answer` talk to the supervisor, and what starts a delegate is not
+there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from _signal import (  # type: ignore[import-not-found]  # what `signal` wraps i
     signal,
 )
 
+from eni_ledger.base import libc
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,23 +32,13 @@ if TYPE_CHECKING:
 _CANNOT_RUN = 127
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_TIMERSLACK, _PR_GET_TIMERSLACK = 1, 4, 29, 30  # linux/prctl.h
 _MARK, _MARK_OF = 613, 1000
-_CLONE_NEWNET = 0x40000000
-_RTLD_NOW = 2
-
-
-def _libc(name: str, *arguments: int) -> int:
-    """Call a function of the C library. Raises ImportError where Python was built without libffi."""
-    import _ctypes  # `ctypes` itself takes 5 ms to load, this half a millisecond
-
-    address = _ctypes.dlsym(_ctypes.dlopen(None, _RTLD_NOW), name)  # type: ignore[arg-type]  # None: this process
-    return int(_ctypes.call_function(address, arguments))
 
 
 def early() -> tuple[bytes | None, int, bool] | None:
     """Return what has become of the delegate before the interpreter began: in the bundle; None everywhere else.
 
     That is what standard input gave, None if it has not been read; the errno of why there is no delegate, 0 if it was
-    not tried; and whether there is one. Only then `wait`, `has_ended` and `hand_on` can be called.
+    not tried; and whether there is one. Only then `wait`, `has_ended` and `forward_answer` can be called.
     """
     return None
 
@@ -60,7 +53,7 @@ def has_ended(timeout_ms: int) -> bool:
     raise NotImplementedError
 
 
-def hand_on() -> None:
+def forward_answer() -> None:
     """Have the delegate's answer written to the runtime."""
     raise NotImplementedError
 
@@ -72,14 +65,14 @@ def is_marked() -> bool:
     nanoseconds the remainder _MARK. Nothing that a program looks at is other than without us.
     """
     try:
-        return _libc("prctl", _PR_GET_TIMERSLACK) % _MARK_OF == _MARK
+        return libc.call("prctl", _PR_GET_TIMERSLACK) % _MARK_OF == _MARK
     except ImportError:
         return False
 
 
 def _mark() -> None:
-    slack = _libc("prctl", _PR_GET_TIMERSLACK)
-    _libc("prctl", _PR_SET_TIMERSLACK, slack - slack % _MARK_OF + _MARK)
+    slack = libc.call("prctl", _PR_GET_TIMERSLACK)
+    libc.call("prctl", _PR_SET_TIMERSLACK, slack - slack % _MARK_OF + _MARK)
 
 
 def spawn(
@@ -99,7 +92,7 @@ def spawn(
     The kernel kills the new process when we die. `stdin` and `stdout` are its descriptors 0 and 1. Blocked and ignored
     are in it the signals that were in this one before; SIGPIPE and SIGXFSZ are as by default.
     """
-    _libc("getpid")  # loaded here: what fails in the child cannot be told apart
+    libc.call("getpid")  # loaded here: what fails in the child cannot be told apart
     awaited = [int(SIGCHLD), *(number for number in forwarded if getsignal(number) != SIG_IGN)]
     told, tell = os.pipe2(os.O_CLOEXEC)
     mask = pthread_sigmask(SIG_BLOCK, awaited)
@@ -115,10 +108,10 @@ def spawn(
         raise
     if pid == 0:
         try:
-            _libc("prctl", _PR_SET_PDEATHSIG, int(SIGKILL))
+            libc.call("prctl", _PR_SET_PDEATHSIG, int(SIGKILL))
             if os.getppid() != parent:  # we died before it could be told
                 os._exit(_CANNOT_RUN)
-            as_it_was()
+            restore_default_signals()
             signal(SIGCHLD, children)
             os.dup2(stdin, 0)
             os.dup2(stdout, 1)
@@ -142,7 +135,7 @@ def without_handlers() -> None:
         signal(SIGINT, SIG_DFL)
 
 
-def as_it_was() -> None:
+def restore_default_signals() -> None:
     """Undo what the interpreter did at its start and a delegate would inherit, and mark the process as one of it."""
     for number in (SIGPIPE, SIGXFSZ):
         signal(number, SIG_DFL)
@@ -154,13 +147,4 @@ def as_it_was() -> None:
 
 def undumpable() -> None:
     """Have the kernel write no core of this process."""
-    _libc("prctl", _PR_SET_DUMPABLE, 0)
-
-
-def setns(fd: int) -> None:
-    """Put this process into the network namespace `fd`. Raises OSError or ImportError."""
-    known = getattr(os, "setns", None)  # Python 3.12
-    if known is not None:
-        known(fd, _CLONE_NEWNET)
-    elif _libc("setns", fd, _CLONE_NEWNET) != 0:
-        raise PermissionError("setns is refused; it takes CAP_SYS_ADMIN")  # errno is not to be had this way
+    libc.call("prctl", _PR_SET_DUMPABLE, 0)

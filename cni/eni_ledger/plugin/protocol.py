@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from time import monotonic_ns
 
-from eni_ledger import errors
-from eni_ledger.fastjson import dumps, members
+from eni_ledger.base import errors
+from eni_ledger.base.minijson import dumps, members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""What people see: words, tables and cards. Nothing in here reads a ledger."""
+"""Output: tables, cards, progress bars. Reads no ledger."""

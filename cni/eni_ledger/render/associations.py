@@ -5,17 +5,7 @@ from __future__ import annotations
 from eni_ledger.render import table as tables
 from eni_ledger.render.card import mismatch_text, print_card
 from eni_ledger.render.table import Cell, Column, Table
-from eni_ledger.render.text import (
-    SHORT,
-    addresses,
-    clock,
-    family,
-    mismatches,
-    safe,
-    short_id,
-    since,
-    task_id,
-)
+from eni_ledger.render.text import SHORT, addresses, clock, family, mismatches, safe, short_id, since, task_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

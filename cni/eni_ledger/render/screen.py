@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from eni_ledger.fastjson import dumps, escaped
+from eni_ledger.base.minijson import dumps, escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

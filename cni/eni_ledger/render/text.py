@@ -30,7 +30,7 @@ def _words(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(_words(one) if not isinstance(one, str) else one for one in value)
     if isinstance(value, dict):
-        from eni_ledger.fastjson import dumps
+        from eni_ledger.base.minijson import dumps
 
         return dumps(value)
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from eni_ledger.ledger import rollover
-from eni_ledger.ledger.codec import format_ts, parse_ts
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.prune import prune
-from eni_ledger.ledger.repair import fsck
+from eni_ledger.ledger.archive.prune import prune
+from eni_ledger.ledger.check.fsck import fsck
+from eni_ledger.ledger.format.line import format_ts, parse_ts
+from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.write import rotation
 from helpers.generator import Generator, Truth
 from helpers.ledgers import prove, segments, settings
 from ledger.torture.trial import Run, Trial
@@ -64,7 +64,7 @@ def _retire(what: Run, where: Path, truth: list[Truth], chance: random.Random) -
     last = prove(where)[-1]["ts"]
     days = max(1, (parse_ts(last) - BEGINS_US) // 86_400_000_000 // chance.choice((2, 3, 5)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rollover, "now_us", lambda: parse_ts(last))
+        patch.setattr(rotation, "now_us", lambda: parse_ts(last))
         report = prune(settings(where, retain_days=days, retain_bytes=1 << 40))
     what.counts["segments retired"] += len(report.removed)
     what.check(bool(report.removed), "nothing was beyond retention")

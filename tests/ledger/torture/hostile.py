@@ -20,10 +20,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eni_ledger.errors import EniLedgerError
-from eni_ledger.ledger import health, writer
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.repair import fsck
+from eni_ledger.base.errors import EniLedgerError
+from eni_ledger.ledger.check.fsck import fsck
+from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.write import probe, writer
 from helpers.ledgers import ACTIVE, add_event, append_line, copy, prove, settings, stuck_holder, three_segments
 from helpers.patience import PATIENCE_S
 from ledger.torture.trial import Run, Trial
@@ -209,8 +209,8 @@ def readers(state: Path) -> dict[str, Callable[[], Any]]:
         "at": lambda: history.at("2199-01-01T00:00:00.000000Z"),
         "events": lambda: list(history.events()),
         "fsck": lambda: fsck(str(state)),
-        "probe": lambda: health.probe(settings(state)),
-        "note_failure": lambda: health.note_failure(settings(state), {}, ValueError("x")),
+        "probe": lambda: probe.probe(settings(state)),
+        "note_failure": lambda: probe.note_failure(settings(state), {}, ValueError("x")),
     }
 
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from eni_ledger.ledger import writer
+from eni_ledger.ledger.write import writer
 from helpers.ledgers import sealed, settings
 from helpers.patience import PATIENCE_S
 from ledger.torture.trial import Run, Trial

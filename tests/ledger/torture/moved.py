@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from eni_ledger.ledger.repair import fsck
+from eni_ledger.ledger.check.fsck import fsck
 from helpers.ledgers import add_event, record
 from ledger.torture.faults import Server, again, boundaries
 from ledger.torture.scenarios import SCENARIOS, ledger

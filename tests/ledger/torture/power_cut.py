@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from eni_ledger.ledger.repair import fsck
+from eni_ledger.ledger.check.fsck import fsck
 from helpers import ledgers
 from helpers.nbd import Server, VolatileDisk
 from ledger.torture.power_guest import RETAIN_BYTES, ROTATE_BYTES

@@ -121,8 +121,8 @@ if __name__ == "__main__":
         import time
 
         sys.path.insert(0, source)
-        from eni_ledger.config import Settings
-        from eni_ledger.fastjson import dumps
-        from eni_ledger.ledger.writer import record
+        from eni_ledger.base.config import Settings
+        from eni_ledger.base.minijson import dumps
+        from eni_ledger.ledger.write.writer import record
 
         main(state_dir, seed, int(count), promise)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eni_ledger.ledger import spool
-from eni_ledger.ledger.codec import now_us
-from eni_ledger.ledger.repair import fsck
-from eni_ledger.ledger.statedir import open_state_dir
+from eni_ledger.ledger.check.fsck import fsck
+from eni_ledger.ledger.format.directory import open_state_dir
+from eni_ledger.ledger.format.line import now_us
+from eni_ledger.ledger.write import spool
 from helpers.ledgers import ACTIVE, BOOT, OTHER_BOOT, Event, add_event, del_event, plain, record, segments
 
 ACTED = 50

@@ -7,7 +7,7 @@ import random
 import subprocess
 from pathlib import Path
 
-from eni_ledger.ledger.repair import fsck
+from eni_ledger.ledger.check.fsck import fsck
 from helpers.ledgers import SOURCE, Event, add_event, prove, stuck_holder
 from helpers.patience import PATIENCE_S
 from ledger.torture.faults import Server, again, boundaries

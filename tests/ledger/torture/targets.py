@@ -18,16 +18,22 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from eni_ledger import config, fastjson, when
-from eni_ledger.config import Settings
-from eni_ledger.ecs import agent_log, callers, conflist, envfile, jsonfile
-from eni_ledger.errors import EniLedgerError
+from eni_ledger import timespec
+from eni_ledger.base import config, minijson
+from eni_ledger.base.config import Settings
+from eni_ledger.base.errors import EniLedgerError
 from eni_ledger.identity import agent_db, bolt
-from eni_ledger.ledger import codec, state, steps, writer
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.query import Query
-from eni_ledger.ledger.repair import fsck
-from eni_ledger.plugin import chained, interposed, protocol, witness
+from eni_ledger.install import conflist, conflist_search, env_file, json_merge
+from eni_ledger.ledger.check.fsck import fsck
+from eni_ledger.ledger.format import line as line_format
+from eni_ledger.ledger.format import state_file
+from eni_ledger.ledger.query import clock_note
+from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.read import current
+from eni_ledger.ledger.read.terms import Query
+from eni_ledger.ledger.write import writer
+from eni_ledger.plugin import chained, interposed, interposed_event, protocol
+from eni_ledger.reconcile import agent_log
 from helpers.agent_db import known
 from helpers.ledgers import ACTIVE, add_event, del_event, sealed, settings, three_segments
 
@@ -148,11 +154,11 @@ def agent(where: Path) -> Target:
         for name in ("vpc-branch-eni", "vpc-eni"):
             one = protocol.Call(env, io.BytesIO(), io.BytesIO())
             prepared = interposed._prepare(name, one, made, conf)
-            assert isinstance(prepared, witness.Prepared), prepared
+            assert isinstance(prepared, interposed_event.Prepared), prepared
             assert prepared.wrong is None or isinstance(prepared.wrong, EniLedgerError), prepared.wrong
-            codec.encode({"ts": LATER, "seq": 1, **prepared.event}, 0)
+            line_format.encode({"ts": LATER, "seq": 1, **prepared.event}, 0)
             prepared.close()
-        witness._error_in(conf)
+        interposed_event._error_in(conf)
 
     args = b"BranchVlanID=7;IPAddresses=10.0.0.9/20,x;GatewayIPAddresses=::1"
     eni = {"eniMACAddress": "0a:1b:2c:3d:4e:5f", "eniIPAddresses": ["fd00::1/64"], "name": "n", "cniVersion": "0.3.0"}
@@ -168,7 +174,7 @@ def _ask(where: Path) -> None:
     refuses(lambda: list(history.events()))
     refuses(lambda: history.at(LATER))
     refuses(lambda: history.who("10.0.0.1", "2026-01-01T00:00:00.000000Z"))
-    refuses(lambda: steps.again(history, "2026-01-01T00:00:00.000000Z", LATER))
+    refuses(lambda: clock_note.again(history, "2026-01-01T00:00:00.000000Z", LATER))
     refuses(lambda: fsck(str(where)))
 
 
@@ -212,9 +218,9 @@ def chained_line(where: Path) -> Target:
 
     def call(data: bytes) -> None:
         try:
-            found = fastjson.loads(data)
+            found = minijson.loads(data)
             over = {key: value for key, value in found.items() if key not in ("crc", "ts", "seq", "v")}
-            line, _ = codec.encode({**last, "seq": last["seq"] + 1, **over}, int(last["crc"], 16))
+            line, _ = line_format.encode({**last, "seq": last["seq"] + 1, **over}, int(last["crc"], 16))
         except (ValueError, AttributeError, TypeError):
             return
         at = _fresh(good, where / "state")
@@ -224,7 +230,9 @@ def chained_line(where: Path) -> Target:
 
     seeds = [_text({**add_event(9), "association_id": "assoc-1"}), _text({"event": "checkpoint", "live": [{}]})]
     seeds += [_text({"event": "boot", "boot_id": "x"}), _text({"event": "identify", "association_id": "x"})]
-    return Target(call, seeds, _words_of(dict.fromkeys(codec.KEYS), {"live": 1, "supersedes": 1, "clock_step_us": 1}))
+    return Target(
+        call, seeds, _words_of(dict.fromkeys(line_format.KEYS), {"live": 1, "supersedes": 1, "clock_step_us": 1})
+    )
 
 
 def spooled(where: Path) -> Target:
@@ -236,7 +244,7 @@ def spooled(where: Path) -> Target:
         (at / "spool").mkdir(exist_ok=True)
         (at / "spool" / "0000000000000001-1-00000000.json").write_bytes(data)
         try:
-            line, _ = codec.encode(fastjson.loads(data), 0)
+            line, _ = line_format.encode(minijson.loads(data), 0)
             (at / "spool" / "0000000000000002-1-00000000.json").write_bytes(line)
         except (ValueError, AttributeError, TypeError):
             pass
@@ -244,8 +252,8 @@ def spooled(where: Path) -> Target:
         assert not list((at / "spool").glob("*.json"))
 
     event = {"ts": "2026-11-25T00:00:00.000000Z", **add_event(9), "association_id": "assoc-1"}
-    seeds = [_text(event), codec.encode(event, 0)[0], _text({**del_event(3), "ts": event["ts"]})]
-    return Target(call, seeds, _words_of(dict.fromkeys(codec.KEYS)))
+    seeds = [_text(event), line_format.encode(event, 0)[0], _text({**del_event(3), "ts": event["ts"]})]
+    return Target(call, seeds, _words_of(dict.fromkeys(line_format.KEYS)))
 
 
 def state_json(where: Path) -> Target:
@@ -257,13 +265,13 @@ def state_json(where: Path) -> Target:
         at = _fresh(good, where / "state")
         first, _, rest = data.partition(b"\n")
         try:
-            head = {"v": 1, "seq": last["seq"], "ts": last["ts"], "crc": last["crc"], **fastjson.loads(first)}
-            (at / "state.json").write_bytes(state.State(head, rest.split(b"\n") if rest else []).encode())
+            head = {"v": 1, "seq": last["seq"], "ts": last["ts"], "crc": last["crc"], **minijson.loads(first)}
+            (at / "state.json").write_bytes(state_file.State(head, rest.split(b"\n") if rest else []).encode())
         except (ValueError, TypeError):
             return
         refuses(lambda: writer.record(settings(at), add_event(3)))
         refuses(lambda: writer.record(settings(at), del_event(3)))
-        refuses(lambda: state.find_live(str(at), {"container_id": "c", "ifname": "eth0"}))
+        refuses(lambda: current.find_live(str(at), {"container_id": "c", "ifname": "eth0"}))
 
     lines = b"\n".join(line.rstrip(b",") for line in (good / "state.json").read_bytes().splitlines()[1:-1])
     seeds = [b"{}\n" + lines, b'{"seq":0}\n' + _text(add_event(3)), b'{"boot_id":"x"}\n{}']
@@ -328,7 +336,7 @@ def log_lines(where: Path) -> Target:
         report = agent_log.Report()
         path.write_bytes(data)
         for event in agent_log.read([path], report):
-            codec.encode({"ts": LATER, "seq": 1, **event.fields}, 0)
+            line_format.encode({"ts": LATER, "seq": 1, **event.fields}, 0)
 
     files = sorted((FIXTURES / "agent-log").iterdir())
     seeds = [b"".join(file.read_bytes().splitlines(keepends=True)[:8]) for file in files]
@@ -357,12 +365,12 @@ def conflists(where: Path) -> Target:
             assert conflist.has_plugin(with_us[0], "x")
             taken = conflist.take_out(with_us[0], "x")
             assert not conflist.has_plugin(taken, "x")
-        callers.of_data("x", data)
-        callers.needs(data)
-        refuses(lambda: jsonfile.merge(data, "x", {"a": 1}, {}, None))
-        after, undo = envfile.assign(data, "KEY", "value")
-        assert envfile.effective(after, "KEY") == "value"
-        assert envfile.withdraw(after, "KEY", undo) == data
+        conflist_search.of_data("x", data)
+        conflist_search.needs(data)
+        refuses(lambda: json_merge.merge(data, "x", {"a": 1}, {}, None))
+        after, undo = env_file.assign(data, "KEY", "value")
+        assert env_file.effective(after, "KEY") == "value"
+        assert env_file.withdraw(after, "KEY", undo) == data
 
     chain = {"cniVersion": "1.0.0", "name": "n", "plugins": [{"type": "vlan"}, {"type": "eni-ledger"}]}
     seeds = [
@@ -380,7 +388,7 @@ def words(where: Path) -> Target:
 
     def call(data: bytes) -> None:
         text = data.decode("utf-8", "surrogateescape")
-        refuses(lambda: when.span(text, argument="--at"))
+        refuses(lambda: timespec.span(text, argument="--at"))
         refuses(lambda: Query(text).matches({"addresses": ["10.0.0.1/8", text], "association_id": text}))
 
     seeds = [b"2026-11-17T03:12:00Z", b"last tuesday 03:12", b"2h ago", b"-15m", b"nov 23 03:12:07", b"1790000000"]

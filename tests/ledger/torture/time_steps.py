@@ -10,8 +10,8 @@ import random
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from eni_ledger.ledger import known, steps
-from eni_ledger.ledger.history import History
+from eni_ledger.ledger.query import clock_note, coverage
+from eni_ledger.ledger.query.questions import History
 from ledger.torture.model import Model, Span, number, text
 from ledger.torture.trial import Run, Trial
 from ledger.torture.world import HOUR, World
@@ -66,14 +66,14 @@ def _ask(trial: Run, world: World, chance: random.Random) -> None:
         if any("step" in event and event["ts"] == moment for event in world.model.events):
             continue  # the moment that is held: whether it came twice itself is a question of words
         twice = world.model.again(moment)
-        got = [_ids(time.found) for time in steps.again(history, text(moment), text(moment))]
+        got = [_ids(time.found) for time in clock_note.again(history, text(moment), text(moment))]
         trial.check(got == twice, f"{text(moment)} came again: {got}, not {twice} in {world.where}")
         trial.counts["came twice"] += len(twice)
     everything = list(history.events())
     for _ in range(4):
         first = chance.choice(edges)
         last = first + chance.choice((0, 999_999, HOUR))
-        these = set(_ids(known.during(history, text(first), text(last))))
+        these = set(_ids(coverage.during(history, text(first), text(last))))
         true = {span.id for span in _during(world.model, first, last)}
         # What began and ended within the range and was not in the chain by then may be missing.
         late = {

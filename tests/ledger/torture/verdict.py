@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from eni_ledger.ledger.history import History
+from eni_ledger.ledger.query.questions import History
 from helpers.ledgers import Event, add_event, plain, prove, segments, state_file
 from ledger.torture.faults import Server
 from ledger.torture.scenarios import ACTED, Before, Scenario, waiting

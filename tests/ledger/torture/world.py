@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from eni_ledger.errors import AmbiguousAttachment, EniLedgerError
-from eni_ledger.ledger import batch, codec, writer
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.repair import fsck
+from eni_ledger.base.errors import AmbiguousAttachment, EniLedgerError
+from eni_ledger.ledger.check.fsck import fsck
+from eni_ledger.ledger.format import line as line_format
+from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.write import batch, writer
 from helpers import ledgers
 from helpers.ledgers import ACTIVE, prove, settings
 from ledger.torture.model import Model, number, text
@@ -174,7 +175,7 @@ class World:
         def urandom(count: int) -> bytes:
             return (self._ids << 8 if count == 9 else self._spooled).to_bytes(count, "big")
 
-        with mock.patch.object(codec, "time", clock), mock.patch.object(os, "urandom", urandom):
+        with mock.patch.object(line_format, "time", clock), mock.patch.object(os, "urandom", urandom):
             yield
 
     def _call(

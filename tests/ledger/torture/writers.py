@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
-from eni_ledger.ledger import writer
-from eni_ledger.ledger.history import History
-from eni_ledger.ledger.repair import fsck
+from eni_ledger.ledger.check.fsck import fsck
+from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.write import writer
 from helpers.ledgers import SOURCE, prove, settings, state_file
 
 Event = dict[str, Any]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from eni_ledger.base.config import Settings
 from eni_ledger.cli.main import main
-from eni_ledger.config import Settings
-from eni_ledger.ledger.writer import record
+from eni_ledger.ledger.write.writer import record
 
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/prod/3f9a1c20de414f0a8a1b2c3d4e5f6071"
 

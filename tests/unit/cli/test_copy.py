@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eni_ledger import host
+from eni_ledger.base import host
 from eni_ledger.kernel import scan as scanning
 from helpers.ledgers import BOOT, add_event, contents, del_event, locked, prove, record
 from helpers.prereq import need

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eni_ledger.cli import doctor as command
-from eni_ledger.cli.doctor import _wrapped
+from eni_ledger.cli.commands import doctor as command
+from eni_ledger.cli.commands.doctor import _wrapped
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from eni_ledger.cli.common import Command
+from eni_ledger.base.version import __version__
 from eni_ledger.cli.main import COMMANDS, load
-from eni_ledger.version import __version__
+from eni_ledger.cli.options import Command
 from helpers.prereq import need
 
 if TYPE_CHECKING:

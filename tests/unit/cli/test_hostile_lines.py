@@ -16,7 +16,7 @@ import click
 import pytest
 
 from eni_ledger.cli.main import COMMANDS, load
-from eni_ledger.ledger.codec import KEYS
+from eni_ledger.ledger.format.line import KEYS
 from eni_ledger.render import screen
 from eni_ledger.render.progress import Progress
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eni_ledger.ledger.repair import fsck
+from eni_ledger.ledger.check.fsck import fsck
 
 if TYPE_CHECKING:
     from unit.cli.conftest import Ledger, Run

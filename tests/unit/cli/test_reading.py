@@ -259,7 +259,7 @@ def test_fsck_tells_of_a_file_system_that_promises_too_little(
     ledger: Ledger, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger.add(1, 101, "10.0.0.1/24")
-    monkeypatch.setattr("eni_ledger.cli.fsck.unfit", lambda path: f"{path} is on nfs4 (srv:/)")
+    monkeypatch.setattr("eni_ledger.cli.commands.fsck.unsuitable_filesystem", lambda path: f"{path} is on nfs4 (srv:/)")
     assert "is on nfs4 (srv:/)" in run("fsck").out
     assert run("fsck", "--json").json()["notes"] == [f"{ledger.path} is on nfs4 (srv:/)"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from eni_ledger.identity import docker
 from eni_ledger.identity.docker import Docker
-from eni_ledger.identity.sources import Unavailable
+from eni_ledger.identity.source import Unavailable
 from helpers.http_server import Reply, Request, Server, serve
 
 if TYPE_CHECKING:

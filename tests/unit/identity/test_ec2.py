@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from eni_ledger.identity.ec2 import Ec2
-from eni_ledger.identity.sources import Unavailable
+from eni_ledger.identity.source import Unavailable
 from helpers.http_server import Reply, Request, serve
 from helpers.prereq import need
 
@@ -125,7 +125,7 @@ def test_without_boto3() -> None:
     code = (
         "import sys; sys.modules['boto3'] = None\n"
         "from eni_ledger.identity.ec2 import Ec2\n"
-        "from eni_ledger.identity.sources import Unavailable\n"
+        "from eni_ledger.identity.source import Unavailable\n"
         "try: Ec2().ask({'branch_mac': '0a:00:00:00:01:01'})\n"
         "except Unavailable as exc: print(exc.msg, '|', exc.hint)"
     )

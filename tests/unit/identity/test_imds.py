@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eni_ledger.identity.imds import Imds
-from eni_ledger.identity.sources import Unavailable
+from eni_ledger.identity.source import Unavailable
 from helpers.http_server import Reply, Request, serve
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from eni_ledger.base import addresses
 from eni_ledger.identity import agent_db, bolt
-from eni_ledger.plugin import declared
 from helpers.agent_db import CLUSTER, eni_id, mac, task
 from helpers.bolt import BoltWriter
 from helpers.bolt_tree import TreeWriter
@@ -178,18 +178,18 @@ def test_an_inline_bucket_and_a_text_at_the_seam_of_two_pieces(tmp_path: Path) -
 
 @pytest.mark.parametrize("good", ["eni-0a1b2c3d", "eni-0123456789abcdef0"])
 def test_eni_ids(good: str) -> None:
-    assert declared.eni_id(good) == good
+    assert addresses.eni_id(good) == good
     for at in range(len(good)):
         for other in ("g", "A", " ", "\n", "/", ":", "`", "é"):
-            assert declared.eni_id(good[:at] + other + good[at + 1 :]) is None, (at, other)
-        assert declared.eni_id(good[:at] + good[at + 1 :]) is None
-        assert declared.eni_id(good[:at] + "0" + good[at:]) is None
-    assert declared.eni_id(good + "\n") is None
+            assert addresses.eni_id(good[:at] + other + good[at + 1 :]) is None, (at, other)
+        assert addresses.eni_id(good[:at] + good[at + 1 :]) is None
+        assert addresses.eni_id(good[:at] + "0" + good[at:]) is None
+    assert addresses.eni_id(good + "\n") is None
 
 
 @pytest.mark.parametrize("bad", [None, 7, b"eni-0a1b2c3d", ["eni-0a1b2c3d"], "", "eni-", "eni-0a1b2c3d0", "x" * 12])
 def test_what_is_no_eni_id(bad: object) -> None:
-    assert declared.eni_id(bad) is None
+    assert addresses.eni_id(bad) is None
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_what_is_no_eni_id(bad: object) -> None:
     ],
 )
 def test_vlan_ids(text: object, vlan: int | None) -> None:
-    assert declared.vlan_number(text) == vlan
+    assert addresses.vlan_number(text) == vlan
 
 
 @pytest.mark.parametrize(

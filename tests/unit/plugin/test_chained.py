@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eni_ledger.ledger import health
-from eni_ledger.ledger.health import FAILURES
-from eni_ledger.ledger.history import History
+from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.write import probe
+from eni_ledger.ledger.write.probe import FAILURES
 from helpers.plugin import VERSIONS, own_netns, result
 
 if TYPE_CHECKING:
@@ -145,7 +145,9 @@ def test_a_del_that_may_be_of_several(here: Here, on_error: str) -> None:
 @pytest.mark.parametrize("on_error", ["warn", "fail"])
 def test_a_ledger_on_nfs_is_told_once(here: Here, monkeypatch: pytest.MonkeyPatch, on_error: str) -> None:
     monkeypatch.setattr(
-        health, "unfit", lambda path: f"{path} is on nfs4 (srv:/): flock and fdatasync promise less there"
+        probe,
+        "unsuitable_filesystem",
+        lambda path: f"{path} is on nfs4 (srv:/): flock and fdatasync promise less there",
     )
     said = []
     for n in range(3):
@@ -448,8 +450,8 @@ def test_check_of_a_namespace_that_is_gone(here: Here) -> None:
 
 def rewritten(here: Here, **changes: object) -> None:
     """Record the attachment as if something else had been seen."""
-    from eni_ledger.config import load
-    from eni_ledger.ledger.writer import record
+    from eni_ledger.base.config import load
+    from eni_ledger.ledger.write.writer import record
 
     event = here.events("add")[-1] | changes
     kept = {key: value for key, value in event.items() if key not in ("ts", "seq", "v", "crc", "association_id")}

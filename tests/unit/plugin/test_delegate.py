@@ -11,7 +11,7 @@ from textwrap import indent
 import pytest
 
 import eni_ledger
-from eni_ledger.errors import DelegateError
+from eni_ledger.base.errors import DelegateError
 from eni_ledger.plugin import delegate, process
 from helpers.delegate import script
 from helpers.patience import PATIENCE_S
@@ -73,7 +73,7 @@ def test_below_a_delegate_there_is_none(tmp_path: Path) -> None:
         f"print(delegate.find({str(tmp_path)!r}, 'vpc-eni'))"
     )
     mark = f"import os, sys; sys.path.insert(0, {str(SOURCE)!r}); from eni_ledger.plugin import process; " + (
-        "process.as_it_was(); os.execv(sys.argv[1], sys.argv[1:])"
+        "process.restore_default_signals(); os.execv(sys.argv[1], sys.argv[1:])"
     )
     python = [sys.executable, "-I", "-S", "-c"]
     shell = ["/bin/sh", "-c", '"$@"; exit $?', "sh"]
@@ -87,7 +87,7 @@ RUN = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
 from eni_ledger.plugin import delegate
-from eni_ledger.errors import DelegateError
+from eni_ledger.base.errors import DelegateError
 path = sys.argv[2]
 sys.argv = ["/plugins/vpc-eni", "a b"]
 try:
@@ -96,7 +96,7 @@ try:
 except DelegateError as exc:
     print(exc)
     sys.exit(9)
-running.hand_on(b"%d %d " % (status, took_ms >= 20) + answer)
+running.forward_answer(b"%d %d " % (status, took_ms >= 20) + answer)
 running.leave(status)
 """
 

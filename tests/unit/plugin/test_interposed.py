@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from eni_ledger import config, errors
-from eni_ledger.config import Settings
-from eni_ledger.plugin import interposed, witness
+from eni_ledger.base import config, errors
+from eni_ledger.base.config import Settings
+from eni_ledger.plugin import interposed, interposed_event
 from eni_ledger.plugin.protocol import Call
 from helpers.agent import Branch
 from helpers.plugin import own_netns
@@ -36,7 +36,7 @@ def call_of(command: str, **env: str) -> Call:
 
 
 def prepared_of(call: Call, settings: config.Settings, data: bytes) -> Any:
-    return witness.prepare("vpc-branch-eni", call, settings, data)
+    return interposed_event.prepare("vpc-branch-eni", call, settings, data)
 
 
 def test_prepared(settings: config.Settings) -> None:
@@ -63,8 +63,8 @@ def test_prepared_for_del_says_which_one_is_meant(settings: config.Settings) -> 
 def interposed_call(settings: config.Settings, command: str, branch: Branch, **env: str) -> dict[str, Any] | None:
     """Go through a call whose delegate succeeds."""
     call = call_of(command, CNI_CONTAINERID=branch.container_id, **env)
-    prepared = witness.prepare("vpc-branch-eni", call, settings, branch.stdin())
-    return witness.record(call, settings, prepared, 0, b"{}")
+    prepared = interposed_event.prepare("vpc-branch-eni", call, settings, branch.stdin())
+    return interposed_event.record(call, settings, prepared, 0, b"{}")
 
 
 def test_a_constant_container_id(settings: config.Settings) -> None:
@@ -78,7 +78,7 @@ def test_a_constant_container_id(settings: config.Settings) -> None:
     assert ended is not None
     assert (ended["vlan_id"], ended["netns"]) == (102, "/var/run/netns/nosuch-1")
     assert interposed_call(settings, "DEL", tasks[1], CNI_NETNS="none") is None
-    from eni_ledger.ledger.history import History
+    from eni_ledger.ledger.query.questions import History
 
     assert [one["vlan_id"] for one in History(settings.state_dir).live()] == [101, 103]
 
@@ -91,7 +91,7 @@ def test_what_is_good_enough_for_the_delegate_is_no_error(
     conf = json.loads(BRANCH.stdin())
     conf = {key: value for key, value in conf.items() if key not in left_out} | over
     call = call_of("ADD")
-    written = witness.record(call, settings, prepared_of(call, settings, json.dumps(conf).encode()), 0, b"{}")
+    written = interposed_event.record(call, settings, prepared_of(call, settings, json.dumps(conf).encode()), 0, b"{}")
     assert written is not None
     assert "error_code" not in written
     assert (written["vlan_id"], written["branch_mac"]) == (101, MAC)
@@ -110,7 +110,7 @@ def test_prepared_without_a_configuration(settings: config.Settings, data: bytes
 
 def test_recorded_with_what_differs(settings: config.Settings) -> None:
     call = call_of("ADD")
-    written = witness.record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 0, b"{}")
+    written = interposed_event.record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 0, b"{}")
     assert written is not None
     assert (written["event"], written["seq"] > 0) == ("add", True)
     assert set(written["mismatch"]) == {"vlan_id", "branch_mac", "addresses", "gateways"}  # `lo` is none of it
@@ -119,7 +119,7 @@ def test_recorded_with_what_differs(settings: config.Settings) -> None:
 
 def test_recorded_though_there_is_no_namespace(settings: config.Settings) -> None:
     call = call_of("ADD", CNI_NETNS="/proc/999999999/ns/net")
-    written = witness.record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 0, b"{}")
+    written = interposed_event.record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 0, b"{}")
     assert written is not None
     assert (written["error_code"], written["vlan_id"]) == (110, 101)
     assert "mismatch" not in written
@@ -142,14 +142,14 @@ def test_recorded_though_there_is_no_namespace(settings: config.Settings) -> Non
 )
 def test_a_failed_add(settings: config.Settings, status: int, answer: bytes, code: int, msg: str) -> None:
     call = call_of("ADD")
-    written = witness.record(call, settings, prepared_of(call, settings, BRANCH.stdin()), status, answer)
+    written = interposed_event.record(call, settings, prepared_of(call, settings, BRANCH.stdin()), status, answer)
     assert written is not None
     assert (written["event"], written["error_code"], written["error_msg"]) == ("add_failed", code, msg)
 
 
 def test_a_failed_del_is_no_event(settings: config.Settings) -> None:
     call = call_of("DEL")
-    assert witness.record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 256, b"") is None
+    assert interposed_event.record(call, settings, prepared_of(call, settings, BRANCH.stdin()), 256, b"") is None
     assert not Path(settings.state_dir).exists()
 
 
@@ -173,13 +173,13 @@ def test_the_configuration_beside_the_plugins(
     assert interposed._config_beside() == (beside and beside.format(parent=tmp_path))
 
 
-def test_a_rehearsal_that_goes_wrong_is_nobodys_business(tmp_path: Path) -> None:
-    """A socket that is closed, an event that no line can hold: it is told when it is in earnest, not before."""
-    prepared = witness.Prepared({"event": "add", "container_id": object()})
+def test_a_warm_up_that_fails_changes_nothing(tmp_path: Path) -> None:
+    """A socket that is closed, an event that no line can hold: the record itself reports it, not the warm-up."""
+    prepared = interposed_event.Prepared({"event": "add", "container_id": object()})
     prepared.sock, other = socket.socketpair()
     prepared.sock.close()
     other.close()
-    witness.rehearse(Settings(str(tmp_path)), prepared)
+    interposed_event.warm_up(Settings(str(tmp_path)), prepared)
     after: object = (prepared.wrong, prepared.sock, list(tmp_path.iterdir()))
     assert after == (None, None, [])
 
@@ -189,8 +189,8 @@ def test_installation_without_what_is_loaded_late(
     monkeypatch: pytest.MonkeyPatch, settings: config.Settings, on_error: str
 ) -> None:
     settings.on_error = on_error
-    monkeypatch.delattr("eni_ledger.plugin.witness")
-    monkeypatch.setitem(sys.modules, "eni_ledger.plugin.witness", None)
+    monkeypatch.delattr("eni_ledger.plugin.interposed_event")
+    monkeypatch.setitem(sys.modules, "eni_ledger.plugin.interposed_event", None)
     stderr = io.BytesIO()
     call = call_of("ADD")
     call = Call(call.env, io.BytesIO(), stderr)

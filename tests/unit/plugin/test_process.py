@@ -1,20 +1,16 @@
-"""Starting a delegate that dies with us, and entering a namespace: what the C of the bundle does, in Python."""
+"""Starting a delegate that dies with us: what the C of the bundle does, in Python."""
 
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from eni_ledger.plugin import process
 from helpers.ledgers import SOURCE
 from helpers.patience import PATIENCE_S
-from helpers.prereq import need
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
@@ -35,25 +31,6 @@ def spawn(path: str, *arguments: str, before: str = "", out: bool = False) -> li
     done = run(before + SPAWN.format(path=path, arguments=[path, *arguments], out=out))
     assert done.stderr == ""
     return done.stdout.splitlines()
-
-
-def test_what_is_refused_is_raised() -> None:
-    """Also where the C library tells it by its return value alone."""
-    with open(os.devnull, "rb") as file, pytest.raises(OSError, match=r".+"):  # noqa: PTH123 - a descriptor is wanted
-        process.setns(file.fileno())
-    with pytest.raises(OSError, match=r".+"):
-        process.setns(-1)
-
-
-def test_a_namespace_is_entered() -> None:
-    need(os.geteuid() == 0, "root, for setns")
-    done = run(
-        "home = os.open('/proc/self/ns/net', os.O_RDONLY)\n"
-        "process._libc('unshare', 0x40000000)\n"
-        "away = os.stat('/proc/self/ns/net').st_ino\n"
-        "print(process.setns(home), os.stat('/proc/self/ns/net').st_ino == os.fstat(home).st_ino != away)"
-    )
-    assert (done.stdout, done.stderr) == ("None True\n", "")
 
 
 def test_the_exit_status_is_the_programs() -> None:
@@ -90,7 +67,7 @@ def test_it_inherits_what_was_ignored_before_the_interpreter_and_nothing_of_the_
 
 
 def test_no_core_of_it_is_written() -> None:
-    done = run("process.undumpable(); print(process._libc('prctl', 3, 0))")  # PR_GET_DUMPABLE
+    done = run("process.undumpable(); print(process.libc.call('prctl', 3, 0))")  # PR_GET_DUMPABLE
     assert done.stdout == "0\n"
 
 

@@ -1,0 +1,1 @@
+"""What every package stands on: errors, configuration, JSON, addresses. Imports nothing of eni-ledger's."""

@@ -1,0 +1,31 @@
+"""`eni-ledger completion`: what a shell needs to complete commands, options and values."""
+
+from __future__ import annotations
+
+import click
+
+from eni_ledger.cli.options import COMPLETE_VAR, Command
+from eni_ledger.cli.session import PROGRAM
+from eni_ledger.render.screen import Screen
+
+EXAMPLES = [
+    ("eni-ledger completion bash > /etc/bash_completion.d/eni-ledger", "for bash 4.4 and later"),
+    ('eni-ledger completion zsh > "${fpath[1]}/_eni-ledger"', "for zsh"),
+    ("eni-ledger completion fish > ~/.config/fish/completions/eni-ledger.fish", "for fish"),
+]
+
+
+@click.command(cls=Command, examples=EXAMPLES, short_help="Completion for bash, zsh and fish.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def command(ctx: click.Context, shell: str) -> None:
+    """Print the completion script for a SHELL: bash, zsh or fish."""
+    from click.shell_completion import ShellComplete, get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.UsageError(f"no completion for {shell}")
+    # ShellComplete's own source(): bash's would run bash first to ask for its version, and a script that is
+    # written on one machine may be meant for another.
+    script = ShellComplete.source(found(ctx.find_root().command, {}, PROGRAM, COMPLETE_VAR))
+    Screen().line(script)

@@ -1,0 +1,99 @@
+"""`eni-ledger doctor`: is everything as it should be?"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from pathlib import Path
+
+import click
+
+from eni_ledger.base.config import CONFIG_FILE, load
+from eni_ledger.base.errors import ConfigError
+from eni_ledger.cli.options import Command, Defaults, reading, session_of
+from eni_ledger.cli.session import Session
+from eni_ledger.doctor.host import FAIL, OK, SKIPPED, WARN, Finding
+from eni_ledger.doctor.run import examine
+from eni_ledger.render.text import safe
+
+FAILED = 1
+_NARROW = 20  # columns; what is left of a narrower terminal is not worth wrapping for
+_STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red", SKIPPED: "dim"}
+
+EXAMPLES = [
+    ("eni-ledger doctor", "one line for each question, and what to do where something is not right"),
+    ("eni-ledger doctor --json | jq '.checks[] | select(.status == \"fail\")'", "what has failed"),
+]
+
+
+@click.command(cls=Command, examples=EXAMPLES, short_help="Is trunking on, is everything recorded, is it sound?")
+@click.option("--json", "as_json", is_flag=True, help='Print one document: "healthy", "checks": [{"name": ...}].')
+@click.option(
+    "--conf-dir",
+    "conf_dirs",
+    metavar="DIR",
+    multiple=True,
+    help="Look for conflists here, not where the runtimes read.",
+)
+@reading
+@click.pass_context
+def command(
+    ctx: click.Context, as_json: bool, conf_dirs: tuple[str, ...], state_dir: str | None, no_color: bool
+) -> int:
+    """Ask everything that can be asked of this host: is trunking on, does the running ECS agent call eni-ledger, are
+    the agent's own plugins in place, is the ledger sound and does it have the last ADD, could everything be
+    recorded, is journald there, is it known whose each branch is, does the kernel agree, is there room, are
+    the timers on.
+
+    It changes nothing. Exit status 0 when nothing failed, 1 otherwise. To be run as root, on the host.
+    """
+    session = session_of(ctx, state_dir, no_color)
+    given = state_dir if state_dir is not None else (ctx.find_object(Defaults) or Defaults()).state_dir
+    if given == "":
+        session.state_dir()  # says what is wrong with that
+    problems: list[ConfigError] = []
+    settings = load(None, os.environ, given, problems=problems)
+    broken = [Finding("configuration", FAIL, str(one), one.hint) for one in problems]
+    configured = load(None, os.environ, problems=[]).state_dir
+    findings = [
+        *(broken or [Finding("configuration", OK, _configuration(os.environ.get("ENI_LEDGER_CONFIG") or CONFIG_FILE))]),
+        *examine(settings, conf_dirs=conf_dirs or None, configured=configured),
+    ]
+    healthy = not any(finding.status == FAIL for finding in findings)
+    if as_json:
+        checks = [
+            {"name": one.name, "status": one.status, "message": one.message, **({"hint": one.hint} if one.hint else {})}
+            for one in findings
+        ]
+        session.screen.json_document({"healthy": healthy, "checks": checks})
+    else:
+        _print(findings, session)
+    return 0 if healthy else FAILED
+
+
+def _configuration(path: str) -> str:
+    return f"{path} can be read" if Path(path).exists() else f"there is no {path}; the defaults apply"
+
+
+def _print(findings: list[Finding], session: Session) -> None:
+    screen = session.screen
+    width = max(len(finding.name) for finding in findings)
+    margin = " " * (9 + width + 2)
+    for one in findings:
+        status = screen.paint(one.status.ljust(7), _STYLES[one.status])
+        first, *more = _wrapped(safe(one.message), screen.width, len(margin))
+        screen.line(f"{status}  {one.name.ljust(width)}  {first}")
+        for text in more:
+            screen.line(margin + text)
+        if one.hint and one.status != SKIPPED:
+            for text in _wrapped(f"try: {safe(one.hint)}", screen.width, len(margin)):
+                screen.line(margin + text)
+    counts = [(status, sum(one.status == status for one in findings)) for status in (OK, WARN, FAIL, SKIPPED)]
+    screen.line(", ".join(f"{count} {status}" for status, count in counts if count))
+
+
+def _wrapped(text: str, width: int | None, margin: int) -> list[str]:
+    """Return the lines that fit beside the margin of a terminal, broken between words only; for a pipe one line."""
+    if width is None or width - margin < _NARROW:
+        return [text]
+    return textwrap.wrap(text, width - margin, break_long_words=False, break_on_hyphens=False) or [""]

@@ -1,0 +1,175 @@
+"""`eni-ledger identify`: ENI ID, task and trunk of what was recorded without them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.recording import about_host, all_associations, announce, refuse_copy, settings_of
+from eni_ledger.cli.session import Session
+from eni_ledger.identity.identify import Outcome, identify, make
+from eni_ledger.identity.source import NAMES, PAST, TIMEOUT_S, Unavailable
+from eni_ledger.ledger.query.ended_since import Ended, ended, leave_mark
+from eni_ledger.render.text import safe, short_id
+
+if TYPE_CHECKING:
+    from eni_ledger.base.config import Settings
+
+Event = dict[str, Any]
+DISAGREE = 1
+
+EXAMPLES = [
+    ("eni-ledger identify", "asks all sources in order, and records what they know"),
+    ("eni-ledger identify --source agent-db,docker --dry-run", "asks these two, and records nothing"),
+    ("eni-ledger identify --all --json | jq .incomplete", "also all that ever ended; what is still not known"),
+]
+
+
+@click.command(cls=Command, examples=EXAMPLES, short_help="Find out the ENI, task and trunk of associations.")
+@click.option(
+    "--source",
+    "sources",
+    metavar="NAME[,NAME...]",
+    help=f"Whom to ask, in this order: {', '.join(NAMES)} (all of them).",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, 60, min_open=True),
+    default=TIMEOUT_S,
+    metavar="SECONDS",
+    help="How long to wait for each answer (2); who does not answer is not asked again.",
+)
+@click.option("--all", "everything", is_flag=True, help="Also what ended before the last run.")
+@click.option("--dry-run", is_flag=True, help="Record nothing.")
+@click.option("--json", "as_json", is_flag=True, help='Print one document: "identified", "disagreements", ...')
+@reading
+@click.pass_context
+def command(
+    ctx: click.Context,
+    sources: str | None,
+    timeout: float,
+    everything: bool,
+    dry_run: bool,
+    as_json: bool,
+    state_dir: str | None,
+    no_color: bool,
+) -> int:
+    """Find out what was not known when an interface joined: the ENI ID and the task (agent-db: the agent's database;
+    docker: labels of the pause container; ec2: DescribeNetworkInterfaces, with boto3) and the ENI ID of the trunk
+    (imds, ec2). Asked about are the live associations and, of agent-db and docker, those that have ended since the last
+    run that could ask both. What is found is recorded by identify events. Nothing that is known is ever overwritten: a
+    source that says otherwise is reported.
+
+    Exit status 0, also when something is still not known; 1 when sources disagree; 3 when a source that was named
+    cannot be asked.
+    """
+    session = session_of(ctx, state_dir, no_color)
+    settings = settings_of(session)
+    refuse_copy(session)
+    asked = make(
+        [name.strip() for name in sources.split(",")] if sources is not None else NAMES, timeout, settings.agent_db
+    )
+    history = session.history(slow=everything)
+    live = [] if everything else history.live()
+    run = ended(history)
+    since = {one["association_id"]: one for one in (*live, *run.associations)}
+    associations = all_associations(history) if everything else list(since.values())
+    outcome = identify(associations, asked)
+    written = [] if dry_run else _record(settings, outcome.found)
+    if not dry_run and _asked_all(outcome, run):
+        leave_mark(settings.state_dir, run)
+    announce(settings, written, associations)
+    if as_json:
+        session.screen.json_document(_document(outcome, outcome.found if dry_run else written, dry_run=dry_run))
+    else:
+        _print(outcome, outcome.found if dry_run else written, session, dry_run=dry_run)
+    if sources and outcome.unavailable:
+        raise next(iter(outcome.unavailable.values()))
+    return DISAGREE if outcome.disagreements else 0
+
+
+def _asked_all(outcome: Outcome, run: Ended) -> bool:
+    """Tell whether every source that could know what has ended was asked about it: the next run need not ask again."""
+    lacking = {one["association_id"] for one in run.associations}.intersection(outcome.incomplete)
+    waiting = [name for name in PAST if name not in outcome.asked or _may_come(outcome.unavailable.get(name))]
+    return not (lacking and waiting)
+
+
+def _may_come(why: Unavailable | None) -> bool:
+    return why is not None and not why.absent
+
+
+def _record(settings: Settings, found: list[Event]) -> list[Event]:
+    """Record what was found, as late for one that has ended; what became known meanwhile is not repeated."""
+    from eni_ledger.ledger.write.batch import record_found
+
+    if not found:
+        return []
+
+    def choose(live: list[Event]) -> list[Event]:
+        by_id = {one["association_id"]: one for one in live}
+        chosen = []
+        for event in found:
+            association = by_id.get(event["association_id"])
+            if association is None:
+                chosen.append({**event, "late": True})
+            elif any(association.get(key) is None for key in event if key not in _ABOUT):
+                chosen.append(event)
+        return chosen
+
+    return record_found(settings, about_host(), choose)
+
+
+_ABOUT = ("event", "association_id", "identity_source")
+
+
+def _document(outcome: Outcome, events: list[Event], *, dry_run: bool) -> Event:
+    sources = []
+    for name, count in outcome.asked.items():
+        why = outcome.unavailable.get(name)
+        told = {"unavailable": str(why), "hint": why.hint} if why else {}
+        sources.append({"source": name, "asked": count, "answered": outcome.answered[name], **told})
+    return {
+        "dry_run": dry_run,
+        "sources": sources,
+        "identified": events,
+        "disagreements": [
+            {
+                "association_id": one.association_id,
+                "key": one.key,
+                "known": one.known,
+                "known_from": one.known_from,
+                "source": one.source,
+                "said": one.said,
+            }
+            for one in outcome.disagreements
+        ],
+        "incomplete": outcome.incomplete,
+    }
+
+
+def _print(outcome: Outcome, events: list[Event], session: Session, *, dry_run: bool) -> None:
+    screen = session.screen
+    for event in events:
+        fields = ", ".join(f"{key} {safe(event[key])}" for key in _given(event))
+        screen.line(f"{short_id(event['association_id'])}  {safe(event['identity_source'])}: {fields}")
+    for one in outcome.disagreements:
+        said = f"{one.source} says {safe(one.said)}, {one.known_from} {safe(one.known)}"
+        words = f"{short_id(one.association_id)}  {one.key}: {said}; kept as it was"
+        screen.line(screen.paint(words, "bold red"))
+    done = "would be recorded" if dry_run else "recorded"
+    screen.line(f"{len(events)} {done}, {len(outcome.incomplete)} still incomplete")
+    for name, why in outcome.unavailable.items():
+        screen.note(f"{name} skipped: {safe(_sentence(why))}")
+
+
+def _given(event: Event) -> list[str]:
+    from eni_ledger.identity.source import KEYS
+
+    return [key for key in KEYS if event.get(key) is not None]
+
+
+def _sentence(why: Unavailable) -> str:
+    return f"{why}; {why.hint}" if why.hint else str(why)

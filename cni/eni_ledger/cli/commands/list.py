@@ -1,0 +1,35 @@
+"""`eni-ledger list`: what is live, now or at some time."""
+
+from __future__ import annotations
+
+import click
+
+from eni_ledger.cli.answers import live
+from eni_ledger.cli.options import Command, reading, session_of
+
+EXAMPLES = [
+    ("eni-ledger list", "the branch ENIs of this host and whose they are"),
+    ("eni-ledger list --at 'yesterday 03:12'", "those of that moment (UTC), also of tasks long gone"),
+    ("eni-ledger list --json | jq -r '.associations[].addresses[]'", "every IP address in use"),
+]
+
+
+@click.command(cls=Command, examples=EXAMPLES, short_help="What is live now, or was at some time.")
+@click.option(
+    "--at",
+    metavar="TIME",
+    help="What was live at that time, in place of now; to the second means at any moment of it. Forms as with "
+    "'who --at'. No zone means UTC.",
+)
+@click.option("--json", "as_json", is_flag=True, help='Print one document, {"associations": [...]}, one a line.')
+@reading
+@click.pass_context
+def command(ctx: click.Context, at: str | None, as_json: bool, state_dir: str | None, no_color: bool) -> None:
+    """List the live associations: VLAN, branch ENI (its MAC while the ENI ID is not known), IP addresses, task
+    (or container), inode of the network namespace, PID of the pause container, age.
+
+    A value marked ! is one where the kernel shows something else than was declared. Where the clock was set back a
+    time came twice, and both answers are given. That nothing is live is an answer, with exit status 0; for a time
+    before the ledger begins there is none, and that is exit status 1.
+    """
+    live(session_of(ctx, state_dir, no_color), at, as_json=as_json)

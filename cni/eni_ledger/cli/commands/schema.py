@@ -1,0 +1,28 @@
+"""`eni-ledger schema`: JSON Schema of what is written and read. The only command that needs pydantic."""
+
+from __future__ import annotations
+
+import click
+
+from eni_ledger.cli.options import Command
+from eni_ledger.render.screen import Screen
+
+KINDS = ("event", "state", "config")
+EXAMPLES = [
+    ("eni-ledger schema event > event.schema.json", "a line of ledger.jsonl, and of log --json"),
+    ("eni-ledger schema state", "state.json"),
+    ("eni-ledger schema config", "/etc/eni-ledger/config.json"),
+]
+
+
+@click.command(cls=Command, examples=EXAMPLES, short_help="JSON Schema of an event, the state or the configuration.")
+@click.argument("kind", type=click.Choice(KINDS))
+def command(kind: str) -> None:
+    """Print the JSON Schema (draft 2020-12) of an event (one line of the ledger), the state file or the
+    configuration file.
+    """
+    import json
+
+    from eni_ledger.ledger.format.schema import json_schema
+
+    Screen().line(json.dumps(json_schema(kind), indent=2, ensure_ascii=False))

@@ -1,0 +1,66 @@
+"""`eni-ledger show`: all that is known of one association."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from eni_ledger.base.errors import NotFound, UsageError
+from eni_ledger.cli.completers import live_ids
+from eni_ledger.cli.damage import ask, events_of
+from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.session import PROGRAM
+from eni_ledger.render.card import print_card
+from eni_ledger.render.events import EventLines
+
+EXAMPLES = [
+    ("eni-ledger show assoc-0123456789abcdef0", "one association and its events"),
+    ("eni-ledger show 0123", "the same: any beginning that only one association has"),
+    ("eni-ledger show 0123 --json | jq .events", "the events as they stand in the ledger"),
+]
+
+
+@click.command(cls=Command, examples=EXAMPLES, short_help="All about one association, and its events.")
+@click.argument("association_id", metavar="ID", shell_complete=live_ids)
+@click.option("--json", "as_json", is_flag=True, help='Print one document, {"associations": [one], "events": [...]}.')
+@reading
+@click.pass_context
+def command(ctx: click.Context, association_id: str, as_json: bool, state_dir: str | None, no_color: bool) -> None:
+    """Show one association and its events. ID is an association ID (eni-ledger list and who print them, with
+    --json in any case) or its beginning, "assoc-" may be left out.
+
+    Exit status 1 when there is none.
+    """
+    session = session_of(ctx, state_dir, no_color)
+    screen = session.screen
+    prefix = _prefix(association_id)
+    history = session.history(slow=True)
+    answer = ask(history, lambda: history.who(prefix), lambda one: str(one["association_id"]).startswith(prefix))
+    if len(answer.found) > 1:
+        ids = ", ".join(str(one["association_id"]) for one in answer.found[:5])
+        raise UsageError(f"{len(answer.found)} associations begin like this", ids, "give more of the ID")
+    if not answer.found:
+        raise answer.damage or NotFound("no such association", association_id, f"{PROGRAM} log --json")
+    events, damage = events_of(history, answer.found[0])
+    session.introduce(as_json=as_json)
+    if as_json:
+        screen.json_document(answer.document() | {"events": events})
+    else:
+        print_card(answer.found[0], screen, session.as_of())
+        screen.line()
+        lines = EventLines(screen)
+        screen.line(lines.header())
+        for event in events:
+            screen.line(lines.line(event))
+    damage = answer.damage or damage
+    if damage:
+        raise damage
+
+
+def _prefix(text: str) -> str:
+    """Return the beginning of an association ID that `text` stands for. Raises UsageError."""
+    found = re.fullmatch(r"(?:assoc-)?([0-9a-f]{1,17})", text.strip().lower())
+    if not found:
+        raise UsageError("not an association ID", f"'{text:.80}'", f"{PROGRAM} who '{text:.80}'")
+    return f"assoc-{found[1]}"

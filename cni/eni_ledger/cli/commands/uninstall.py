@@ -1,0 +1,86 @@
+"""`eni-ledger uninstall`: everything as it was before `eni-ledger install`."""
+
+from __future__ import annotations
+
+import click
+
+from eni_ledger.cli.installing import Group, absolute, print_report, screen_of, tree_at
+from eni_ledger.cli.options import Command, colour_option
+from eni_ledger.install.ecs_agent import Agent
+from eni_ledger.install.service import Report, uninstall_cni, uninstall_ecs
+
+EXAMPLES = [
+    ("eni-ledger uninstall ecs --restart", "out of the ECS agent's way; the ledger stays"),
+    ("eni-ledger uninstall cni", "out of the directory of plugins and the conflist"),
+]
+ECS_EXAMPLES = [
+    ("eni-ledger uninstall ecs --restart", "in one go; the ledger stays"),
+    ("eni-ledger uninstall ecs --purge --restart", "the ledger too"),
+]
+CNI_EXAMPLES = [
+    ("eni-ledger uninstall cni --dry-run", "every step, and none of them taken"),
+    ("eni-ledger uninstall cni --purge", "the ledger too"),
+]
+
+
+@click.group(cls=Group, examples=EXAMPLES, invoke_without_command=True, short_help="Put everything back.")
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Put back what `eni-ledger install` found: lines, links and files, byte for byte."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@command.command("ecs", cls=Command, examples=ECS_EXAMPLES, short_help="Out of the ECS agent's way.")
+@click.option("--purge", is_flag=True, help="Remove the ledger too, and configuration that was changed by hand.")
+@click.option("--root", metavar="DIR", default="/", help="Work on the tree in DIR, for an image, not on this host.")
+@click.option("--dry-run", is_flag=True, help="Print the steps and take none.")
+@click.option("--restart", is_flag=True, help="Restart the agent if it still calls eni-ledger.")
+@click.option("--json", "as_json", is_flag=True, help="Print one document.")
+@colour_option
+@click.pass_context
+def ecs(
+    ctx: click.Context, purge: bool, root: str, dry_run: bool, restart: bool, as_json: bool, no_color: bool
+) -> None:
+    """Put /etc/ecs/ecs.config back and remove what is ours, as soon as the running agent does not need it.
+
+    An agent that runs has read its configuration at its start: until its restart it calls eni-ledger's plugins, and
+    they stay. The ledger stays in /var/lib/ecs/data/eni-ledger/state.
+    """
+    tree = tree_at(root)
+    report = Report(dry_run=dry_run, root=tree.root)
+    uninstall_ecs(tree, Agent(), report, purge=purge, restart=restart)
+    print_report(screen_of(ctx, no_color), report, "uninstalled", as_json=as_json)
+
+
+@command.command("cni", cls=Command, examples=CNI_EXAMPLES, short_help="Out of a CNI runtime's way.")
+@click.option("--purge", is_flag=True, help="Remove the ledger in the state directory too.")
+@click.option("--root", metavar="DIR", default="/", help="Work on the tree in DIR, for an image, not on this host.")
+@click.option("--dry-run", is_flag=True, help="Print the steps and take none.")
+@click.option(
+    "--conf-dir", "conf_dirs", metavar="DIR", multiple=True, help="Look for callers here, not where the runtimes read."
+)
+@click.option("--force", is_flag=True, help="Go on when a network configuration still calls eni-ledger.")
+@click.option("--json", "as_json", is_flag=True, help="Print one document.")
+@colour_option
+@click.pass_context
+def chained(
+    ctx: click.Context,
+    purge: bool,
+    root: str,
+    dry_run: bool,
+    conf_dirs: tuple[str, ...],
+    force: bool,
+    as_json: bool,
+    no_color: bool,
+) -> None:
+    """Put conflists and the directory of plugins back. The ledger stays where it is.
+
+    A network configuration that calls eni-ledger, and that `install cni` did not change, would fail from then on: with
+    one of those nothing is done. --conf-dir can be given several times.
+    """
+    tree = tree_at(root)
+    report = Report(dry_run=dry_run, root=tree.root)
+    directories = [absolute(one, "--conf-dir") for one in conf_dirs] or None
+    uninstall_cni(tree, report, purge=purge, conf_dirs=directories, force=force)
+    print_report(screen_of(ctx, no_color), report, "uninstalled", as_json=as_json)

@@ -1,0 +1,187 @@
+"""`eni-ledger verify`: does the kernel have what the ledger says?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.recording import about_host, announce, live_associations, refuse_copy, settings_of
+from eni_ledger.cli.session import Session, require_ledger
+from eni_ledger.ledger.query.questions import History
+from eni_ledger.render import table as tables
+from eni_ledger.render.table import Cell, Column, Table
+from eni_ledger.render.text import counted, safe, short_id
+
+if TYPE_CHECKING:
+    from eni_ledger.ledger.read.origin import Copy
+    from eni_ledger.reconcile.verify import Report
+
+DIFFERENT = 1
+_STYLES = {
+    "fine": "green",
+    "gone": "red",
+    "changed": "bold red",
+    "unknown": "yellow",
+    "conflict": "bold red",
+    "unrecorded": "bold red",
+}
+
+EXAMPLES = [
+    ("eni-ledger verify", "compares, and changes nothing"),
+    ("eni-ledger verify --adopt --mark-lost", "also writes down what nobody recorded, and what is gone"),
+    ("eni-ledger verify --json | jq .unrecorded", "VLAN links of a trunk that the ledger does not know"),
+]
+
+
+@click.command(cls=Command, examples=EXAMPLES, short_help="Compare the ledger with the kernel.")
+@click.option("--adopt", is_flag=True, help="Record attachments that nobody recorded (adopt events).")
+@click.option("--mark-lost", is_flag=True, help="End associations whose namespace or interface is gone (lost events).")
+@click.option("--json", "as_json", is_flag=True, help='Print one document: "associations", "unrecorded", ...')
+@reading
+@click.pass_context
+def command(
+    ctx: click.Context, adopt: bool, mark_lost: bool, as_json: bool, state_dir: str | None, no_color: bool
+) -> int:
+    """Look into every network namespace of the host and compare the live associations with the VLAN links of trunks
+    in them: fine, gone (the namespace or the interface), changed (another MAC, VLAN or trunk), unknown (not all
+    namespaces could be looked into), conflict (two of one ENI or VLAN; both stay live), and unrecorded ones.
+
+    Without --adopt and --mark-lost nothing is changed. Exit status 0 when both agree, or do now that everything was
+    mended; 1 when differences remain; 3 without a ledger, but --adopt begins one. What has changed is never mended: the
+    ledger keeps what was recorded. To be run as root, on the host and not in a container.
+    """
+    from eni_ledger.kernel.scan import scan
+    from eni_ledger.reconcile import verify
+
+    session = session_of(ctx, state_dir, no_color)
+    settings = settings_of(session)
+    history = History(settings.state_dir)
+    if not adopt:
+        require_ledger(history)
+    if adopt or mark_lost:
+        refuse_copy(session)
+    if copy := session.copy():
+        return _not_compared(verify.not_compared(live_associations(history), _why(copy)), session, as_json=as_json)
+    report = verify.compare(live_associations(history), scan())
+    lost: list[dict[str, Any]] = []
+    adopted: list[dict[str, Any]] = []
+    if mark_lost:  # first: what is adopted may have the VLAN of one that is gone
+        lost = verify.mark_lost(settings, about_host(), report.verdicts)
+    if adopt:
+        adopted = verify.adopt(settings, about_host(), report)
+    written = [*lost, *adopted]
+    announce(settings, written)
+    left = Left(report, adopted, mark_lost=mark_lost)
+    if as_json:
+        session.screen.json_document(document(report, written, left))
+    else:
+        _print(report, session)
+        _print_done(written, left, session)
+        _print_hints(report, left, session, adopt=adopt, mark_lost=mark_lost)
+    return 0 if left.count == 0 and not report.unreadable else DIFFERENT
+
+
+def _why(copy: Copy) -> str:
+    return f"not compared with this kernel: the ledger is a copy, {copy.words()}"
+
+
+def _not_compared(report: Report, session: Session, *, as_json: bool) -> int:
+    """Print the report on a copy and return the exit status."""
+    session.introduce(as_json=as_json)
+    if as_json:
+        session.screen.json_document(document(report, [], Left(report, [], mark_lost=False)))
+    else:
+        session.screen.line(f"{len(report.verdicts)} live then; not compared with this kernel: the ledger is a copy")
+    return DIFFERENT
+
+
+class Left:
+    """What is still different after what was written: `gone`, `other` (changed, unknown, conflict), `unrecorded`, in
+    numbers.
+
+    One that is gone and was not written as lost has ended on its own meanwhile; one that an adopted one superseded is
+    over. One that was not adopted is recorded by now, or over as well.
+    """
+
+    def __init__(self, report: Report, adopted: list[dict[str, Any]], *, mark_lost: bool) -> None:
+        over = {each for event in adopted for each in event.get("supersedes", ())}
+        there = [one.status for one in report.verdicts if one.association["association_id"] not in over]
+        self.gone = 0 if mark_lost else there.count("gone")
+        self.other = there.count("changed") + there.count("unknown") + len(report.conflicts)
+        self.unrecorded = len(report.unrecorded) - len(adopted)
+
+    @property
+    def count(self) -> int:
+        """Return the number of all of them."""
+        return self.gone + self.other + self.unrecorded
+
+
+def document(report: Report, written: list[dict[str, Any]], left: Left) -> dict[str, Any]:
+    """Return what `--json` prints; `agrees` is as it was found, `remaining` what `written` did not mend."""
+    return {
+        "agrees": report.agrees,
+        "associations": [
+            {"association_id": one.association["association_id"], "status": one.status, "why": one.why}
+            for one in report.verdicts
+        ],
+        "unrecorded": report.unrecorded,
+        "conflicts": [
+            {"association_ids": [one.one["association_id"], one.other["association_id"]], "why": one.why}
+            for one in report.conflicts
+        ],
+        "unreadable": report.unreadable,
+        "written": written,
+        "remaining": left.count,
+    }
+
+
+def _print(report: Report, session: Session) -> None:
+    screen = session.screen
+    table = Table(
+        [Column("STATUS"), Column("VLAN", right=True), Column("MAC", drop=1), Column("NETNS"), Column("WHAT")]
+    )
+    rows = [(one.status, one.association, one.why) for one in report.verdicts if one.why]
+    rows += [
+        ("conflict", one.one, f"{one.why}; the other is {short_id(one.other['association_id'])}")
+        for one in report.conflicts
+    ]
+    rows += [("unrecorded", each, f"{each['ifname']} in {each['netns']}") for each in report.unrecorded]
+    for status, fields, why in rows:
+        who = short_id(fields["association_id"]) + ": " if fields.get("association_id") else ""
+        mac = fields.get("branch_mac") or fields.get("observed_mac") or fields.get("declared_mac")
+        values = [fields.get("vlan_id"), mac, fields.get("netns_inode"), who + why]
+        table.rows.append([Cell.of(status, _STYLES[status]), *(Cell.of(safe(value)) for value in values)])
+    if rows:
+        tables.show(table, screen)
+    counts = [f"{report.count(status)} {status}" for status in ("fine", "gone", "changed", "unknown")]
+    counts += [counted(len(report.conflicts), "conflict")] if report.conflicts else []
+    screen.line(", ".join([*counts, f"{len(report.unrecorded)} unrecorded"]))
+
+
+def _print_done(written: list[dict[str, Any]], left: Left, session: Session) -> None:
+    """Print what was written, and whether that was all."""
+    if not written:
+        return
+    for event in written:
+        session.screen.line(f"recorded: {safe(event['event'])} {safe(event['association_id'])}")
+    session.screen.line(f"{left.count} differences remain" if left.count else "ledger and kernel agree now")
+
+
+def _print_hints(report: Report, left: Left, session: Session, *, adopt: bool, mark_lost: bool) -> None:
+    """Say what stays and why, and which option would mend what can be mended."""
+    screen = session.screen
+    if report.unreadable:
+        more = f" and {len(report.unreadable) - 1} more" if len(report.unreadable) > 1 else ""
+        screen.note(f"could not be looked into: {safe(report.unreadable[0])}{more}; run it as root, on the host")
+    if adopt and left.unrecorded:
+        screen.note(f"{left.unrecorded} not adopted: a runtime has recorded something in their place meanwhile")
+    if report.conflicts:
+        screen.note("two in conflict stay live: the ledger cannot tell which is over; the DEL of either ends it")
+    if left.other > len(report.conflicts) and (adopt or mark_lost):
+        screen.note("what has changed or is unknown stays as it was recorded until its DEL")
+    options = [name for name, found in (("--adopt", left.unrecorded), ("--mark-lost", left.gone)) if found]
+    options = [name for name in options if not (name == "--adopt" and adopt)]
+    if options:
+        screen.note(f"try: {safe(session.command(' '.join(['verify', *options])))}")

@@ -1,0 +1,39 @@
+"""`eni-ledger version`: what to put into a bug report."""
+
+from __future__ import annotations
+
+import platform
+import sys
+
+import click
+
+from eni_ledger.base.version import __version__
+from eni_ledger.cli.options import Command
+from eni_ledger.cli.session import PROGRAM
+from eni_ledger.render.screen import Screen
+
+LEDGER_FORMAT = 1
+EXAMPLES = [
+    ("eni-ledger version", "for people and bug reports"),
+    ("eni-ledger version --json | jq -r .version", "for scripts"),
+]
+
+
+@click.command(cls=Command, examples=EXAMPLES, short_help="The version and the ledger format.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(as_json: bool) -> None:
+    """Print the version, the ledger format it writes, and what it runs on."""
+    screen = Screen()
+    about = {
+        "version": __version__,
+        "ledger_format": LEDGER_FORMAT,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "bundle": bool(getattr(sys, "frozen", False)),
+    }
+    if as_json:
+        screen.json_document(about)
+        return
+    kind = "bundle" if about["bundle"] else "source"
+    runs_on = f"Python {about['python']}, {about['machine']}, {kind}"
+    screen.line(f"{PROGRAM} {__version__} (ledger format {LEDGER_FORMAT}; {runs_on})")

@@ -1,0 +1,47 @@
+"""`eni-ledger who`: who has, or had, an address, a tag, an ENI, a namespace."""
+
+from __future__ import annotations
+
+import click
+
+from eni_ledger.cli.answers import who
+from eni_ledger.cli.completers import live_names
+from eni_ledger.cli.options import Command, reading, session_of
+
+EXAMPLES = [
+    ("eni-ledger who 10.0.32.4", "everyone who ever had this address, the latest last"),
+    ("eni-ledger who 10.0.32.4 --at 'last tuesday 03:12'", "the one who had it then (UTC)"),
+    ("eni-ledger who 101 --at 2026-11-23T03:12:00Z", "VLAN ID 101, as a packet capture shows it"),
+    ("eni-ledger who 0a:12:34:56:78:9a", "a MAC"),
+    ("eni-ledger who 4026532281 --json", "a network namespace, by its inode"),
+]
+
+
+@click.command(cls=Command, examples=EXAMPLES, short_help="Who has or had an IP, a MAC, a VLAN ID, an ENI ...")
+@click.argument("what", shell_complete=live_names)
+@click.option(
+    "--at",
+    metavar="TIME",
+    help="Only who had it at that time: RFC 3339, '2026-11-23 03:12', '03:12', '3:12pm', 'tuesday 03:12', "
+    "'Nov 23 03:12:07', '2h ago', '-15m', Unix time. One to the second means any moment of that second, any other "
+    "one its first moment; without a date it is the latest that is past. No zone means UTC.",
+)
+@click.option("--json", "as_json", is_flag=True, help='Print one document, {"associations": [...]}, one a line.')
+@reading
+@click.pass_context
+def command(
+    ctx: click.Context, what: str, at: str | None, as_json: bool, state_dir: str | None, no_color: bool
+) -> None:
+    """Tell who has or had WHAT: an IP address, a MAC, a VLAN ID (101 or vlan101), an ENI ID, a container ID or a task
+    ID, whole or its first digits as the tables print them, a task ARN, a network namespace (its inode, net:[inode] or
+    path), the PID of a pause container, or an ID as the tables print it.
+
+    All of these are reused, often within minutes, so there may be several answers; with --at there is one for
+    each trunk, and two when it changed hands in that second. Where the clock was set back a time came twice, and both
+    answers are given. When WHAT fits several things all of them are given, and which field it is; with --json in
+    "fitted", by association.
+
+    Exit status 1 when there is none, 2 for what is not looked up yet: CIDRs, families, services, clusters, trunk names,
+    instance IDs, DNS names.
+    """
+    who(session_of(ctx, state_dir, no_color), what, at, as_json=as_json)

@@ -1,0 +1,1 @@
+"""`eni-ledger doctor`: is this host recording, and can it go on?"""

@@ -1,0 +1,47 @@
+"""The agent's database as a source of `identify`: see `agent_db` for what it holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from eni_ledger.identity import agent_db, bolt
+from eni_ledger.identity.source import TASK, Fields, Unavailable
+
+PATHS = (agent_db.HOST_PATH, agent_db.CONTAINER_PATH)
+_GIVES = ("eni_id", *TASK)
+
+
+class AgentDb:
+    """`agent.db`, where the host or the agent's container has it. Each question reads the file anew."""
+
+    name = "agent-db"
+    gives = frozenset(_GIVES)
+    past = True
+
+    def __init__(self, paths: Sequence[str] = PATHS, timeout_s: float = 2.0) -> None:
+        self._paths = list(dict.fromkeys(paths))
+        self._timeout_s = timeout_s
+
+    def ask(self, association: dict[str, Any]) -> Fields:
+        """Return ENI and task of the association's MAC. Raises Unavailable when the file cannot be read.
+
+        For one that has ended, with `until`, tasks count that have stopped.
+        """
+        path = next((path for path in self._paths if os.path.exists(path)), None)  # noqa: PTH110 - plain paths
+        if path is None:
+            hint = "run it on an ECS container instance"
+            raise Unavailable("there is no agent.db", ", ".join(self._paths), hint, absent=True)
+        try:
+            found = agent_db.Question(
+                path,
+                str(association.get("branch_mac") or ""),
+                vlan_id=association.get("vlan_id"),
+                addresses=association.get("addresses") or (),
+                stopped="until" in association,
+            ).ask(bolt.within(self._timeout_s))
+        except (OSError, ValueError, bolt.Unreadable) as exc:
+            why = getattr(exc, "strerror", None) or str(exc)
+            raise Unavailable("agent.db cannot be read", f"{path}: {why}", "run it as root; try again") from exc
+        return {key: value for key, value in (found or {}).items() if key in _GIVES}

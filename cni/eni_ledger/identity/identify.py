@@ -1,0 +1,120 @@
+"""Asks sources for the ENI and task of associations, compares what they say, and returns the events to write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eni_ledger.base.errors import UsageError
+from eni_ledger.identity.source import KEYS, NAMES, TASK, TIMEOUT_S, Association, Fields, Source, Unavailable, wanted
+
+
+@dataclass(slots=True)
+class Disagreement:
+    """A source said `said` of `key`, which is `known` from `known_from` (``ledger`` or a source)."""
+
+    association_id: str
+    key: str
+    known: Any
+    known_from: str
+    source: str
+    said: Any
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What asking came to.
+
+    `found`: an event each, to be written; `disagreements`; `asked`, `answered`: per source how often; `unavailable`:
+    per source why it could not be asked; `incomplete`: association IDs that still lack something.
+    """
+
+    found: list[dict[str, Any]] = field(default_factory=list)
+    disagreements: list[Disagreement] = field(default_factory=list)
+    asked: dict[str, int] = field(default_factory=dict)
+    answered: dict[str, int] = field(default_factory=dict)
+    unavailable: dict[str, Unavailable] = field(default_factory=dict)
+    incomplete: list[str] = field(default_factory=list)
+
+
+def make(names: Sequence[str], timeout_s: float = TIMEOUT_S, agent_db: str = "") -> list[Source]:
+    """Return the sources of these names, in this order; `agent_db` is where the configuration has that file.
+
+    Raises UsageError for a name that there is not.
+    """
+    found: list[Source] = []
+    for name in names:
+        match name:
+            case "agent-db":
+                from eni_ledger.identity.agent_db_source import PATHS, AgentDb
+
+                found.append(AgentDb([*([agent_db] if agent_db else []), *PATHS], timeout_s))
+            case "docker":
+                from eni_ledger.identity.docker import Docker
+
+                found.append(Docker(timeout_s=timeout_s))
+            case "imds":
+                from eni_ledger.identity.imds import Imds
+
+                found.append(Imds(timeout_s=timeout_s))
+            case "ec2":
+                from eni_ledger.identity.ec2 import Ec2
+
+                found.append(Ec2(timeout_s=timeout_s))
+            case _:
+                raise UsageError("there is no such source", f"{name!r:.40}", ", ".join(NAMES))
+    return found
+
+
+def identify(associations: Iterable[Association], sources: Sequence[Source]) -> Outcome:
+    """Ask `sources` about each association that lacks something. A source that is unavailable is not asked again."""
+    outcome = Outcome(asked={source.name: 0 for source in sources}, answered={source.name: 0 for source in sources})
+    for association in associations:
+        lacking = wanted(association)
+        if not lacking:
+            continue
+        known = dict(association)
+        known_from = {key: "ledger" for key in KEYS if known.get(key) is not None}
+        for source in sources:
+            fields = _ask(source, known, outcome) if lacking & source.gives else {}
+            new = _compare(association["association_id"], fields, known, known_from, source.name, outcome)
+            if new:
+                about = {"event": "identify", "association_id": association["association_id"]}
+                outcome.found.append({**about, **new, "identity_source": source.name})
+            lacking = wanted(known)
+        if lacking:
+            outcome.incomplete.append(association["association_id"])
+    return outcome
+
+
+def _ask(source: Source, association: Association, outcome: Outcome) -> Fields:
+    if source.name in outcome.unavailable or ("until" in association and not source.past):
+        return {}
+    try:
+        outcome.asked[source.name] += 1
+        fields = {key: value for key, value in source.ask(association).items() if value is not None}
+    except Unavailable as exc:
+        outcome.unavailable[source.name] = exc
+        return {}
+    outcome.answered[source.name] += bool(fields)
+    return fields
+
+
+def _compare(
+    association_id: str, fields: Fields, known: Association, known_from: dict[str, str], name: str, outcome: Outcome
+) -> Fields:
+    """Return what of `fields` is new, put it to what is `known`, and report what contradicts that.
+
+    A source that contradicts what is known of task or ENI means another one: then nothing it says of them counts.
+    """
+    clash = [key for key, value in fields.items() if known.get(key) is not None and str(known[key]) != str(value)]
+    for key in clash:
+        told = Disagreement(association_id, key, known[key], known_from.get(key, "ledger"), name, fields[key])
+        outcome.disagreements.append(told)
+    of_branch = ("eni_id", *TASK)
+    other = any(key in of_branch for key in clash)
+    new = {key: value for key, value in fields.items() if known.get(key) is None and not (other and key in of_branch)}
+    known.update(new)
+    known_from.update(dict.fromkeys(new, name))
+    return new

@@ -1,0 +1,63 @@
+"""Who is asked for the identity of an attachment after it was made, and what becomes of the answers.
+
+A source answers for one association with the keys of an `identify` event. Sources are asked in an order; the first that
+knows a key gives it, and one that says otherwise than what is known disagrees: that is reported and never written.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from eni_ledger.base.errors import EniLedgerError
+
+Association = dict[str, Any]
+Fields = dict[str, Any]
+
+#: What an association is asked for; `wanted` says which of them one still lacks.
+TASK = ("task_arn", "cluster", "task_family", "task_revision", "service")
+KEYS = ("eni_id", "trunk_eni_id", *TASK)
+NAMES = ("agent-db", "docker", "imds", "ec2")
+#: Those that know of what has ended.
+PAST = ("agent-db", "docker")
+TIMEOUT_S = 2.0
+
+
+class Unavailable(EniLedgerError):
+    """A source cannot be asked; `hint` is what would have to be done.
+
+    `absent` is whether there is none on this host, so that there is nothing to wait for.
+    """
+
+    def __init__(self, msg: str, details: str = "", hint: str = "", *, absent: bool = False) -> None:
+        super().__init__(msg, details, hint)
+        self.absent = absent
+
+
+class Source(Protocol):
+    """One who may know. `gives` are the keys that it can answer; `past` whether it knows of what has ended."""
+
+    name: str
+    gives: frozenset[str]
+    past: bool
+
+    def ask(self, association: Association) -> Fields:
+        """Return what it knows, {} for nothing. Raises Unavailable when it cannot be asked."""
+
+
+def is_branch(association: Association) -> bool:
+    """Tell whether an association is of an ENI: it has a VLAN of a trunk, or is one that the agent moved as a whole.
+
+    What else a CNI runtime makes, a bridge's veth for one, belongs to no ENI of its own.
+    """
+    return association.get("vlan_id") is not None or association.get("protocol") in ("vlan", "default")
+
+
+def wanted(association: Association) -> set[str]:
+    """Return which of `eni_id`, `task_arn` and, of a branch of a trunk, `trunk_eni_id` an association lacks.
+
+    What is no branch lacks none.
+    """
+    if not is_branch(association):
+        return set()
+    keys = {"eni_id", "task_arn"} | ({"trunk_eni_id"} if association.get("trunk_mac") else set())
+    return {key for key in keys if association.get(key) is None}

@@ -1,0 +1,124 @@
+"""The proof that a bundle runs where the agent will run it, before anything of the host is changed.
+
+In a world that has what the agent's container has and nothing else, the front door is called as the agent calls it:
+VERSION, then an ADD as `vpc-branch-eni` whose delegate is a stand-in, and the ledger of that world has to have the ADD
+in it. A private mount namespace is such a world (`world.py`); where Docker answers, a container is a better one
+(`docker_world.py`): with the image of the agent, if the host has it, its real plugins are the delegates.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from eni_ledger.base.errors import InstallError
+from eni_ledger.install.layout import CLI, FRONT, IN_CONTAINER, PLUGIN_PATH
+
+# Host directory and where the agent's container has it, read-only (ecs-init/docker/docker_config.go); those that a
+# program can load something from.
+LIBRARIES = (
+    ("/usr/lib", "/usr/lib"),
+    ("/lib", "/lib"),
+    ("/usr/lib64", "/usr/lib64"),
+    ("/lib64", "/lib64"),
+    ("/sbin", "/host/sbin"),
+    ("/etc/alternatives", "/etc/alternatives"),
+    ("/usr/sbin", "/usr/sbin"),
+)
+PROC = ("/proc", "/host/proc")
+
+DELEGATES = "/amazon-ecs-cni-plugins"
+STAND_IN = f"{IN_CONTAINER}/bundle/{CLI}"  # it takes no notice of a CNI call, prints its help, and ends with 0
+AS_PLUGIN = f"{PLUGIN_PATH}/vpc-branch-eni"
+SETTINGS = {"stateDir": f"{IN_CONTAINER}/state", "delegateDir": DELEGATES, "journald": False}
+LEDGER = f"{IN_CONTAINER}/state/ledger.jsonl"
+
+CONTAINER_ID = "eni-ledger-proof"
+_MAC = "0a:00:00:00:00:01"
+
+
+class Unprovable(Exception):
+    """The world could not be made, which says nothing about the bundle."""
+
+
+class Call:
+    """One call of the proof: the program, its environment and standard input."""
+
+    def __init__(self, path: str, env: Mapping[str, str], stdin: bytes) -> None:
+        self.path = path
+        self.env = dict(env)
+        self.stdin = stdin
+
+
+def version_call() -> Call:
+    """Return the call that asks for the versions of the specification."""
+    stdin = json.dumps({"cniVersion": "1.0.0"}).encode()
+    return Call(f"{IN_CONTAINER}/bundle/{FRONT}", {"CNI_COMMAND": "VERSION", "CNI_PATH": DELEGATES}, stdin)
+
+
+def add_call() -> Call:
+    """Return an ADD as the agent makes it, of an attachment that is none."""
+    conf = {
+        "cniVersion": "0.3.0",
+        "name": "network-name",
+        "type": "vpc-branch-eni",
+        "trunkMACAddress": "0a:00:00:00:00:02",
+        "branchVlanID": "1",
+        "branchMACAddress": _MAC,
+        "ipAddresses": ["192.0.2.1/24"],
+        "gatewayIPAddresses": ["192.0.2.254"],
+        "interfaceType": "vlan",
+    }
+    env = {
+        "CNI_COMMAND": "ADD",
+        "CNI_CONTAINERID": CONTAINER_ID,
+        "CNI_NETNS": "/host/proc/1/ns/net",
+        "CNI_IFNAME": "eth0",
+        "CNI_PATH": PLUGIN_PATH,
+    }
+    return Call(AS_PLUGIN, env, json.dumps(conf).encode())
+
+
+def judge_version(status: int, stdout: bytes, stderr: bytes) -> None:
+    """Raise InstallError unless this is the answer to `version_call`."""
+    said = _object(stdout)
+    if status != 0 or not isinstance(said.get("supportedVersions"), list):
+        raise failed("it does not answer VERSION", status, stderr)
+
+
+def judge_add(status: int, stdout: bytes, stderr: bytes, ledger: bytes | None) -> None:
+    """Raise InstallError unless `add_call` went through to the stand-in and is in `ledger`."""
+    if status != 0 or not stdout.strip():
+        raise failed("its call of the delegate fails", status, stderr)
+    events = [_object(line) for line in (ledger or b"").splitlines()]
+    if not any(one.get("event") == "add" and one.get("container_id") == CONTAINER_ID for one in events):
+        raise failed("an ADD is not in the ledger", status, stderr)
+
+
+def judge_capabilities(status: int, stdout: bytes, stderr: bytes) -> None:
+    """Raise InstallError unless this is what the agent wants to hear from a plugin of its own, through us."""
+    said = _object(stdout)
+    if status != 0 or "awsvpc-network-mode" not in (said.get("capabilities") or ()):
+        raise failed("the agent's own vpc-branch-eni does not answer through it", status, stderr)
+
+
+def failed(what: str, status: int, stderr: bytes) -> InstallError:
+    """Return the error for a bundle that does not do what it should, with the last that it said."""
+    lines = stderr.decode("utf-8", "replace").strip().splitlines()
+    # Of a Python program's last words the first is the reason, the second PyInstaller's remark on it.
+    said = " / ".join(line.strip() for line in lines[-2:]) if lines else "it says nothing"
+    how = f"signal {-status}" if status < 0 else f"status {status}"
+    return InstallError(
+        "this bundle does not run in the agent's container; nothing was changed",
+        f"{what}: {how}, {said:.300}",
+        "take a bundle for this machine's architecture and glibc; eni-ledger install ecs --dry-run tries again",
+    )
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,1 @@
+"""Packed segments: their index, and `prune`, which packs them."""

@@ -1,0 +1,44 @@
+"""A line that the chain proves and that holds what no eni-ledger writes: a text for a list, an object for a number.
+
+Who can write the ledger as root can also compute its CRCs. Readers do not ask every value what it is, which would cost
+each question more than all else; where one was tripped by such a value, this finds out which line it was.
+"""
+
+from __future__ import annotations
+
+import os
+
+import orjson
+from pydantic import ValidationError
+
+from eni_ledger.base.errors import LedgerError
+from eni_ledger.ledger.format import segment
+from eni_ledger.ledger.format.schema import Event
+from eni_ledger.ledger.read.snapshot import Snapshot
+
+
+def find(state_dir: str) -> LedgerError | None:
+    """Return the error for the first such line, None when there is none. Raises LedgerError, OSError."""
+    with Snapshot(state_dir) as snapshot:
+        for part in snapshot.segments:
+            fd = part.open()
+            try:
+                lines = segment.walk(fd, part.name, part.size, damage=[], loads=orjson.loads)
+                for number, offset, event, _ in lines:
+                    if problem := _problem(event):
+                        where = f"{os.path.join(state_dir, part.name)} line {number}, offset {offset}: {problem}"
+                        hint = "keep the file, it is evidence; eni-ledger log shows the lines before"
+                        return LedgerError("a line of the ledger holds what no eni-ledger writes", where, hint)
+            finally:
+                os.close(fd)
+    return None
+
+
+def _problem(event: dict[str, object]) -> str:
+    """Return which value of an event is not what it has to be, empty when all are."""
+    try:
+        Event.model_validate(event)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'event'}: {first['msg']}"
+    return ""

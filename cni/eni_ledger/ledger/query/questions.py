@@ -1,0 +1,229 @@
+"""Questions put to the ledger: what is live, what was live at a time, who had this, what happened.
+
+Lock-free (see `reader`). Times are RFC 3339 text in UTC with microseconds, as in the ledger: text order is time order.
+Damage never stops an answer short of what can be proven, and is never hidden either: what is sound is given first,
+then LedgerDamaged is raised.
+"""
+
+from __future__ import annotations
+
+import os
+
+from eni_ledger.base.bulk_json import loads
+from eni_ledger.base.errors import LedgerDamaged, NotFound, UsageError
+from eni_ledger.ledger.format.directory import open_state_dir
+from eni_ledger.ledger.format.live import Live
+from eni_ledger.ledger.query import as_of, learned
+from eni_ledger.ledger.read import continuity
+from eni_ledger.ledger.read.current import cut_short, live_lines
+from eni_ledger.ledger.read.selection import Lookup
+from eni_ledger.ledger.read.snapshot import Snapshot
+from eni_ledger.ledger.read.spelling import not_looked_up
+from eni_ledger.ledger.read.terms import Query, readings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+    from typing import Any
+
+    Event = dict[str, Any]
+    Association = dict[str, Any]
+    Progress = Callable[[int, int], None]
+
+
+class History:
+    """The ledger in `state_dir`, to be asked. Opens nothing until it is.
+
+    `progress` is called with bytes done and bytes in all while many segments are read.
+    """
+
+    def __init__(self, state_dir: str, progress: Progress | None = None) -> None:
+        self.state_dir = state_dir
+        self._progress = progress
+        self._held: Snapshot | None = None
+
+    def __enter__(self) -> History:
+        """Put all questions to one snapshot, so that their answers are of the same moment, and what was found is kept.
+
+        Raises StateDirError, LedgerError, OSError.
+        """
+        self._held = Snapshot(self.state_dir).__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.__exit__(kind, exc, trace)
+
+    def snapshot(self) -> Snapshot:
+        """Return what a question is put to, for a `with` statement. Raises as `Snapshot` does."""
+        return self._held or Snapshot(self.state_dir)
+
+    def live(self) -> list[Association]:
+        """Return the live associations, oldest first.
+
+        Raises StateDirError, FutureFormat, OSError; LedgerDamaged, and when the ledger ends before what `state.json`
+        knows of, that has what is live by `state.json` in its attribute `found`.
+        """
+        dir_fd = open_state_dir(self.state_dir, reading=True)
+        try:
+            lines, _ = live_lines(dir_fd)
+            damage = cut_short(dir_fd)
+        finally:
+            os.close(dir_fd)
+        return _answer([loads(line) for line in lines], [damage] if damage else [])
+
+    def events(self, since: str | None = None, until: str | None = None) -> Iterator[Event]:
+        """Yield the events from `since` to `until`, both included, in order.
+
+        Raises StateDirError, FutureFormat, OSError; LedgerDamaged after the last sound event; LedgerError when
+        retention removed what was still to be read.
+        """
+        damage: list[LedgerDamaged] = []
+        with self.snapshot() as snapshot:
+            lookup = Lookup(snapshot, damage, None, self._progress)
+            first = as_of.segments_at(snapshot.segments, since)[0] if since else 0
+            lookup.only(range(first, len(snapshot.segments)))
+            for number in range(first, len(snapshot.segments)):
+                for event in lookup.events(number, since or "", until):
+                    if until is not None and event["ts"] > until:
+                        return _raise(damage)
+                    if not since or event["ts"] >= since:
+                        yield event
+        return _raise(damage)
+
+    def at(self, when: str, query: Query | None = None) -> list[Association]:
+        """Return what was live at `when`, oldest first, with `until` and `ended_by` where they ended since.
+
+        With `query` only what may be asked for by it. Reads the segment of that time, the next one if events from the
+        spool were folded in there, and the one in which an association ended; of packed ones, with a query, only what
+        matters. Raises as `events` does; LedgerDamaged, for damage in what was read, has what could be answered in
+        its attribute `found`.
+        """
+        damage: list[LedgerDamaged] = []
+        with self.snapshot() as snapshot:
+            if not snapshot.segments:
+                return []
+            lookup = Lookup(snapshot, damage, query, self._progress, at=when)
+            past = learned.collect(snapshot, lookup, query)
+            found = as_of.live_at(snapshot, lookup, when, query, damage)
+            found = learned.complete(snapshot, lookup, past, found)
+            # One that the log does not end may have been there for longer than the log tells.
+            imported = [
+                one
+                for one in past.timeline()
+                if one["since"] <= when and (when < one["until"] or one["ended_by"] == "unknown")
+            ]
+            if query:
+                found, imported = list(filter(query.matches, found)), list(filter(query.matches, imported))
+            imported = learned.with_ends(snapshot, imported)
+        return _answer(found + [one for one in imported if when < one["until"]], damage)
+
+    def who(self, what: str, at: str | None = None) -> list[Association]:
+        """Return the associations that have or had `what`, oldest first; with `at`, only those of that moment.
+
+        One that is live has no `until`. `what` is an IP, MAC, VLAN ID, ENI ID, container or task ID or its start, task
+        ARN, netns inode or path, PID, association ID; those that it fits best are returned. Raises UsageError, also
+        for a name that no container has and that may be one of those that are not looked up; and as `events` does.
+        LedgerDamaged has what could be answered in its attribute `found`.
+        """
+        every = readings(what)
+        for query in every:
+            try:
+                found = query.best(self.at(at, query) if at else self.spans(query))
+            except LedgerDamaged as exc:
+                exc.found = query.best(exc.found)
+                raise
+            if found:
+                return found
+        if every[0].may_be_another_name and not (at and self.spans(every[0])):
+            raise not_looked_up(every[0].text)
+        return []
+
+    def all(self) -> list[Association]:
+        """Return every association there ever was, oldest first. Raises as `who` does."""
+        return self.spans(None)
+
+    def show(self, association_id: str) -> tuple[Association, list[Event]]:
+        """Return one association, named by its ID or the start of it, and its events.
+
+        Raises NotFound, UsageError when several begin like this, and as `events` does.
+        """
+        missing = NotFound("no such association", association_id, "eni-ledger log shows all of them")
+        try:
+            query = None if "assoc-".startswith(association_id) else Query(association_id)
+        except UsageError as exc:
+            raise missing from exc
+        found = [one for one in self.spans(query) if str(one["association_id"]).startswith(association_id)]
+        if not found:
+            raise missing
+        if len(found) > 1:
+            ids = ", ".join(str(association["association_id"]) for association in found[:5])
+            raise UsageError(f"{len(found)} associations begin like this", ids, "give more of the ID")
+        return found[0], list(self.events_of(found[0]))
+
+    def events_of(self, association: Association) -> Iterator[Event]:
+        """Yield the events of an association, the one that superseded it included. Raises as `events` does."""
+        wanted, damage = association["association_id"], list[LedgerDamaged]()
+        ends = (association["add_seq"], association.get("end_seq"))
+        logged = association.get("via") == "import"
+        with self.snapshot() as snapshot:
+            lookup = Lookup(snapshot, damage, Query(wanted), self._progress)
+            for number in range(as_of.segments_at(snapshot.segments, association["since"])[0], len(snapshot.segments)):
+                imports = logged and continuity.contains_mark(snapshot.segments[number], "import")
+                for event in lookup.marked(number, "import") if imports else lookup.events(number):
+                    # the log's del does not know whose it is
+                    imported = event["event"] == "import" and event["seq"] in ends
+                    if imported or event.get("association_id") == wanted or wanted in event.get("supersedes", ()):
+                        yield event
+        _raise(damage)
+
+    def spans(self, query: Query | None) -> list[Association]:
+        """Return every association that `query` may mean, live or ended: all of them without one.
+
+        Raises as `events` does; LedgerDamaged has what could be answered in its attribute `found`.
+        """
+        damage: list[LedgerDamaged] = []
+        with self.snapshot() as snapshot:
+            lookup = Lookup(snapshot, damage, query, self._progress)
+            past = learned.collect(snapshot, lookup, query)
+            late = frozenset(lookup.ids)
+            found: list[Association] = []
+            live = Live()
+            for number in range(len(snapshot.segments)):
+                for event in lookup.events(number):
+                    for old, why in live.apply(event):
+                        if query is None or query.matches(old) or old["association_id"] in late:
+                            found.append(as_of.ended(old, event, why))
+                if query:  # of the others it is not known how they went on
+                    mine = [one for one in live if query.matches(one) or one["association_id"] in late]
+                    live = Live(mine, live.boot_id)
+                    lookup.ids = {one["association_id"] for one in mine} | late
+            found = learned.complete(snapshot, lookup, past, [*found, *(dict(one) for one in live)])
+            imported = past.timeline()
+            if query:
+                found, imported = list(filter(query.matches, found)), list(filter(query.matches, imported))
+            imported = learned.with_ends(snapshot, imported)
+        return _answer(found + imported, damage)
+
+
+def _answer(found: list[Association], damage: list[LedgerDamaged]) -> list[Association]:
+    """Return `found`, oldest first; raise the first damage with `found` in it when there was any."""
+    found.sort(key=_by_age)
+    if damage:
+        damage[0].found = found
+        raise damage[0]
+    return found
+
+
+def _raise(damage: list[LedgerDamaged]) -> None:
+    """Raise the first damage, if there is any."""
+    if damage:
+        raise damage[0]
+
+
+def _by_age(association: Association) -> tuple[str, int]:
+    return association["since"], association["add_seq"]

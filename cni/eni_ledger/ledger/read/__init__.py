@@ -1,0 +1,1 @@
+"""Snapshots of a ledger without a lock, and finding events in them."""

@@ -1,0 +1,130 @@
+"""What is live now, by `state.json` or by replay from the last checkpoint. Takes no lock."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from eni_ledger.base.errors import LedgerDamaged
+from eni_ledger.ledger.format import live as live_state
+from eni_ledger.ledger.format import segment, state_file
+from eni_ledger.ledger.format.directory import open_file, open_state_dir
+from eni_ledger.ledger.format.live import text_of
+from eni_ledger.ledger.format.state_file import parsed
+from eni_ledger.ledger.read.snapshot import _PAUSE, _complete
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def find_live(state_dir: str, event: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the live association that a CHECK means, or None; `event` as for `supersede.meant_by`. Takes no lock.
+
+    Raises AmbiguousAttachment, StateDirError, LedgerDamaged, FutureFormat, OSError.
+    """
+    from eni_ledger.ledger.format.supersede import meant_by
+
+    dir_fd = open_state_dir(state_dir)
+    try:
+        lines, _ = live_lines(dir_fd)
+    finally:
+        os.close(dir_fd)
+    needle = text_of(event["container_id"])
+    return meant_by((parsed(line) for line in lines if needle in line), event)
+
+
+def live_lines(dir_fd: int) -> tuple[list[bytes], str | None]:
+    """Return one JSON line for each live association, and the boot id they belong to. Takes no lock.
+
+    `state.json` is believed when it is as new as the ledger; else what is live is worked out from the last checkpoint.
+    Raises LedgerDamaged when that is not possible, FutureFormat, OSError.
+    """
+    for attempt in range(5):
+        try:
+            fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
+        except FileNotFoundError:
+            tail = None
+        else:
+            try:
+                tail, _ = segment.read_tail(fd, segment.ACTIVE)
+            finally:
+                os.close(fd)
+        known = state_file.read(dir_fd)
+        if known is not None and (tail is None or _as_new(known, tail)):
+            return known.lines, known.head.get("boot_id")
+        if attempt < 4:
+            time.sleep(_PAUSE)  # a writer between its append and its state.json
+    return _replay_last(dir_fd)
+
+
+def cut_short(dir_fd: int) -> LedgerDamaged | None:
+    """Return the damage when the ledger ends before the event that `state.json` is of, None when it does not.
+
+    Costs the same for any length of the ledger. Raises LedgerDamaged when its last line is not sound, OSError.
+    """
+    for attempt in range(5):
+        known = state_file.read(dir_fd)  # first: what is appended after it only makes the ledger longer
+        if known is None:
+            return None
+        seq, size = _end(dir_fd)
+        if seq >= known.head["seq"]:
+            return None
+        if attempt < 4:
+            time.sleep(_PAUSE)  # a rotation, between its two renames
+    return LedgerDamaged("events are missing", path=segment.ACTIVE, line=_lines(dir_fd, size) + 1, offset=size)
+
+
+def _lines(dir_fd: int, size: int) -> int:
+    """Return the number of lines in the first `size` bytes of the active segment."""
+    if not size:
+        return 0
+    fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
+    try:
+        return segment.newlines(fd, size)
+    finally:
+        os.close(fd)
+
+
+def _end(dir_fd: int) -> tuple[int, int]:
+    """Return the seq that the ledger ends with, 0 for none, and the size of the active segment up to it."""
+    try:
+        fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
+    except FileNotFoundError:
+        sealed = segment.list_sealed(dir_fd)
+        return (segment.sealed_range(sealed[-1]) or (0, 0))[1] if sealed else 0, 0
+    try:
+        tail, _ = segment.read_tail(fd, segment.ACTIVE)
+        return (tail.seq, tail.size) if tail else (0, 0)
+    finally:
+        os.close(fd)
+
+
+def _as_new(known: state_file.State, tail: segment.Tail) -> bool:
+    """Whether `state.json` is of this ledger and no older than what was seen of it."""
+    seq = known.head["seq"]
+    return bool(seq > tail.seq or (seq == tail.seq and known.head.get("crc") == f"{tail.crc:08x}"))
+
+
+def _replay_last(dir_fd: int) -> tuple[list[bytes], str | None]:
+    """Work out what is live from the last segment alone: its checkpoint and what follows."""
+    names = [*segment.list_sealed(dir_fd), segment.ACTIVE]
+    while names:
+        name = names.pop()
+        try:
+            fd = open_file(dir_fd, name, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            live = live_state.Live()
+            for _, _, event, _ in segment.walk(fd, name, _complete(fd)):
+                live.apply(event)
+        finally:
+            os.close(fd)
+        return [state_file.encode_association(association) for association in live], live.boot_id
+    return [], None

@@ -1,0 +1,144 @@
+"""Whose ledger is it: this host's, or a copy of another's?
+
+A ledger is a copy when its last event names another instance than this host, or when it is not in the configured state
+directory and is of another boot. In the configured one another boot alone is this host after a reboot, which the next
+writer records. A copy is not compared with this host, and no command records in it what this host shows; a plugin call
+always records. Standard library only, of what the front door carries: plain questions say it, too.
+"""
+
+from __future__ import annotations
+
+import os
+
+from eni_ledger.base import host
+from eni_ledger.base.errors import LedgerDamaged, StateDirError
+from eni_ledger.ledger.format import segment, state_file
+from eni_ledger.ledger.format.directory import open_file, open_state_dir
+from eni_ledger.ledger.format.line import decode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Event = dict[str, Any]
+
+_LOOK = 8192  # bytes, in which the last line is as a rule
+
+
+class Copy:
+    """A ledger of another host: `ts` of its last event, `instance_id` (None: no event names one) and `boot_id`."""
+
+    __slots__ = ("boot_id", "instance_id", "ts")
+
+    def __init__(self, ts: str, instance_id: str | None, boot_id: str | None) -> None:
+        self.ts = ts
+        self.instance_id = instance_id
+        self.boot_id = boot_id
+
+    def words(self) -> str:
+        """Return as of when and of whom it is."""
+        of = self.instance_id or f"another host or boot ({self.boot_id or 'not known'})"
+        return f"as of {self.ts[:19].replace('T', ' ')} UTC, of {of}"
+
+
+def copied(state_dir: str, configured: str) -> Copy | None:
+    """Return whose copy the ledger in `state_dir` is; None when it is this host's or there is none.
+
+    `configured` is the state directory of this host's configuration. Raises StateDirError, FutureFormat, OSError.
+    """
+    try:
+        dir_fd = open_state_dir(state_dir, reading=True)
+    except StateDirError as exc:
+        if isinstance(exc.__cause__, FileNotFoundError):
+            return None
+        raise
+    try:
+        last = _last_event(dir_fd)
+        if last is None:
+            return None
+        named, here = _text(last, "instance_id"), host.instance_id()
+        elsewhere = named is not None and here is not None and named != here
+        boot_id = None
+        if not elsewhere:
+            if _same(state_dir, configured):
+                return None
+            boot_id, booted = _boot_id(dir_fd, last), host.boot_id()
+            if boot_id == booted or None in (boot_id, booted):
+                return None
+        return Copy(str(last["ts"]), named or _latest(dir_fd, "instance_id"), boot_id or _boot_id(dir_fd, last))
+    finally:
+        os.close(dir_fd)
+
+
+def _same(one: str, other: str) -> bool:
+    """Tell whether two paths are of one directory."""
+    try:
+        here, there = os.stat(one), os.stat(other)
+    except OSError:
+        return False
+    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
+
+def _last_event(dir_fd: int) -> Event | None:
+    """Return the last event that the chain proves. Raises FutureFormat, OSError."""
+    for name in (segment.ACTIVE, *reversed(segment.list_sealed(dir_fd))):
+        try:
+            fd = open_file(dir_fd, name, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            try:
+                tail = None if name.endswith(segment.PACKED) else segment.read_tail(fd, name)[0]
+            except LedgerDamaged:
+                tail = None
+            if tail is not None:
+                return decode(_line_before(fd, tail.size))
+            proven = [event for _, _, event, _ in segment.walk(fd, name, os.fstat(fd).st_size, damage=[])]
+            if proven:
+                return proven[-1]
+        finally:
+            os.close(fd)
+    return None
+
+
+def _line_before(fd: int, end: int) -> bytes:
+    """Return the line that ends at byte `end`."""
+    look = _LOOK
+    while True:
+        start = max(0, end - look)
+        data = os.pread(fd, end - start, start)
+        at = data.rfind(b"\n", 0, len(data) - 1)
+        if at >= 0 or start == 0:
+            return data[at + 1 :]
+        look *= 8
+
+
+def _boot_id(dir_fd: int, last: Event) -> str | None:
+    """Return the boot that the ledger is of after its `last` event, None when that cannot be told."""
+    if found := _text(last, "boot_id"):
+        return found
+    known = state_file.read(dir_fd)
+    if known is not None and known.head["seq"] == last["seq"]:
+        return _text(known.head, "boot_id")
+    return _latest(dir_fd, "boot_id")
+
+
+def _latest(dir_fd: int, key: str) -> str | None:
+    """Return the last value of `key` in the active segment, whose checkpoint has what was known before."""
+    found = None
+    try:
+        fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        for _, _, event, _ in segment.walk(fd, segment.ACTIVE, os.fstat(fd).st_size, damage=[]):
+            found = _text(event, key) or found
+    finally:
+        os.close(fd)
+    return found
+
+
+def _text(event: Event, key: str) -> str | None:
+    """Return a value that is text, None for any other."""
+    value = event.get(key)
+    return value if isinstance(value, str) and value else None

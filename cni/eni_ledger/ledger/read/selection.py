@@ -1,0 +1,304 @@
+"""The events of a snapshot: all of them, or, with a query, those that can have to do with what is asked for.
+
+A packed segment with an index is not gone through: the members with what is asked for are inflated, then those with
+the associations that were found in them, until nothing new comes up. So the events given about an association that is
+asked for are all that there are, with those that end whatever is live.
+Every line is proven, whether a segment is gone through or looked up: a member states the CRC that it is chained to.
+"""
+
+from __future__ import annotations
+
+import os
+
+from eni_ledger.base.bulk_json import loads as parse
+from eni_ledger.base.errors import LedgerDamaged, LedgerError
+from eni_ledger.ledger.archive.index_keys import identified
+from eni_ledger.ledger.format import segment
+from eni_ledger.ledger.read import cached_segment, line_filter
+from eni_ledger.ledger.read.continuity import Chain
+from eni_ledger.ledger.read.line_filter import loads_about, loads_of, loads_since
+from eni_ledger.ledger.read.packed_segment import Members
+from eni_ledger.ledger.read.segment_index import distrust
+from eni_ledger.ledger.read.segment_index import index_for as index_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from eni_ledger.ledger.archive.index import Index
+    from eni_ledger.ledger.archive.index_keys import Range
+    from eni_ledger.ledger.read.line_filter import Line, Loads
+    from eni_ledger.ledger.read.snapshot import Segment, Snapshot
+    from eni_ledger.ledger.read.terms import Query
+
+    Event = dict[str, Any]
+    Progress = Callable[[int, int], None]
+
+_KINDS = {
+    # Both: what was identified late is asked for together with what was imported.
+    "import": frozenset((b"import", b"identify")),
+    "identify": frozenset((b"identify",)),
+    "late": frozenset((b"identify",)),
+}
+"""Kinds of events that can have a mark, as far as others than boots and checkpoints matter to who asks for it."""
+
+_TELLING = ("add", "adopt", "identify")
+"""Events that say what an association has; the others only repeat it."""
+
+
+class Lookup:
+    """Events of `snapshot` about `query`, of everything without one. Damage that is met goes into the list `damage`.
+
+    `ids` are the associations that are looked for besides: those that were found to be what is asked for, and those
+    that the caller adds. With `at` the question is what was live then: the checkpoint of each segment is given, too,
+    and not only the first one's, and what began later need not be.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        damage: list[LedgerDamaged],
+        query: Query | None = None,
+        progress: Progress | None = None,
+        *,
+        at: str | None = None,
+    ) -> None:
+        self._at = at
+        self.ids: set[str] = set()
+        self._snapshot = snapshot
+        self._damage = damage
+        self._query = query
+        self._text = query.literal() if query else None
+        self._progress = progress
+        self._links = Chain(snapshot, damage)
+        self._last = -1
+        self._numbers = range(len(snapshot.segments))  # that will be asked for
+        self._total = self._done = 0
+
+    def only(self, numbers: range) -> None:
+        """Take note that no more than the segments `numbers` will be asked for: progress is of these."""
+        self._numbers = numbers
+        self._total = self._done = 0
+
+    def events(self, number: int, since: str = "", until: str | None = None) -> Iterator[Event]:
+        """Yield the events of segment `number` in order, from `since` on at least; before that some stand for others.
+
+        Those behind `until` may be left out.
+
+        Raises FutureFormat, OSError; LedgerError when retention removed what was still to be read.
+        """
+        part = self._snapshot.segments[number]
+        if number != self._last + 1:
+            self._links = Chain(self._snapshot, self._damage)
+        self._last = number
+        found = self._looked_up(part, since, until)
+        if found is not None:
+            yield from found
+        else:
+            index = index_of(part) if since else None
+            for event in self._walk(part, _place(index, since), self._links, self._loads(since)):
+                if self._query is None or self._note(event, self._query):
+                    yield event
+            self._progressed(part.size)
+        if self._total:
+            self._done += part.size
+
+    def _progressed(self, offset: int) -> None:
+        """Tell that the present segment has been gone through up to a byte.
+
+        It counts from the first one on that is gone through: to look up in one takes no time that is worth telling.
+        """
+        if self._progress:
+            left = self._snapshot.segments[self._last : self._numbers.stop]
+            self._total = self._total or sum(part.size for part in left)
+            self._progress(self._done + offset, self._total)
+
+    def _looked_up(self, part: Segment, since: str, until: str | None) -> list[Event] | None:
+        """Return the events of a segment that matter, None when it takes going through it to find them."""
+        try:
+            index = index_of(part) if self._query else None
+            if self._query and index is not None:
+                return self._by_index(part, self._query, index)
+            return self._of_the_whole(part, since, until)
+        except ValueError:  # no index that is what was written, or a line that is, and yet no JSON
+            distrust(part)
+            part.known["whole"] = None
+            return None
+
+    def _by_index(self, part: Segment, query: Query, index: Index) -> list[Event]:
+        """Do so for a packed segment with an index. Raises ValueError when that is not what was written."""
+        lines = Members(part, index, self._damage)
+        checkpoint = self._at is not None or part is self._snapshot.segments[0]
+        first = lines.of(query.ranges(), self._text, self._at, checkpoint=checkpoint)
+        found = self._selected(part, query, first, lines)
+        self._links.skip(part, segment.sealed_range(part.name) or (0, 0), index.before, index.crc)
+        return found
+
+    def _of_the_whole(self, part: Segment, since: str, until: str | None) -> list[Event] | None:
+        """Do so for a segment that is kept, or worth it: it will be asked again. Raises ValueError as `parse` does."""
+        kept: cached_segment.Whole | None = part.known.get("whole")
+        if self._text and (self._at is not None or part is self._snapshot.segments[-1]):
+            kept = cached_segment.load_segment(part)
+        if kept is None:
+            return None
+        if self._query and self._text:
+            asked = cached_segment.Asked(kept)
+            found = self._selected(part, self._query, asked.with_text(self._text), asked)
+        elif since and not self._query:
+            found = list(_events(part, kept.between(since, until), parse))
+        else:
+            return None
+        self._links.skip(part, (kept.first, kept.last), kept.before, kept.crc)
+        return found
+
+    def containing(self, number: int, ranges: list[Range], mark: str | None) -> Iterator[Event]:
+        """Yield the events of the members of segment `number` with a key in `ranges`; all of one without an index.
+
+        With `mark` only those of a kind that can have it, of the members that do. The checkpoint of the first segment
+        is among them.
+        """
+
+        def choose(index: Index) -> set[int]:
+            found = index.find(ranges)
+            if mark:
+                found &= set(index.marked(mark))
+            elif number == 0:
+                found.add(0)
+            return found
+
+        return self._of_members(number, mark, choose)
+
+    def identified(self, number: int, ranges: list[Range]) -> Iterator[Event]:
+        """Yield the events of the members of segment `number` with an `identify` that `ranges` would find.
+
+        Of all those with an `identify` when a range is of several keys: it is found by a whole key.
+        """
+        if any(low != high for low, high in ranges):
+            return self.marked(number, "identify")
+        return self.containing(number, list(identified(ranges)), "identify")
+
+    def marked(self, number: int, mark: str) -> Iterator[Event]:
+        """Yield the events of the members of segment `number`, or of all of it, in which one of `line.MARKS` is."""
+        return self._of_members(number, mark, lambda index: set(index.marked(mark)))
+
+    def _of_members(self, number: int, mark: str | None, choose: Callable[[Index], set[int]]) -> Iterator[Event]:
+        """Yield the events, of kinds that can have `mark`, of the members of a segment that `choose` picks.
+
+        All of them when there is no index, or none that is what was written.
+        """
+        part = self._snapshot.segments[number]
+        index = index_of(part)
+        loads = loads_of(_KINDS[mark]) if mark in _KINDS else parse
+        if index is not None:
+            try:
+                lines = Members(part, index, self._damage).all(choose(index))
+                events = list(_events(part, (line for line, _ in lines), loads))
+            except ValueError:
+                distrust(part)
+            else:
+                yield from events
+                return
+        yield from self._walk(part, loads=loads)
+
+    def _loads(self, since: str) -> Loads:
+        """Return what parses the lines that can have to do with what is asked for."""
+        if self._text:
+            return loads_about(self._text, self.ids)
+        return loads_since(since) if since and self._query is None else parse
+
+    def _walk(self, part: Segment, start: int = 0, links: Chain | None = None, loads: Loads = parse) -> Iterator[Event]:
+        """Go through a segment, of a packed one from the member at byte `start` on; a whole one is put to `links`."""
+        links = links if not start else None
+        try:
+            fd = part.open()
+        except FileNotFoundError as exc:
+            if links is not None and links.seq == 0:
+                return  # retention took it after the snapshot
+            raise LedgerError("retention removed what was being read", part.name, "ask again") from exc
+        try:
+            if links:
+                links.begin(part)
+            lines = segment.walk(fd, part.name, part.size, damage=self._damage, loads=loads, start=start)
+            for number, offset, event, crc in lines:
+                if links:
+                    links.next(number, event, crc)
+                if links and number % 4096 == 0:
+                    self._progressed(0 if part.packed else offset)  # an offset of what it inflates to
+                yield event
+            if links:
+                links.end()
+        finally:
+            os.close(fd)
+
+    def _selected(
+        self, part: Segment, query: Query, first: list[Line], source: Members | cached_segment.Asked
+    ) -> list[Event]:
+        """Return the events that matter of the lines `first`, and of those about what is found in them, and so on."""
+        asked: set[str] = set()
+        parsed: dict[bytes, Event] = {}
+        lines = first
+        while True:
+            for event in self._relevant(part, lines, parsed):
+                self._note(event, query)
+            new = self.ids - asked
+            if not new:
+                break
+            asked |= new
+            lines = source.about(new)
+        return [event for event in self._relevant(part, source.taken(), parsed) if self._note(event, query)]
+
+    def _relevant(self, part: Segment, lines: Iterable[Line], parsed: dict[bytes, Event]) -> Iterator[Event]:
+        """Yield the events of proven lines, without most of those that have nothing to do with what is asked for."""
+        text, ids = self._text, self.ids
+        wanted = (line for line, about in lines if text is None or about is None or about in ids or text in line)
+
+        def loads(line: bytes) -> Event:
+            if line not in parsed:
+                checkpoint = text is not None and line_filter.CHECKPOINT in line[: line_filter.BEGINNING]
+                parsed[line] = (
+                    line_filter.checkpoint(line, (text, *map(str.encode, ids))) if checkpoint else parse(line)
+                )
+            return parsed[line]
+
+        return _events(part, wanted, loads)
+
+    def _note(self, event: Event, query: Query) -> bool:
+        """Tell whether an event matters; remember the associations in it that may be what is asked for."""
+        kind = event["event"]
+        if kind == "checkpoint":
+            self.ids.update(str(one["association_id"]) for one in event.get("live") or () if query.matches(one))
+            return True
+        if kind == "boot":
+            return True
+        one = event.get("association_id")
+        if one is None:
+            return False
+        if one in self.ids:
+            return True
+        if kind in _TELLING and query.matches(event):
+            self.ids.add(str(one))
+            return True
+        return not self.ids.isdisjoint(event.get("supersedes") or ())
+
+
+def _events(part: Segment, lines: Iterable[bytes], loads: Loads) -> Iterator[Event]:
+    """Yield the events of proven lines. Raises FutureFormat, and ValueError for a line that holds no JSON."""
+    for line in lines:
+        event = loads(line)
+        segment.check_version(event, part.name)
+        yield event
+
+
+def _place(index: Index | None, since: str) -> int:
+    """Return where the last member that begins before `since` is: whatever is from `since` on is there or behind."""
+    place = 0
+    if index is not None and since:
+        try:
+            for at, _, begins in index.members():
+                if begins >= since:
+                    break
+                place = at
+        except ValueError:
+            return 0
+    return place

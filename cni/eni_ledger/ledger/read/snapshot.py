@@ -1,0 +1,206 @@
+"""Reading without a lock, while writers write and rotate.
+
+A `Snapshot` is a list of segments that fit together and the active one held open up to its last newline: it stays the
+same whatever writers do, and sealed segments never change. Standard library only: CHECK uses `live_lines`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from eni_ledger.base.errors import LedgerError
+from eni_ledger.ledger.format import segment, state_file
+from eni_ledger.ledger.format.directory import open_file, open_state_dir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+_TRIES = 50
+_PATIENCE = 10
+"""Tries for a next segment to take its place; then its writer has died between two renames, and all is sealed."""
+_PAUSE = 0.002
+
+
+class Segment:
+    """One segment of a snapshot, known by its `name`."""
+
+    __slots__ = ("_fd", "_owner", "_size", "known", "name")
+
+    def __init__(self, owner: Snapshot, name: str, fd: int | None = None, size: int = -1) -> None:
+        self._owner = owner
+        self._fd = fd
+        self.known: dict[str, Any] = {}  # for whoever asks about it more than once: `index_for`, `continuity.holds`
+        self.name = name
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        """The bytes up to the last newline; of a packed one, all bytes; 0 of one that is not there any more."""
+        if self._size < 0:
+            plain, packed, _ = segment.forms(self.name)
+            self._size = _size_of(self.dir_fd, self.name) or (
+                _size_of(self.dir_fd, packed) if self.name == plain else 0  # it has been packed meanwhile
+            )
+        return self._size
+
+    @property
+    def dir_fd(self) -> int:
+        """The state directory's descriptor."""
+        return self._owner.dir_fd
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """What is known of all segments of the snapshot."""
+        return self._owner.known
+
+    @property
+    def sealed(self) -> bool:
+        """Whether it will never change again."""
+        return self._fd is None
+
+    @property
+    def packed(self) -> bool:
+        """Whether it is a packed one, in which offsets are those of what it inflates to."""
+        return self.name.endswith(segment.PACKED)
+
+    def open(self) -> int:
+        """Return a descriptor to read it by; the caller closes it. Raises OSError.
+
+        One that has been packed since the snapshot was taken is read as what it has become.
+        """
+        if self._fd is not None:
+            return os.dup(self._fd)
+        try:
+            return open_file(self._owner.dir_fd, self.name, os.O_RDONLY)
+        except FileNotFoundError:
+            _, packed, _ = segment.forms(self.name)
+            fd = open_file(self._owner.dir_fd, packed, os.O_RDONLY)
+            self.name = packed
+            return fd
+
+    def end(self) -> int:
+        """Return the offset behind its last line. Raises OSError."""
+        if not self.packed:
+            return self.size
+        from eni_ledger.ledger.format import gzip_members
+
+        fd = self.open()
+        try:
+            return gzip_members.inflated_size(fd)
+        finally:
+            os.close(fd)
+
+
+class Snapshot:
+    """The segments of a state directory at one moment, oldest first; the last one is the active one, if there is one.
+
+    `known_seq` is the last event that `state.json` knew of before that moment, 0 when it is not usable: a ledger that
+    ends earlier has been cut. Raises StateDirError, LedgerError when the segments change faster than they can be
+    listed, OSError.
+    """
+
+    def __init__(self, state_dir: str) -> None:
+        self.state_dir = state_dir
+        self.dir_fd = open_state_dir(state_dir, reading=True)
+        self._active = -1
+        self._users = 0
+        self.known: dict[str, Any] = {}
+        self.segments: list[Segment] = []
+        try:
+            known = state_file.read(self.dir_fd)
+            self.known_seq: int = known.head["seq"] if known is not None else 0
+            self.segments = self._take()
+            if known is not None and self._active >= 0:
+                self._marks(known)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Snapshot:
+        """Use it; what is entered several times is closed by the last one that leaves."""
+        self._users += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._users -= 1
+        if not self._users:
+            self.close()
+
+    def close(self) -> None:
+        """Close what is held open."""
+        for part in self.segments:
+            index = part.known.pop("index", None)
+            if index is not None:
+                index.close()
+        for fd in (self._active, self.dir_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._active = self.dir_fd = -1
+
+    def _take(self) -> list[Segment]:
+        """List, open, list again: a rotation in between shows, and then it is done anew."""
+        for attempt in range(_TRIES):
+            names = os.listdir(self.dir_fd)
+            before = segment.sealed_among(names)
+            try:
+                self._active = open_file(self.dir_fd, segment.ACTIVE, os.O_RDONLY)
+            except FileNotFoundError:
+                pass  # between the two renames of a rotation, or a crash there, or no ledger yet
+            after = os.listdir(self.dir_fd)
+            if (after == names or before == segment.sealed_among(after)) and (
+                self._active >= 0 or not self._rotating() or attempt >= _PATIENCE
+            ):
+                return self._segments(before)
+            if self._active >= 0:
+                os.close(self._active)
+                self._active = -1
+            time.sleep(_PAUSE)
+        raise LedgerError("the ledger keeps rotating while it is read", self.state_dir, "try again")
+
+    def _marks(self, known: state_file.State) -> None:
+        """Note with the active segment what `state.json` knows of its events, if it is that segment that it is of."""
+        active, found = self.segments[-1], known.marks()
+        if found and found[1] <= active.size and 0 < _first_seq(self._active) <= known.head["seq"]:
+            active.known["marks"] = found
+
+    def _rotating(self) -> bool:
+        """Whether a next segment lies ready, so that the active one will be there in a moment."""
+        return ".next" in os.listdir(self.dir_fd)
+
+    def _segments(self, sealed: list[str]) -> list[Segment]:
+        found = [Segment(self, name) for name in sealed]
+        if self._active >= 0:
+            found.append(Segment(self, segment.ACTIVE, self._active, _complete(self._active)))
+        return found
+
+
+def _size_of(dir_fd: int, name: str) -> int:
+    """Return the bytes of a file, 0 when it is not there."""
+    try:
+        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _complete(fd: int) -> int:
+    """Return the size of a segment up to and with its last newline."""
+    size = os.fstat(fd).st_size
+    while size > 0:
+        start = max(0, size - 65536)
+        at = os.pread(fd, size - start, start).rfind(b"\n")
+        if at >= 0:
+            return start + at + 1
+        size = start
+    return 0
+
+
+def _first_seq(fd: int) -> int:
+    """Return the seq of a segment's first line, 0 when that does not begin as a writer begins it."""
+    _, mark, text = os.pread(fd, 64, 0).partition(b'","seq":')
+    digits, mark, _ = text.partition(b",")
+    return int(digits) if mark and digits.isdigit() else 0

@@ -1,0 +1,1 @@
+"""Appending under the lock: the writer, its spool, rotation, recovery."""

@@ -1,0 +1,109 @@
+"""Several events under one lock, chosen by what is live at that moment. For commands and GC, not for the ADD path.
+
+Between two looks at the kernel and the ledger a runtime may add or end anything. So whoever wants to write down what it
+found says so in a function that gets the live associations with the lock held, and what it returns is appended.
+Standard library only, of what the front door carries: GC is a plugin's verb.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from itertools import islice
+
+from eni_ledger.base.errors import LockTimeout, WriteFailed
+from eni_ledger.base.minijson import loads
+from eni_ledger.ledger.format import live as live_state
+from eni_ledger.ledger.format.directory import open_state_dir, where
+from eni_ledger.ledger.write.writer import TAKEN_AWAY, Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from eni_ledger.base.config import Settings
+
+    Event = dict[str, Any]
+    Association = dict[str, Any]
+
+#: Events that are appended under one lock: some 10 ms, of the 200 that an ADD waits.
+BATCH = 250
+#: Between two batches: more than a waiting writer sleeps between two tries (`lock`), so that it gets its turn.
+PAUSE_S = 0.01
+#: How often a command tries again when another writer keeps the lock; nobody waits for it.
+_TRIES = 25
+
+
+def record_gc(settings: Settings, network: str, valid: set[tuple[str, str]], about: Event) -> list[Event]:
+    """End the live associations of `network` whose (container_id, ifname) is not in `valid`; return their events.
+
+    `about` has the keys that each event shall carry (boot_id, via, cni_version ...). Raises LedgerError, LockTimeout
+    included: what is valid has to be compared with what is live, so it cannot wait in the spool.
+    """
+
+    def gone(live: list[Association]) -> list[Event]:
+        return [
+            {**live_state.identity_of(association), "event": "lost", "reason": "gc"}
+            for association in live
+            if association.get("network") == network
+            and (association.get("container_id"), association.get("ifname")) not in valid
+        ]
+
+    return record_found(settings, about, gone, tries=1)  # a runtime waits for it
+
+
+def record_found(
+    settings: Settings,
+    about: Event,
+    choose: Callable[[list[Association]], list[Event]],
+    *,
+    tries: int = _TRIES,
+) -> list[Event]:
+    """Append the events that `choose` returns for the live associations; return them as written.
+
+    `about` has `boot_id` and what else each event shall carry. An `adopt` gets its `association_id` here. Raises
+    LedgerError, LockTimeout included: then nothing was written.
+    """
+    dir_fd = open_state_dir(settings.state_dir, create=True)
+    try:
+        session = _session(settings, dir_fd, about, tries)
+        try:
+            session.boot(about)
+            written = []
+            for event in choose([loads(line) for line in session.lines]):
+                if event["event"] == "adopt" and "association_id" not in event:
+                    event = {**event, "association_id": f"assoc-{os.urandom(9).hex()[:17]}"}
+                appended = session.add({**about, **event})
+                if appended is not None:
+                    written.append(appended)
+            session.commit()
+            if not session.in_place():
+                raise WriteFailed(TAKEN_AWAY, settings.state_dir)
+            return written
+        finally:
+            session.close()
+    except OSError as exc:
+        raise WriteFailed("the ledger could not be written", where(settings, exc)) from exc
+    finally:
+        os.close(dir_fd)
+
+
+def record_many(settings: Settings, about: Event, events: Iterable[Event]) -> Iterator[list[Event]]:
+    """Append many events that have no bearing on what is live, in batches; yield each batch as written.
+
+    Other writers get their turn in between. Raises LedgerError: then the batches yielded so far are in the ledger.
+    """
+    left = iter(events)
+    while batch := list(islice(left, BATCH)):
+        yield record_found(settings, about, lambda _, batch=batch: batch)  # type: ignore[misc]
+        time.sleep(PAUSE_S)
+
+
+def _session(settings: Settings, dir_fd: int, about: Event, tries: int) -> Session:
+    for _ in range(tries - 1):
+        try:
+            return Session(settings, dir_fd, about)
+        except LockTimeout:
+            continue
+    return Session(settings, dir_fd, about)

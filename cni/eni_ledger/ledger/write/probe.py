@@ -1,0 +1,116 @@
+"""Can an ADD be recorded now, and what could not be: asked by STATUS and `doctor`, told when recording fails.
+
+Standard library only: the plugin loads it, though not on an ADD that goes well.
+"""
+
+from __future__ import annotations
+
+import os
+
+from eni_ledger.base.errors import LedgerError, WriteFailed
+from eni_ledger.base.minijson import dumps
+from eni_ledger.ledger.format import segment
+from eni_ledger.ledger.format.directory import open_file, open_state_dir, open_subdir, where, write_all
+from eni_ledger.ledger.format.line import format_ts, now_us
+from eni_ledger.ledger.write import spool
+from eni_ledger.ledger.write.admission import admit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from eni_ledger.base.config import Settings
+
+    Event = dict[str, Any]
+
+FAILURES = "failures.jsonl"
+
+_REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "gfs2", "ocfs2", "virtiofs")
+#: Bytes; nothing is added to a file of failures that has so many.
+FAILURES_LIMIT = 1024 * 1024
+
+
+def probe(settings: Settings) -> None:
+    """Return when an ADD could be recorded now, else raise LedgerError. Leaves nothing behind."""
+    dir_fd = open_state_dir(settings.state_dir, create=True)
+    try:
+        admit(dir_fd, settings.state_dir)
+        os.close(open_file(dir_fd, "lock", os.O_RDWR | os.O_CREAT))
+        os.close(open_subdir(dir_fd, spool.DIRECTORY))
+        try:
+            os.close(open_file(dir_fd, segment.ACTIVE, os.O_RDWR | os.O_APPEND))
+        except FileNotFoundError:
+            pass  # the first ADD makes it
+        name = f".probe-{os.getpid()}"
+        fd = open_file(dir_fd, name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            write_all(fd, bytes(4096))
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+            os.unlink(name, dir_fd=dir_fd)
+    except OSError as exc:
+        raise WriteFailed("the state directory cannot be written", where(settings, exc)) from exc
+    finally:
+        os.close(dir_fd)
+
+
+def unsuitable_filesystem(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
+    """Return why the file system of the directory `path` promises less than the ledger needs, "" if it does not.
+
+    Over a network, and with a file system that is a program (FUSE), flock, fdatasync and rename mean what the server or
+    that program makes of them. What cannot be found out is no reason to complain. `mountinfo` is as proc(5) has it.
+    """
+    try:
+        device = os.stat(path).st_dev
+        mounts = [line.split() for line in _content(mountinfo).splitlines()]
+        for fields in reversed(mounts):  # of two at one place, the later one is seen
+            if fields[2] == b"%d:%d" % (os.major(device), os.minor(device)):
+                kind, source = (each.decode("utf-8", "replace") for each in fields[fields.index(b"-") + 1 :][:2])
+                remote = kind in _REMOTE or kind.partition(".")[0] in ("fuse", "fuse3")
+                return f"{path} is on {kind} ({source}): flock and fdatasync promise less there" if remote else ""
+    except (OSError, ValueError, IndexError):
+        pass
+    return ""
+
+
+def _content(path: str) -> bytes:
+    """Return what is in a file of /proc; the front door has no files of Python's. Raises OSError."""
+    fd, chunks = os.open(path, os.O_RDONLY | os.O_CLOEXEC), []
+    try:
+        while chunk := os.read(fd, 1 << 16):
+            chunks.append(chunk)
+    finally:
+        os.close(fd)
+    return b"".join(chunks)
+
+
+def note_failure(settings: Settings, event: Event, error: Exception) -> None:
+    """Count an event that could not be recorded: a line in `failures.jsonl`, as long as that is possible at all.
+
+    The file stops at 1 MiB: it is there to be noticed, the journal has every one. Never raises.
+    """
+    try:
+        dir_fd = open_state_dir(settings.state_dir)
+        try:
+            admit(dir_fd, settings.state_dir)
+            fd = open_file(dir_fd, FAILURES, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            try:
+                found = os.fstat(fd)
+                if found.st_size < FAILURES_LIMIT and found.st_nlink == 1:  # else it may be a file that is not ours
+                    kept: Event = {
+                        key: event[key] for key in ("event", "container_id", "ifname", "netns") if key in event
+                    }
+                    about: Event = {
+                        **kept,
+                        "ts": format_ts(now_us()),
+                        "code": getattr(error, "code", 999),
+                        "msg": str(error),
+                    }
+                    os.write(fd, dumps(about).encode("utf-8", "replace") + b"\n")
+            finally:
+                os.close(fd)
+        finally:
+            os.close(dir_fd)
+    except (LedgerError, OSError, TypeError, ValueError):
+        pass  # the journal and stderr have it

@@ -1,0 +1,352 @@
+"""Appending to the ledger: lock, find the end, apply, write, sync, let go.
+
+`record` is what an ADD or DEL costs: one lock, one read of the last 8 KiB, one read of `state.json`, one append with
+`fdatasync`, one replacement of `state.json`. Everything that is not the ordinary case lives in `rotation` and
+`recovery` and is loaded when it happens. Standard library only: loaded on every ADD.
+"""
+
+from __future__ import annotations
+
+import os
+
+from eni_ledger.base.errors import FutureFormat, LedgerDamaged, LedgerError, LockTimeout, StateDirError, WriteFailed
+from eni_ledger.ledger.format import live, segment, state_file, supersede
+from eni_ledger.ledger.format.directory import in_place, open_file, open_state_dir, where, write_all
+from eni_ledger.ledger.format.line import VERSION, decode, encode, format_ts, marks_of, now_us, parse_ts
+from eni_ledger.ledger.format.segment import Tail
+from eni_ledger.ledger.write import lock, spool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from eni_ledger.base.config import Settings
+
+    Event = dict[str, Any]
+
+TAKEN_AWAY = "the ledger was taken away while it was written to"
+_TRIES = 2
+
+
+def record(settings: Settings, event: Event) -> Event | None:
+    """Append one event and return it as written, with `ts`, `seq` and `association_id`.
+
+    `event` has the keys of the format without ts, seq, v and crc; an `add` gets its `association_id` here, and
+    `supersedes` when it ends others. A `del` names its attachment by `container_id` and `ifname`, and by what else it
+    knows of it (`supersede.meant_by`); the rest is copied from the live association. When there is none, nothing is
+    written and None returned; when it may be one of several, AmbiguousAttachment is raised. What a `del` brings with
+    `identity_source` becomes an `identify` before it, see `completed_del`. When the lock cannot be had in time, or the
+    ledger is of a later format, the event goes to the spool: then it has `spooled` true, the reason in
+    `spooled_because` and no `seq`. When the state directory is taken away meanwhile, the event is recorded once more,
+    in the one that is there then. Raises LedgerError: then nothing was recorded.
+    """
+    occurred_us = now_us()
+    if event["event"] in ("add", "adopt"):
+        event = {**event, "association_id": f"assoc-{os.urandom(9).hex()[:17]}"}
+    for _ in range(_TRIES):
+        written, stays = _record_here(settings, event, occurred_us)
+        if stays:
+            return written
+    raise WriteFailed(TAKEN_AWAY, settings.state_dir)
+
+
+def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Event | None, bool]:
+    """Return what `record` does, and whether it is where a reader will look for it.
+
+    It is not when the state directory or the ledger in it was removed or moved away meanwhile.
+    """
+    dir_fd = open_state_dir(settings.state_dir, create=True)
+    try:
+        try:
+            session = Session(settings, dir_fd, event)
+            try:
+                written = session.add(event)
+                session.commit()
+                if session.ambiguous:
+                    raise session.ambiguous
+                return written, session.in_place()
+            finally:
+                session.close()
+        except (LockTimeout, FutureFormat) as exc:
+            return _put_into_spool(settings, dir_fd, event, occurred_us, exc), in_place(settings, dir_fd)
+    except (OSError, StateDirError, WriteFailed) as exc:
+        if not in_place(settings, dir_fd):
+            return None, False
+        if not isinstance(exc, OSError):
+            raise
+        raise WriteFailed("the event could not be recorded", where(settings, exc)) from exc
+    finally:
+        os.close(dir_fd)
+
+
+def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: int, why: LedgerError) -> Event:
+    """Write the event into the spool and return it; raise WriteFailed with both reasons when that fails too."""
+    from eni_ledger.ledger.write.admission import admit
+
+    try:
+        admit(dir_fd, settings.state_dir)
+        waiting = spool.put(dir_fd, event, occurred_us, sync=settings.sync)
+    except OSError as exc:
+        raise WriteFailed("neither ledger nor spool could be written", f"{why}; {where(settings, exc)}") from exc
+    return {**waiting, "spooled": True, "spooled_because": str(why)}
+
+
+class Session:
+    """The ledger, locked, at its end, and ready to append. What `append` and `add` prepare, `commit` writes.
+
+    `lines` are the live associations as `state.json` has them, `marks` those of the segment's events (None: not known,
+    the last writer was of a version without them), `ambiguous` why `add` could not tell which association a del ends.
+    `lock_fd` holds the lock already; it is closed with the session. In a ledger `copied` from another host no boot is
+    recorded. Raises LockTimeout, FutureFormat, OSError.
+    """
+
+    def __init__(
+        self, settings: Settings, dir_fd: int, about: Event, lock_fd: int = -1, *, copied: bool = False
+    ) -> None:
+        self._settings = settings
+        self._dir_fd = dir_fd
+        self._boot_id = about.get("boot_id")
+        self._copied = copied
+        self._about = {key: about[key] for key in ("boot_id", "instance_id") if about.get(key)}
+        self._fd = -1
+        self._pending: list[bytes] = []
+        self._folded: list[str] = []
+        self._changed = False
+        self.marks: set[str] | None = None
+        self.ambiguous: LedgerError | None = None
+        self._lock_fd = lock_fd if lock_fd >= 0 else lock.acquire(dir_fd, settings)
+        try:
+            self._open()
+            self._fold()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the lock. What was not committed is forgotten."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def in_place(self) -> bool:
+        """Tell whether the ledger that was written to is the one at its path."""
+        return in_place(self._settings, self._dir_fd) and os.fstat(self._fd).st_nlink > 0
+
+    def _open(self) -> None:
+        """Find the end of the ledger and the live associations; rotate when the segment is full."""
+        flags, damaged = os.O_RDWR | os.O_APPEND, False
+        try:
+            self._fd = open_file(self._dir_fd, segment.ACTIVE, flags)
+            if os.fstat(self._fd).st_nlink > 1:
+                from eni_ledger.ledger.write.recovery import break_hard_link
+
+                break_hard_link(self._dir_fd, self._fd, self._settings)
+                os.close(self._fd)
+                self._fd = -1
+                self._fd = open_file(self._dir_fd, segment.ACTIVE, flags)
+            tail, torn = segment.read_tail(self._fd, segment.ACTIVE)
+        except FileNotFoundError:
+            tail, torn = None, 0
+        except LedgerDamaged:
+            tail, torn, damaged = None, 0, True
+        if tail is None:  # it may be a file of others, in a directory that the caller has named
+            from eni_ledger.ledger.write.admission import admit
+
+            admit(self._dir_fd, self._settings.state_dir)
+        if damaged:
+            self._seal_damaged()
+            return
+        if torn:
+            from eni_ledger.ledger.write.recovery import quarantine_torn_tail
+
+            quarantine_torn_tail(self._dir_fd, self._fd, tail.size if tail else 0, torn)
+        if tail is None:
+            from eni_ledger.ledger.write.recovery import begin
+
+            self.tail, self.lines, self.boot_id = begin(self._dir_fd, self._about)
+            self._reopen()
+            return
+        self.tail = tail
+        known = state_file.read(self._dir_fd)
+        if known is not None and known.head["seq"] > tail.seq:
+            self._seal_damaged()  # the ledger had more events once: somebody cut it
+            return
+        if known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
+            self.lines, self.boot_id = known.lines, known.head.get("boot_id")
+            marks, size = known.marks() or (None, 0)
+            self.marks = marks if size == tail.size else None
+        else:
+            from eni_ledger.ledger.write.recovery import rebuild
+
+            self.lines, self.boot_id, self.marks, damage = rebuild(self._fd, tail)
+            self._changed = True
+            if damage:
+                self._seal_damaged()
+                return
+        if tail.size >= self._settings.rotate_bytes:
+            self._rotate()
+
+    def _reopen(self) -> None:
+        """Open the new active segment and have `state.json` written with the next commit."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._fd = open_file(self._dir_fd, segment.ACTIVE, os.O_RDWR | os.O_APPEND)
+        try:
+            self.marks = set(marks_of(decode(os.pread(self._fd, self.tail.size, 0))))  # all there is is a checkpoint
+        except (ValueError, KeyError):
+            self.marks = None  # somebody else is at work on it; not to know is no reason to record nothing
+        self._changed = True
+
+    def _seal_damaged(self) -> None:
+        from eni_ledger.ledger.write.recovery import seal_damaged
+
+        self.tail, self.lines, self.boot_id = seal_damaged(self._dir_fd, self._fd, self._about)
+        self._reopen()
+
+    def _rotate(self) -> None:
+        from eni_ledger.ledger.write.rotation import retain, rotate
+
+        about = {**self._about, "boot_id": self.boot_id}
+        tail = rotate(self._dir_fd, self._fd, self.tail, self.lines, about)
+        if tail is not None:
+            self.tail = tail
+            self._reopen()
+            try:
+                retain(self._dir_fd, self._settings)
+            except OSError:
+                pass  # the next rotation tries again; that something stays too long is no reason to lose an event
+
+    def _fold(self) -> None:
+        """Prepare the events that wait in the spool, in the order of time."""
+        names = spool.waiting(self._dir_fd)
+        if not names:
+            return
+        events, self._folded = spool.take(self._dir_fd, names, self._fd, self.tail.ts_us)
+        nothing = []
+        for event in events:
+            if self._copied and event.get("boot_id") not in (None, self.boot_id):
+                self._folded.remove(event["spool"])  # its host knows which of the two boots was the later one
+                continue
+            stale = self._boot_id == self.boot_id != event.get("boot_id") and event.get("boot_id") is not None
+            if stale:  # from before a reboot that the ledger has seen already: it was, and it is over
+                event["event_boot_id"] = event.pop("boot_id")
+            written = self.add(event, parse_ts(event["spooled_ts"]))
+            if written is None:
+                nothing.append(event["spool"])
+                if self.ambiguous is not None:
+                    from eni_ledger.ledger.write.probe import note_failure
+
+                    note_failure(self._settings, event, self.ambiguous)
+                    self.ambiguous = None
+            if stale and written is not None and written["event"] in ("add", "adopt"):
+                ended = {"event": "lost", "reason": "rebooted", **live.identity_of(live.association_of(written))}
+                self.append(ended)
+        if nothing:
+            # No line will tell that it was folded in. Left until after the next append, a DEL that ended nothing could
+            # end what that one began at the same time: while the clock is behind, all events have the same.
+            try:
+                spool.remove(self._dir_fd, nothing)
+            except OSError:
+                pass  # tried again with the others
+
+    def boot(self, about: Event, occurred_us: int | None = None) -> None:
+        """Prepare a `boot` event when `about` is of another boot than the live associations.
+
+        An event that waited in the spool until `occurred_us` shows that the host had been started anew by then.
+        """
+        boot_id = about.get("boot_id")
+        if boot_id and boot_id != self.boot_id:
+            if self.boot_id is not None:
+                keys = ("boot_id", "instance_id", "agent_version", "via", "clock_step_us", "spooled_ts")
+                event = {"event": "boot", **{key: about[key] for key in keys if key in about}}
+                self.append(event if self._settings.sync else {**event, "sync": False}, occurred_us)
+            self.boot_id = boot_id
+
+    def add(self, event: Event, occurred_us: int | None = None) -> Event | None:
+        """Prepare an event as `record` describes: `boot` before it when this is another boot, a `del` completed."""
+        self.boot(event, occurred_us)
+        if event["event"] == "del":
+            try:
+                association = supersede.ended_by_del(self.lines, event)
+            except LedgerError as exc:
+                self.ambiguous, association = exc, None
+            if association is None:
+                return None
+            if "identity_source" in event:
+                from eni_ledger.ledger.write.completed_del import completed
+
+                event, identify, association = completed(event, association)
+                if identify:
+                    self.append(identify, occurred_us)
+            break_hard_link = {key: value for key, value in event.items() if key not in supersede.HINTS}
+            event = {**break_hard_link, **live.identity_of(association)}
+        return self.append(event, occurred_us)
+
+    def append(self, event: Event, occurred_us: int | None = None) -> Event:
+        """Prepare the line of one event and take its effect on what is live into account.
+
+        `occurred_us` is when an event that waited in the spool happened. For all others the clock is read here, with
+        the lock held: so a time before the last event's is a clock that stepped back, and not a faster writer.
+        """
+        clock_us = now_us() if occurred_us is None else occurred_us
+        ts_us = max(clock_us, self.tail.ts_us)
+        event = {**event, "ts": format_ts(ts_us), "seq": self.tail.seq + 1, "v": VERSION}
+        if occurred_us == ts_us:
+            del event["spooled_ts"]
+        elif ts_us > clock_us and occurred_us is None:
+            event["clock_step_us"] = ts_us - clock_us
+        if event["event"] in ("add", "adopt"):
+            event.pop("supersedes", None)  # of a file in the spool, perhaps; what is live now decides
+            if ended := supersede.ended_by(self.lines, event):
+                event["supersedes"] = ended
+        self.lines = live.apply_to_lines(self.lines, event, self.boot_id)
+        if self.marks is not None:
+            self.marks.update(marks_of(event))
+        line, crc = encode(event, self.tail.crc)
+        self._pending.append(line)
+        self.tail = Tail(self.tail.seq + 1, crc, ts_us, self.tail.size + len(line))
+        return event
+
+    def commit(self) -> None:
+        """Write what was prepared; on return it is durable (unless `sync` is off) and `state.json` follows it.
+
+        On failure the segment is as it was before, and LockTimeout or OSError is raised: a failed sync leaves it open
+        what is on disk, so it is never tried again on the same descriptor.
+        """
+        if self._pending:
+            if not lock.held(self._lock_fd):  # by somebody who thought it stale, or with the whole directory
+                raise LockTimeout("the lock file was removed by somebody", "another writer may be at work")
+            data = b"".join(self._pending)
+            before = self.tail.size - len(data)
+            try:
+                write_all(self._fd, data)
+                if self._settings.sync:
+                    os.fdatasync(self._fd)
+            except OSError:
+                os.ftruncate(self._fd, before)
+                raise
+            self._pending = []
+            self._changed = True
+        if self._changed:
+            head = {
+                "v": VERSION,
+                "seq": self.tail.seq,
+                "ts": format_ts(self.tail.ts_us),
+                "boot_id": self.boot_id,
+                "crc": f"{self.tail.crc:08x}",
+            }
+            if self.marks is not None:
+                head["size"], head["marks"] = self.tail.size, sorted(self.marks)
+            try:
+                state_file.write(self._dir_fd, state_file.State(head, self.lines))
+            except (OSError, StateDirError):
+                pass  # derived: the next writer finds it behind the ledger and rebuilds it
+        if self._folded:
+            try:
+                spool.remove(self._dir_fd, self._folded)
+            except OSError:
+                pass  # they are in the ledger with their names, so the next writer does not fold them in again

@@ -1,0 +1,128 @@
+"""What the ECS agent declares in the network configurations of `vpc-branch-eni`, `vpc-eni` and `ecs-eni`.
+
+Sources: `config/netconfig.go` of the first two in amazon-vpc-cni-plugins, from 2018 on (until 2020 vpc-branch-eni had
+one address, `branchIPAddress`, and one gateway, `branchGatewayIPAddress`), `plugins/eni/types/types.go` of
+amazon-ecs-cni-plugins. Only ecs-eni is given the ENI ID, and none the task; the VLAN ID is a string. Nothing here
+raises: the delegate has the configuration too, and it is the one to complain.
+"""
+
+from __future__ import annotations
+
+from eni_ledger.base.addresses import cidr, eni_id, ip, mac_text, vlan_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_MAX = 256  # an ENI has at most 50 addresses of a family; a strange configuration is not to fill the ledger
+
+
+def declared(plugin: str, conf: dict[str, Any], cni_args: str) -> dict[str, Any]:
+    """Return what a configuration declares, as fields of an event; what it does not say is left out.
+
+    `eni_id`, `branch_mac`, `vlan_id`, `addresses`, `gateways`, `protocol`, `trunk_mac`, `trunk_ifname`,
+    `interface_type`, `block_instance_metadata`. `plugin` is the delegate's name; `cni_args` (CNI_ARGS) overrides as the
+    delegate lets it.
+    """
+    if plugin == "ecs-eni":
+        return _of_ecs_eni(conf)
+    said = {key.lower(): value for key, value in conf.items()}  # Go takes a key in any case
+    if plugin == "vpc-eni":
+        found: dict[str, Any] = {
+            "branch_mac": mac_text(said.get("enimacaddress")),
+            "addresses": _texts(said.get("eniipaddresses"), cidr),
+            "protocol": "default",
+        }
+    else:
+        said |= _overrides(cni_args)
+        found = {
+            "branch_mac": mac_text(said.get("branchmacaddress")),
+            "vlan_id": vlan_number(said.get("branchvlanid")),
+            "addresses": _texts(_either(said, "ipaddresses", "branchipaddress"), cidr),
+            "protocol": "vlan",
+            "trunk_mac": mac_text(said.get("trunkmacaddress")),
+            "trunk_ifname": _text(said.get("trunkname")),
+            "interface_type": _text(said.get("interfacetype")) or "tap",  # the plugin's default
+        }
+    found["gateways"] = _texts(_either(said, "gatewayipaddresses", "branchgatewayipaddress"), ip)
+    if isinstance(said.get("blockinstancemetadata"), bool):
+        found["block_instance_metadata"] = said["blockinstancemetadata"]
+    return {key: value for key, value in found.items() if value not in (None, [])}
+
+
+def _of_ecs_eni(conf: dict[str, Any]) -> dict[str, Any]:
+    """Return what a configuration of `ecs-eni` declares; before August 2020 it had a key for each address."""
+    addresses, gateways = conf.get("ip-addresses"), conf.get("gateway-ip-addresses")
+    if addresses is None:
+        addresses = [conf.get("ipv4-address"), conf.get("ipv6-address")]
+    if gateways is None:  # with the prefix length of the subnet
+        gateways = [str(conf.get("subnetgateway-ipv4-address", "")).partition("/")[0]]
+    found = {
+        "eni_id": eni_id(conf.get("eni")),
+        "branch_mac": mac_text(conf.get("mac")),
+        "addresses": _texts(addresses, cidr),
+        "protocol": "default",
+        "gateways": _texts(gateways, ip),
+    }
+    if isinstance(conf.get("block-instance-metadata"), bool):
+        found["block_instance_metadata"] = conf["block-instance-metadata"]
+    return {key: value for key, value in found.items() if value not in (None, [])}
+
+
+def _overrides(cni_args: str) -> dict[str, Any]:
+    """Return what CNI_ARGS (`key=value;key=value`) sets, under the configuration's names in lower case."""
+    given = dict(pair.partition("=")[::2] for pair in cni_args.split(";") if "=" in pair)
+    found: dict[str, Any] = {}
+    for name in ("BranchVlanID", "BranchMACAddress", "BranchIPAddress", "BranchGatewayIPAddress"):
+        if given.get(name):
+            found[name.lower()] = given[name]
+    for name in ("IPAddresses", "GatewayIPAddresses"):
+        if given.get(name):
+            found[name.lower()] = given[name].split(",")
+    return found
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= 255 else None
+
+
+def _either(conf: dict[str, Any], key: str, old: str) -> object:
+    """Return the list under `key`; where there is none, one of the single value that it was before."""
+    return conf[key] if key in conf else [conf.get(old)]
+
+
+def _texts(value: object, normal: Any) -> list[str]:
+    """Return the normal forms of the members of a list that have one."""
+    listed = value[:_MAX] if isinstance(value, list) else []
+    return [text for text in map(normal, listed) if text is not None]
+
+
+def plain(said: dict[str, Any]) -> bool:
+    """Tell whether the interface in the namespace is the ENI's own; a tap or macvtap is a virtual machine's."""
+    return bool(said.get("interface_type", "vlan") == "vlan")
+
+
+def differences(said: dict[str, Any], seen: dict[str, Any]) -> list[str]:
+    """Return which keys the kernel shows otherwise than declared.
+
+    Those are `vlan_id`, `branch_mac`, `addresses`, `gateways`, `trunk_mac`, `trunk_ifname`. For a tap or macvtap
+    interface MAC, addresses and gateways belong to the virtual machine behind it and are not compared. What the kernel
+    has beyond the declared addresses (IPv6 by router advertisement) is no difference, and what could not be looked at
+    is none either.
+    """
+    found = []
+    # Where the namespace could not be entered, the VLAN ID and the trunk's name are all there is.
+    inside = plain(said) and ("observed_mac" in seen or "addresses" in seen)
+    if said.get("vlan_id") is not None and said["vlan_id"] != seen.get("observed_vlan_id"):
+        found.append("vlan_id")
+    if inside and said.get("branch_mac") is not None and said["branch_mac"] != seen.get("observed_mac"):
+        found.append("branch_mac")
+    found += [key for key in ("addresses", "gateways") if inside and key in seen and _lacks(seen[key], said.get(key))]
+    for key in ("trunk_mac", "trunk_ifname"):
+        if said.get(key) is not None and seen.get(key, said[key]) != said[key]:
+            found.append(key)
+    return found
+
+
+def _lacks(seen: list[str], said: list[str] | None) -> bool:
+    return not set(said or ()) <= set(seen)

@@ -1,0 +1,111 @@
+"""ENI and task of an interposed call, searched for in the agent's database while the delegate works.
+
+Under load the agent writes to its database all the time, and this process waits for a processor: how long a search
+takes says nothing about whether it is worth another try. So it is tried, with pauses, until the delegate has answered.
+What is not known by then is searched for again at DEL, and by `identify`.
+
+Loaded once the delegate is at work. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+from time import process_time_ns
+
+from eni_ledger.base.errors import LedgerError
+from eni_ledger.identity import agent_db
+from eni_ledger.ledger.format import live, state_file, supersede
+from eni_ledger.ledger.format.directory import open_state_dir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from eni_ledger.base.config import Settings
+
+    Event = dict[str, Any]
+
+_TRIES = 3
+"""At a time: a commit during each of them means that the agent is busy, and a pause helps more than another try."""
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.064
+
+_LAST_TRIES, _LAST_NS = 5, 5_000_000
+"""When the delegate has answered: tries, and nanoseconds of processor time for all of them.
+
+One try in a database of some hundred tasks takes half a millisecond. Time by the clock would say nothing: where many
+tasks start at once, most of it belongs to the others.
+"""
+
+
+class Search:
+    """The search for ENI and task of an association: of one that is being made, or with `stopped` of one that ends."""
+
+    def __init__(self, settings: Settings, association: Event, *, stopped: bool = False) -> None:
+        self._question = agent_db.Question(
+            settings.agent_db,
+            association["branch_mac"],
+            vlan_id=association.get("vlan_id"),
+            addresses=association.get("addresses") or (),
+            stopped=stopped,
+        )
+        self._association = association
+        self._stopped = stopped
+        self._pause_s = _FIRST_PAUSE_S
+
+    def again(self, over: Callable[[], bool], tries: int = _TRIES) -> Event | None:
+        """Return what is found of `live.IDENTITY`; None for nothing, also when `over` says stop. Never raises."""
+        known = self._association
+        try:
+            found = self._question.ask(over, tries)
+        except Exception:  # damaged, being written to, not there: there is time for another try, or another day
+            return None
+        fields = {key: value for key, value in (found or {}).items() if key in live.IDENTITY}
+        if not fields or any(known.get(key, value) != value for key, value in fields.items()):
+            self._pause_s = _LONGEST_PAUSE_S  # it is not there: the agent saves a task before its ADD
+            return None
+        return self._as_told(fields)
+
+    def _as_told(self, fields: Event) -> Event:
+        """Return the keys for the event: a del names the association that they are of, and who says so."""
+        if not self._stopped:
+            return fields
+        return {**fields, "association_id": self._association["association_id"], "identity_source": "agent-db"}
+
+    def pause(self) -> float:
+        """Return the seconds until the next try."""
+        pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        return pause_s
+
+    def last(self) -> Event | None:
+        """Do as `again`, within `_LAST_NS`."""
+        end = process_time_ns() + _LAST_NS
+        return self.again(lambda: process_time_ns() > end, _LAST_TRIES)
+
+
+def of_add(settings: Settings, event: Event) -> Search | None:
+    """Return the search for the ENI of an `add`, None when it has no MAC."""
+    return Search(settings, event) if event.get("branch_mac") else None
+
+
+def of_del(settings: Settings, event: Event) -> Search | None:
+    """Return the search for what the association that a `del` ends lacks, None when it lacks nothing.
+
+    The ledger is read without the lock. Raises what reading it does.
+    """
+    try:
+        dir_fd = open_state_dir(settings.state_dir)
+    except (LedgerError, OSError):
+        return None
+    try:
+        known = state_file.read(dir_fd)
+    finally:
+        os.close(dir_fd)
+    if known is None:
+        return None
+    association = supersede.ended_by_del(known.lines, event)
+    if association is None or not association.get("branch_mac"):
+        return None
+    lacks = association.get("eni_id") is None or association.get("task_arn") is None
+    return Search(settings, association, stopped=True) if lacks else None

@@ -1,0 +1,142 @@
+"""Recording, as every way of being called does it: our own faults are told aloud and never become the task's.
+
+Whatever goes wrong here, a bug included, ends in `failed`: it is said on stderr, in the journal and in the failure
+counter, and raised only when `onError` is `fail`.
+"""
+
+from __future__ import annotations
+
+from time import monotonic_ns
+
+from eni_ledger.base import errors
+from eni_ledger.base.config import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from eni_ledger.base.config import Settings
+    from eni_ledger.plugin.protocol import Call
+
+    Event = dict[str, Any]
+
+_BEGUN = 3
+"""Seq of the second event of a ledger: the first comes after the checkpoint, 1."""
+
+
+def settings_of(call: Call, beside: str | None = None) -> Settings:
+    """Return the settings in force, from a configuration file `beside` us if there is one.
+
+    Raises InvalidNetworkConfig for a fault in the network configuration. A fault in the host's own configuration file
+    is ours and harms nobody: it goes into `call.problems`, and what it says otherwise holds.
+    """
+    return load(call.conf, call.env, beside=beside, problems=call.problems)
+
+
+def refuse_problems(call: Call, settings: Settings) -> None:
+    """Raise what is wrong with the host's configuration when `onError` is `fail`: who says so wants to know."""
+    if call.problems and settings.on_error == "fail":
+        raise call.problems[0]
+
+
+def record(call: Call, settings: Settings, event: Event) -> Event | None:
+    """Append the event, `took_ms` filled in unless it is known, and return it as written. Raises LedgerError."""
+    from eni_ledger.ledger.write.writer import record
+
+    refuse_problems(call, settings)
+    event.setdefault("took_ms", round((monotonic_ns() - call.started) / 1e6, 3))
+    return record(settings, event)
+
+
+def tell(call: Call, settings: Settings, event: Event, text: str) -> None:
+    """Say `text` on stderr. Where that would hide why the delegate failed: in the journal and failures.jsonl.
+
+    Never raises.
+    """
+    if not call.quiet:
+        call.complain(text)
+        return
+    try:
+        from eni_ledger.ledger.write.probe import note_failure
+
+        note_failure(settings, event, errors.LedgerError(text))
+        if settings.journald:
+            from eni_ledger.journald import send_failure
+
+            send_failure(text, event)
+    except Exception:  # a broken installation; there is nowhere left to say so
+        return
+
+
+def announce(call: Call, settings: Settings, written: Event, *, quiet: bool = False) -> None:
+    """Send the entry to the journal and say on stderr what the operator should know. Never raises.
+
+    With `quiet` the error in the event is not ours to tell.
+    """
+    try:
+        if written["event"] == "add" and "error_msg" in written and not quiet:
+            seen = written.get("error_code") != errors.ObserveError.code
+            how = "recorded, but not in full" if seen else "recorded without what the kernel shows"
+            call.complain(f"{how}: {written['error_msg']}")
+        for problem in call.problems:
+            _tell_problem(call, settings, written, problem)
+        if written.get("spooled"):
+            tell(call, settings, written, f"the event waits in the spool: {written.get('spooled_because')}")
+        if written.get("seq", _BEGUN) < _BEGUN:
+            _tell_unfit(call, settings, written)
+        if settings.journald:
+            from eni_ledger.journald import send
+
+            if not send(written):
+                tell(call, settings, written, "recorded, but journald did not take the entry")
+    except Exception as exc:  # the event is recorded; nothing after that may harm the task
+        tell(call, settings, written, f"recorded, but not announced: {type(exc).__name__}: {exc}")
+
+
+def _tell_unfit(call: Call, settings: Settings, written: Event) -> None:
+    """Say that the state directory is on a file system that promises too little: once, with a ledger's first event."""
+    from eni_ledger.ledger.write.probe import unsuitable_filesystem
+
+    why = unsuitable_filesystem(settings.state_dir)
+    if why:
+        tell(call, settings, written, f"recorded, but {why}")
+        if settings.journald and not call.quiet:
+            from eni_ledger.journald import send_failure
+
+            send_failure(f"recorded, but {why}", written)
+
+
+def _tell_problem(call: Call, settings: Settings, written: Event, problem: errors.ConfigError) -> None:
+    """Say what is wrong with the host's configuration: recorded all the same, but perhaps not where it should be."""
+    from eni_ledger.ledger.write.probe import note_failure
+
+    message = f"recorded in {settings.state_dir}, though the configuration is at fault: {problem}"
+    call.complain(message)
+    note_failure(settings, written, problem)
+    if settings.journald:
+        from eni_ledger.journald import send_failure
+
+        send_failure(message, {**written, "error_code": problem.code, "error_msg": str(problem)})
+
+
+def failed(call: Call, settings: Settings, event: Event, exc: Exception) -> None:
+    """Say everywhere that the event was not recorded; raise it when `onError` is `fail`, or when it cannot be said."""
+    why = str(exc) if isinstance(exc, errors.EniLedgerError) else f"{type(exc).__name__}: {exc}"
+    message = f"{call.command} not recorded: {why}"
+    try:
+        if settings.journald:
+            from eni_ledger.journald import send_failure
+
+            code = getattr(exc, "code", errors.EniLedgerError.code)
+            if not send_failure(message, {**event, "error_code": code, "error_msg": why}):
+                call.complain("journald did not take the entry about the failure")
+        from eni_ledger.ledger.write.probe import note_failure
+
+        note_failure(settings, event, exc)
+    except Exception as second:  # a broken installation, perhaps; the task comes first
+        if call.quiet:  # nor can it be said; only the supervisor of an interposed call is left to do so
+            raise
+        call.complain(f"and the failure could not be noted: {type(second).__name__}: {second}")
+    if settings.on_error == "fail":
+        raise exc
+    call.complain(message)

@@ -1,0 +1,1 @@
+"""The ledger against the kernel (`verify`), and against the logs of the time before it (`import`)."""

@@ -1,0 +1,83 @@
+"""Imports run down: the packages stand in one order, and each imports only what stands below it.
+
+Imports in functions and under `TYPE_CHECKING` count. The order is drawn in CONTRIBUTING.md.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import eni_ledger
+
+ROOT = Path(eni_ledger.__file__).parent
+ORDER = (
+    *("base", "journald", "timespec", "kernel"),
+    *("ledger.format", "ledger.write", "ledger.archive", "ledger.read", "ledger.query", "ledger.check"),
+    *("render", "identity", "install", "reconcile", "doctor", "plugin", "api", "cli", "entry"),
+)
+"""Lowest first."""
+FORBIDDEN = {
+    ("ledger.read", "ledger.write"),
+    *(("render", below) for below in ORDER if below not in ("base", "timespec", "render")),
+}
+"""Imports that run down and are not wanted all the same: a reader takes no lock, a table knows no ledger."""
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in ROOT.rglob("*.py")
+}
+
+
+def imports_of(module: str) -> set[str]:
+    """Return the modules of ours that `module` imports anywhere in it, by their names below `eni_ledger`."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "eni_ledger":
+            package = (node.module or "").removeprefix("eni_ledger").lstrip(".")
+            for alias in node.names:
+                inner = f"{package}.{alias.name}".lstrip(".")
+                found.add(inner if inner in MODULES else package)
+    return found - {"", module}
+
+
+def room(module: str) -> str | None:
+    """Return the entry of ORDER that a module belongs to, None for a package's own file that only has its docstring."""
+    return max((name for name in ORDER if f"{module}.".startswith(f"{name}.")), key=len, default=None)
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if room(name)))
+def test_a_module_imports_only_what_stands_below_it(module: str) -> None:
+    here = room(module)
+    assert here
+    for target in imports_of(module):
+        there = room(target)
+        assert there, f"{module} imports {target}, which stands in no room"
+        assert ORDER.index(there) <= ORDER.index(here), f"{module} imports {target}: upwards"
+        assert (here, there) not in FORBIDDEN, f"{module} imports {target}"
+        assert target != "entry"
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    def reach(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"a circle: {' -> '.join((*path[path.index(module) :], module))}"
+        if module not in done:
+            for target in sorted(imports_of(module) & MODULES.keys()):
+                reach(target, (*path, module))
+            done.add(module)
+
+    done: set[str] = set()
+    for module in sorted(MODULES):
+        reach(module, ())
+
+
+def test_a_command_imports_no_other() -> None:
+    for module in MODULES:
+        if module.startswith("cli.commands."):
+            assert not [name for name in imports_of(module) if name.startswith("cli.commands.")]
+
+
+def test_a_room_of_one_name_is_not_missing() -> None:
+    """A package that is not in the order would be held to nothing."""
+    rooms = {room(name) for name in MODULES} - {None}
+    assert rooms == set(ORDER)
+    assert {name for name in MODULES if room(name) is None} <= {"", "__init__", "ledger"}
