@@ -1,4 +1,4 @@
-/* JSON (RFC 8259) as fastjson.py reads it, without an interpreter: nothing is built, texts are looked through. */
+/* JSON (RFC 8259) as base/minijson.py reads it, without an interpreter: nothing is built, texts are looked through. */
 
 #define DEEPEST 500 /* JSON nested deeper is refused; Python refuses it near 1000 */
 
