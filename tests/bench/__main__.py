@@ -155,10 +155,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="default 100, with --quick 20")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--json", action="store_true", help="figures as JSON")
-    parser.add_argument("--readme", action="store_true", help="put README's table in, too")
+    parser.add_argument("--readme", action="store_true", help="also write the table of tests/bench/README.md")
     options = parser.parse_args()
     if options.readme and options.quick:
-        parser.error("README's table has figures that --quick leaves out")
+        parser.error("--readme needs figures that --quick leaves out")
     options.rounds = options.rounds or (20 if options.quick else 100)
     if not HOST_LOCAL.exists():
         say(f"{HOST_LOCAL} is missing: it is in Debian's containernetworking-plugins")

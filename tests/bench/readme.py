@@ -1,4 +1,4 @@
-"""README's table of what an ADD costs, written from a run."""
+"""The table of `README.md` beside this file: what an ADD costs, written from a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.figures import (
 if TYPE_CHECKING:
     from bench.figures import Figures
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- written by build/bench --readme -->\n", "<!-- end of what build/bench --readme writes -->\n"
 
 _ABOUT = f"""\
@@ -47,7 +47,7 @@ _MORE = (
 
 
 def block(figures: Figures) -> str:
-    """Return what stands in README, from a run that is not `--quick`."""
+    """Return the text between the two marks, from a run that is not `--quick`."""
     rows = []
     for what, name in _ROWS:
         ratios = [f"{one.ratio:.1f}x" for one in figures.compared(name, BASE)] or ["1.0x"] * len(CONDITIONS)
@@ -64,7 +64,7 @@ def block(figures: Figures) -> str:
 
 
 def write(figures: Figures, path: Path = README) -> None:
-    """Put it into README."""
+    """Write the text of `block` between the marks of the page at `path`."""
     text = path.read_text()
     before, _, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
