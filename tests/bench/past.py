@@ -32,7 +32,7 @@ from eni_ledger.ledger.check.fsck import fsck
 from eni_ledger.ledger.format.directory import open_state_dir
 from eni_ledger.ledger.format.line import now_us, parse_ts
 from eni_ledger.ledger.query.questions import History
-from eni_ledger.ledger.write.writer import Session
+from eni_ledger.ledger.write.writer import WriteSession
 from helpers.generator import Generator
 
 FRONT = Path(__file__).parents[2] / "dist/eni-ledger/eni-ledger"
@@ -93,7 +93,7 @@ def write_state(settings: Settings) -> None:
     """Write the `state.json` that a writer leaves behind."""
     dir_fd = open_state_dir(settings.state_dir)
     try:
-        session = Session(settings, dir_fd, {})
+        session = WriteSession(settings, dir_fd, {})
         session.commit()
         session.close()
     finally:

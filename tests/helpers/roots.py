@@ -10,7 +10,7 @@ from pathlib import Path
 
 from eni_ledger.install.ecs_agent import Agent
 from eni_ledger.install.tree import Tree
-from eni_ledger.install.trial_docker import Docker
+from eni_ledger.install.trial_docker import DockerEngine
 
 # Written by install and uninstall, so of these the time of the last change is another afterwards.
 WRITTEN = ("etc/ecs/ecs.config", "etc/eni-ledger/config.json")
@@ -66,9 +66,9 @@ class Nobody(Agent):
         super().__init__(str(proc), lambda _: 3)
 
 
-def no_docker(root: Path) -> Docker:
+def no_docker(root: Path) -> DockerEngine:
     """Return a Docker that is not there."""
-    return Docker(str(root / "no.sock"))
+    return DockerEngine(str(root / "no.sock"))
 
 
 def killed_at(number: int, root: Path, work: Callable[[Path, Tree], object]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eni_ledger.identity.docker import Docker
+from eni_ledger.identity.docker import DockerSource
 from eni_ledger.identity.identify import identify
 from eni_ledger.kernel.scan import scan
 from eni_ledger.reconcile.verify import container_of
@@ -41,7 +41,7 @@ def test_a_pause_container(engine: dockerd.Engine, tmp_path: Path) -> None:
     container, pid = engine.start(LABELS)
     try:
         association = {"association_id": "assoc-00000000000000001", "container_id": container, "vlan_id": 101}
-        outcome = identify([association], [Docker(str(engine.socket))])
+        outcome = identify([association], [DockerSource(str(engine.socket))])
         assert outcome.unavailable == {}
         (event,) = outcome.found
         assert {key: event[key] for key in ("task_arn", "cluster", "task_family", "task_revision")} == {
@@ -59,13 +59,13 @@ def test_a_pause_container(engine: dockerd.Engine, tmp_path: Path) -> None:
         assert container_of(pid) == container
     finally:
         engine.remove(container)
-    assert Docker(str(engine.socket)).ask({"container_id": container}) == {}
+    assert DockerSource(str(engine.socket)).ask({"container_id": container}) == {}
 
 
 def test_a_container_that_is_no_task_s(engine: dockerd.Engine) -> None:
     container, _ = engine.start({"maintainer": "somebody"})
     try:
-        assert Docker(str(engine.socket)).ask({"container_id": container}) == {}
+        assert DockerSource(str(engine.socket)).ask({"container_id": container}) == {}
     finally:
         engine.remove(container)
 

@@ -25,7 +25,7 @@ import pytest
 from eni_ledger.base.errors import InstallError
 from eni_ledger.install import trial_docker, trial_mountns
 from eni_ledger.install.bundle import Bundle
-from eni_ledger.install.service import Report, install_ecs
+from eni_ledger.install.service import InstallReport, install_ecs
 from eni_ledger.install.tree import Tree
 from eni_ledger.install.trial import Unprovable
 from helpers.agent_container import ENTER
@@ -466,7 +466,7 @@ def test_upgrades_while_calls_run(tmp_path: Path, bundle: Path) -> None:
     bundles = [Bundle(str(bundle)), Bundle(str(other))]
 
     def upgrade(one: Bundle) -> None:
-        install_ecs(Tree(str(root)), one, Nobody(root), no_docker(root), Report(dry_run=False), prove=False)
+        install_ecs(Tree(str(root)), one, Nobody(root), no_docker(root), InstallReport(dry_run=False), prove=False)
 
     upgrade(bundles[0])
     plugin = base / "plugins/vpc-branch-eni"
@@ -514,14 +514,14 @@ exec dockerd --iptables=false --bridge=none --storage-driver=vfs --log-level=war
 
 
 @pytest.fixture(scope="module")
-def docker(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[trial_docker.Docker]:
+def docker(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[trial_docker.DockerEngine]:
     missing = [name for name in ("dockerd", "docker-init", "unshare") if shutil.which(name) is None]
     need(not missing, f"docker.io and tini (missing: {missing})")
     directory = tmp_path_factory.mktemp("docker")
     log = (directory / "log").open("w+")
     command = ["unshare", "--mount", "--propagation", "private", "--net", "sh", "-c", DOCKERD, "sh", str(directory)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
-    made = trial_docker.Docker(str(directory / "docker.sock"))
+    made = trial_docker.DockerEngine(str(directory / "docker.sock"))
     try:
         deadline = time.monotonic() + PATIENCE_S
         while not made.answers():
@@ -535,7 +535,7 @@ def docker(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         log.close()
 
 
-def agent_image(docker: trial_docker.Docker, plugin: str) -> None:
+def agent_image(docker: trial_docker.DockerEngine, plugin: str) -> None:
     """Import an image of the agent's name whose vpc-branch-eni is a script."""
     need(BUSYBOX.exists(), "busybox-static")
     packed = io.BytesIO()
@@ -552,7 +552,7 @@ def agent_image(docker: trial_docker.Docker, plugin: str) -> None:
 
 
 @pytest.fixture
-def clean(docker: trial_docker.Docker) -> Iterator[None]:
+def clean(docker: trial_docker.DockerEngine) -> Iterator[None]:
     """See to it that a proof leaves nothing behind."""
     yield
     for image in json.loads(docker.ask("GET", "/images/json")):
@@ -564,32 +564,32 @@ def clean(docker: trial_docker.Docker) -> Iterator[None]:
 
 @pytest.mark.usefixtures("clean")
 class TestUnderDocker:
-    def test_in_a_container_from_scratch(self, docker: trial_docker.Docker, bundle: Path) -> None:
-        assert "from scratch with the agent's binds" in trial_docker.prove(docker, str(bundle))
+    def test_in_a_container_from_scratch(self, docker: trial_docker.DockerEngine, bundle: Path) -> None:
+        assert "from scratch with the agent's binds" in trial_docker.prove_in_container(docker, str(bundle))
 
     @pytest.mark.parametrize("how", ["no libpython", "another loader", "says nothing"])
     def test_a_bundle_that_does_not_run(
-        self, docker: trial_docker.Docker, bundle: Path, tmp_path: Path, how: str
+        self, docker: trial_docker.DockerEngine, bundle: Path, tmp_path: Path, how: str
     ) -> None:
         with pytest.raises((InstallError, Unprovable)):
-            trial_docker.prove(docker, str(broken(bundle, tmp_path / "bad", how)))
+            trial_docker.prove_in_container(docker, str(broken(bundle, tmp_path / "bad", how)))
 
-    def test_with_the_image_of_the_agent(self, docker: trial_docker.Docker, bundle: Path) -> None:
+    def test_with_the_image_of_the_agent(self, docker: trial_docker.DockerEngine, bundle: Path) -> None:
         agent_image(docker, '[ "$1" = --capabilities ] && echo \'{"capabilities":["awsvpc-network-mode"]}\'')
-        assert "its own vpc-branch-eni answers" in trial_docker.prove(docker, str(bundle))
+        assert "its own vpc-branch-eni answers" in trial_docker.prove_in_container(docker, str(bundle))
 
-    def test_an_agent_that_would_stop_for_good(self, docker: trial_docker.Docker, bundle: Path) -> None:
+    def test_an_agent_that_would_stop_for_good(self, docker: trial_docker.DockerEngine, bundle: Path) -> None:
         agent_image(docker, "echo no such flag >&2; exit 2")
         with pytest.raises(InstallError, match="status 2, no such flag"):
-            trial_docker.prove(docker, str(bundle))
+            trial_docker.prove_in_container(docker, str(bundle))
 
 
 def test_the_libraries_of_an_image_are_the_ones_that_count(bundle: Path, tmp_path: Path) -> None:
     """With --root the proof runs with what the tree has."""
     (tmp_path / "usr/lib").mkdir(parents=True)
     with pytest.raises(InstallError, match="this tree lacks the C library"):
-        trial_mountns.prove(str(bundle), str(tmp_path))
+        trial_mountns.prove_in_namespace(str(bundle), str(tmp_path))
     (tmp_path / "bare").mkdir()
     with pytest.raises(Unprovable, match="no /usr/lib"):
-        trial_mountns.prove(str(bundle), str(tmp_path / "bare"))
-    assert "VERSION answered" in trial_mountns.prove(str(bundle))
+        trial_mountns.prove_in_namespace(str(bundle), str(tmp_path / "bare"))
+    assert "VERSION answered" in trial_mountns.prove_in_namespace(str(bundle))

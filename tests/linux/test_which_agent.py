@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eni_ledger.doctor.host import FAIL, OK, Finding, Paths
-from eni_ledger.doctor.run import examine
+from eni_ledger.doctor.run import run_checks
 from eni_ledger.install.ecs_agent import Agent
 from eni_ledger.install.layout import PLUGIN_PATH
 from eni_ledger.install.process_root import Root
@@ -61,7 +61,7 @@ class Host:
         return Agent(data=str(self.data))
 
     def ask(self) -> dict[str, Finding]:
-        found = examine(settings(self.data / "eni-ledger/state"), OnThisHost(str(self.root)))
+        found = run_checks(settings(self.data / "eni-ledger/state"), OnThisHost(str(self.root)))
         return {one.name: one for one in found}
 
 

@@ -76,6 +76,16 @@ def test_a_command_imports_no_other() -> None:
             assert not [name for name in imports_of(module) if name.startswith("cli.commands.")]
 
 
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    """`Report` in four modules is four things that one grep does not tell apart."""
+    places: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
+
+
 def test_a_room_of_one_name_is_not_missing() -> None:
     """A package that is not in the order would be held to nothing."""
     rooms = {room(name) for name in MODULES} - {None}

@@ -9,7 +9,7 @@ import click
 
 from eni_ledger.base.errors import UsageError
 from eni_ledger.cli.options import Command, Defaults
-from eni_ledger.install.service import Report
+from eni_ledger.install.service import InstallReport
 from eni_ledger.install.tree import Tree
 from eni_ledger.render.screen import Screen
 from eni_ledger.render.text import safe
@@ -39,7 +39,7 @@ def screen_of(ctx: click.Context, no_color: bool) -> Screen:
     return Screen(no_color=no_color or defaults.no_color)
 
 
-def print_report(screen: Screen, report: Report, done: str, *, as_json: bool) -> None:
+def print_report(screen: Screen, report: InstallReport, done: str, *, as_json: bool) -> None:
     """Print the proof, the steps, the notes, and what is left to be done; `done` is the word for the whole of it."""
     if as_json:
         screen.json_document(report.document())

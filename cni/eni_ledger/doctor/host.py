@@ -204,7 +204,7 @@ class Host:
     def agent_objects(self, bucket: str) -> list[dict[str, Any]]:
         """Return what a bucket of agent.db holds. Raises OSError, bolt.Unreadable."""
 
-        def read(snapshot: bolt.Snapshot) -> list[dict[str, Any]]:
+        def read(snapshot: bolt.ReadTransaction) -> list[dict[str, Any]]:
             found = snapshot.buckets().get(bucket.encode())
             values = [minijson.loads(value) for _, value in snapshot.items(found)] if found else []
             return [value for value in values if isinstance(value, dict)]

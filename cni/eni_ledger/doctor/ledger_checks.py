@@ -17,7 +17,7 @@ from eni_ledger.ledger.write.probe import FAILURES, FAILURES_LIMIT, unsuitable_f
 from eni_ledger.render.text import counted, short_id
 
 if TYPE_CHECKING:
-    from eni_ledger.reconcile.verify import Report
+    from eni_ledger.reconcile.verify import VerifyReport
 
 #: Below this an ADD will soon not be recorded; the second is what a busy host writes in some weeks.
 DISK_FAIL, DISK_WARN = 16 << 20, 256 << 20
@@ -164,7 +164,7 @@ def kernel(host: Host) -> Finding:
     return Finding("kernel", WARN, f"{words}: {why}", hint)
 
 
-def _mending(report: Report, host: Host) -> str:
+def _mending(report: VerifyReport, host: Host) -> str:
     """Return the command that mends what can be mended, or shows what cannot."""
     options = [
         *(["--adopt"] if report.unrecorded else []),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     pass
 
 
-def examine(
+def run_checks(
     settings: Settings,
     paths: Paths | None = None,
     conf_dirs: Sequence[str] | None = None,

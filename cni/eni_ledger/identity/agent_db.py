@@ -111,7 +111,7 @@ class Question:
         found, self._not_in = bolt.view(self._path, over, self._in, tries)
         return found
 
-    def _in(self, snapshot: bolt.Snapshot) -> tuple[Identity | None, int]:
+    def _in(self, snapshot: bolt.ReadTransaction) -> tuple[Identity | None, int]:
         if snapshot.txid == self._not_in:
             return None, snapshot.txid
         fitting = [
@@ -137,7 +137,7 @@ def tasks(path: str, deadline_s: float = 1.0) -> list[Identity] | None:
 def problem(path: str, deadline_s: float = 1.0) -> str | None:
     """Return in one sentence why the file cannot be read, None when all of it can. Never raises."""
 
-    def everything(snapshot: bolt.Snapshot) -> None:
+    def everything(snapshot: bolt.ReadTransaction) -> None:
         for name, bucket in snapshot.buckets().items():
             for _, value in snapshot.items(bucket):
                 if name == b"tasks":
@@ -152,14 +152,14 @@ def problem(path: str, deadline_s: float = 1.0) -> str | None:
     return None
 
 
-def _ask(path: str, deadline_s: float, use: Callable[[bolt.Snapshot], T]) -> T | None:
+def _ask(path: str, deadline_s: float, use: Callable[[bolt.ReadTransaction], T]) -> T | None:
     try:
         return bolt.view(path, bolt.within(deadline_s), use)
     except (OSError, ValueError, bolt.Unreadable):
         return None
 
 
-def _enis(snapshot: bolt.Snapshot, needle: bytes) -> Iterator[tuple[Identity, str | None]]:
+def _enis(snapshot: bolt.ReadTransaction, needle: bytes) -> Iterator[tuple[Identity, str | None]]:
     """Yield each ENI with its task's KnownStatus, of the tasks whose JSON contains `needle`.
 
     Parsing is what costs; only what has the MAC in it somewhere is parsed. Raises ValueError when that is no JSON: it
@@ -218,7 +218,7 @@ def _one(found: list[Identity]) -> Identity | None:
     return same
 
 
-def _metadata(snapshot: bolt.Snapshot) -> Metadata:
+def _metadata(snapshot: bolt.ReadTransaction) -> Metadata:
     bucket = snapshot.buckets().get(b"metadata")
     found: Metadata = {}
     for key, value in snapshot.items(bucket) if bucket else ():

@@ -20,8 +20,9 @@ not, everything is read anew. Both metas have to be valid: bbolt itself falls ba
 that would be the past, and a half-written meta is whole a moment later.
 
 The less is read between the two looks at the metas, the more often they are the same. So a search for a text
-(`Snapshot.containing`) goes through the file as it lies there, in large pieces, and reads as pages only the branches of
-the bucket and the leaves in which it was seen. What is seen on a page that is no leaf of the tree is of the past.
+(`ReadTransaction.containing`) goes through the file as it lies there, in large pieces, and reads as pages only the
+branches of the bucket and the leaves in which it was seen. What is seen on a page that is no leaf of the tree is of
+the past.
 
 bbolt has no checksums on other pages. In exchange everything that the format fixes is checked: ids, flags, bounds,
 keys ascending and within what the branch above promises, data without gaps, no page used twice, none of them free.
@@ -74,7 +75,7 @@ class Unreadable(Exception):
     """The database cannot be read, or not in time; the text says why. Callers turn it into "not known"."""
 
 
-class Snapshot:
+class ReadTransaction:
     """The tree of one transaction. What it yields counts only once `view` has returned."""
 
     __slots__ = ("_buckets", "_fd", "_freelist", "_high", "_over", "_page_size", "_root", "_seen", "txid")
@@ -222,7 +223,7 @@ def within(seconds: float) -> Over:
     return lambda: monotonic() > deadline
 
 
-def view(path: str, over: Over, use: Callable[[Snapshot], T], tries: int = 0) -> T:
+def view(path: str, over: Over, use: Callable[[ReadTransaction], T], tries: int = 0) -> T:
     """Return what `use` makes of a consistent snapshot; it is called again when a commit came in between.
 
     Gives up when `over` says so, or after so many `tries` unless these are 0. Raises Unreadable, OSError, and what
@@ -237,7 +238,7 @@ def view(path: str, over: Over, use: Callable[[Snapshot], T], tries: int = 0) ->
             metas = _metas(fd, over)
             newest = max(metas, key=_txid)
             try:
-                result = use(snapshot := Snapshot(fd, newest, over))
+                result = use(snapshot := ReadTransaction(fd, newest, over))
                 snapshot.finish()
             except Exception:
                 # What a commit put there while we read looks damaged, to `use` too; what did not change is.

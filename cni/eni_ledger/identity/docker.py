@@ -44,7 +44,7 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-class Docker:
+class DockerSource:
     """The engine that answers at `path`."""
 
     name = "docker"

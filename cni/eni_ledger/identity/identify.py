@@ -51,9 +51,9 @@ def make(names: Sequence[str], timeout_s: float = TIMEOUT_S, agent_db: str = "")
 
                 found.append(AgentDb([*([agent_db] if agent_db else []), *PATHS], timeout_s))
             case "docker":
-                from eni_ledger.identity.docker import Docker
+                from eni_ledger.identity.docker import DockerSource
 
-                found.append(Docker(timeout_s=timeout_s))
+                found.append(DockerSource(timeout_s=timeout_s))
             case "imds":
                 from eni_ledger.identity.imds import Imds
 

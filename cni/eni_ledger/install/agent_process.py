@@ -63,7 +63,7 @@ def opened(proc: str, pid: int) -> Iterator[int]:
         os.close(fd)
 
 
-def examine(proc_fd: int, pid: int, data: os.stat_result | None) -> Process | None:
+def read_process(proc_fd: int, pid: int, data: os.stat_result | None) -> Process | None:
     """Return what the process is to us, None when it is neither a candidate nor at work for one.
 
     `data` is the host's data directory. Raises OSError: PermissionError when it may be the agent and does not let us

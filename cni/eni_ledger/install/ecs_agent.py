@@ -64,7 +64,7 @@ class Agent:
             data = os.stat(self.data)
         except OSError:
             data = None
-        return agent_process.examine(proc_fd, pid, data)
+        return agent_process.read_process(proc_fd, pid, data)
 
     def ours(self) -> list[Process]:
         """Return the agent of this installation; two while one takes over from the other."""

@@ -103,14 +103,14 @@ def notes(tree: Tree) -> list[str]:
     return found
 
 
-def prove(tree: Tree, bundle: Bundle, docker: trial_docker.Docker) -> list[str]:
+def prove(tree: Tree, bundle: Bundle, docker: trial_docker.DockerEngine) -> list[str]:
     """Show that the bundle runs in the agent's container; return how it was shown, one sentence each.
 
     Raises InstallError when it does not run there, Unproven when nothing can be tried.
     """
-    attempts: list[Callable[[], str]] = [lambda: trial_mountns.prove(bundle.directory, tree.root)]
+    attempts: list[Callable[[], str]] = [lambda: trial_mountns.prove_in_namespace(bundle.directory, tree.root)]
     if tree.is_host and docker.answers():
-        attempts.append(lambda: trial_docker.prove(docker, bundle.directory))
+        attempts.append(lambda: trial_docker.prove_in_container(docker, bundle.directory))
     shown, unproven = [], []
     for attempt in attempts:
         try:

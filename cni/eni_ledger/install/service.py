@@ -13,12 +13,12 @@ from eni_ledger.install.ecs_agent import Agent
 from eni_ledger.install.plan import Plan, Step
 from eni_ledger.install.preflight import Unproven
 from eni_ledger.install.tree import Tree
-from eni_ledger.install.trial_docker import Docker
+from eni_ledger.install.trial_docker import DockerEngine
 
 RESTART = " ".join(layout.RESTART)
 
 
-class Report:
+class InstallReport:
     """What was done, or would be: `steps` in their order, how the bundle was `shown` to run, `notes` for the reader.
 
     `unproven` is why a dry run could not show that the bundle runs: without --no-proof nothing would be done. `timers`
@@ -74,8 +74,8 @@ def install_ecs(
     tree: Tree,
     bundle: Bundle,
     agent: Agent,
-    docker: Docker,
-    report: Report,
+    docker: DockerEngine,
+    report: InstallReport,
     *,
     prove: bool = True,
     restart: bool = False,
@@ -111,7 +111,7 @@ def install_ecs(
     _make_effective(agent, report, restart=restart)
 
 
-def _make_effective(agent: Agent, report: Report, *, restart: bool) -> None:
+def _make_effective(agent: Agent, report: InstallReport, *, restart: bool) -> None:
     """Restart the agent if that is wanted and needed, or tell how."""
     in_force = agent.in_force(layout.PLUGIN_PATH)
     if in_force:
@@ -132,7 +132,9 @@ def _make_effective(agent: Agent, report: Report, *, restart: bool) -> None:
     report.effective = None
 
 
-def uninstall_ecs(tree: Tree, agent: Agent, report: Report, *, purge: bool = False, restart: bool = False) -> None:
+def uninstall_ecs(
+    tree: Tree, agent: Agent, report: InstallReport, *, purge: bool = False, restart: bool = False
+) -> None:
     """Put back what was there, into `report`. Raises InstallError when the running agent still needs our files."""
     if restart and not tree.is_host:
         raise UsageError("--restart is for this host, --root for another one", hint="leave one of them out")
@@ -156,7 +158,7 @@ def uninstall_ecs(tree: Tree, agent: Agent, report: Report, *, purge: bool = Fal
 
 
 def install_cni(
-    tree: Tree, bundle: Bundle, report: Report, *, bin_dir: str | None = None, path: str | None = None
+    tree: Tree, bundle: Bundle, report: InstallReport, *, bin_dir: str | None = None, path: str | None = None
 ) -> None:
     """Put the bundle where a runtime finds it, and into the conflist `path` if there is one.
 
@@ -178,7 +180,7 @@ def install_cni(
 
 def uninstall_cni(
     tree: Tree,
-    report: Report,
+    report: InstallReport,
     *,
     purge: bool = False,
     conf_dirs: Sequence[str] | None = None,

@@ -42,7 +42,7 @@ class Unprovable(Exception):
     """The world could not be made, which says nothing about the bundle."""
 
 
-class Call:
+class TrialCall:
     """One call of the proof: the program, its environment and standard input."""
 
     def __init__(self, path: str, env: Mapping[str, str], stdin: bytes) -> None:
@@ -51,13 +51,13 @@ class Call:
         self.stdin = stdin
 
 
-def version_call() -> Call:
+def version_call() -> TrialCall:
     """Return the call that asks for the versions of the specification."""
     stdin = json.dumps({"cniVersion": "1.0.0"}).encode()
-    return Call(f"{IN_CONTAINER}/bundle/{FRONT}", {"CNI_COMMAND": "VERSION", "CNI_PATH": DELEGATES}, stdin)
+    return TrialCall(f"{IN_CONTAINER}/bundle/{FRONT}", {"CNI_COMMAND": "VERSION", "CNI_PATH": DELEGATES}, stdin)
 
 
-def add_call() -> Call:
+def add_call() -> TrialCall:
     """Return an ADD as the agent makes it, of an attachment that is none."""
     conf = {
         "cniVersion": "0.3.0",
@@ -77,7 +77,7 @@ def add_call() -> Call:
         "CNI_IFNAME": "eth0",
         "CNI_PATH": PLUGIN_PATH,
     }
-    return Call(AS_PLUGIN, env, json.dumps(conf).encode())
+    return TrialCall(AS_PLUGIN, env, json.dumps(conf).encode())
 
 
 def judge_version(status: int, stdout: bytes, stderr: bytes) -> None:

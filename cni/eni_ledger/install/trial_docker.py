@@ -32,7 +32,7 @@ _PATIENCE = 60.0  # seconds for one request
 _STDERR = 2
 
 
-class Docker:
+class DockerEngine:
     """Docker's API at a socket. Every method raises Unprovable when Docker does not do what it is asked."""
 
     def __init__(self, path: str = SOCKET) -> None:
@@ -97,7 +97,7 @@ class Docker:
         return connection
 
 
-def prove(docker: Docker, bundle: str) -> str:
+def prove_in_container(docker: DockerEngine, bundle: str) -> str:
     """Call the bundle in a container like the agent's; return what was shown, one sentence.
 
     Raises InstallError when the bundle fails, Unprovable when Docker does not make or run the container.
@@ -114,7 +114,7 @@ def prove(docker: Docker, bundle: str) -> str:
     return "in a container from scratch with the agent's binds: VERSION answered, an ADD passed on and recorded"
 
 
-def _has_image(docker: Docker, name: str) -> bool:
+def _has_image(docker: DockerEngine, name: str) -> bool:
     try:
         docker.ask("GET", f"/images/{name}/json")
     except Unprovable:
@@ -122,11 +122,11 @@ def _has_image(docker: Docker, name: str) -> bool:
     return True
 
 
-Trial = tuple[trials.Call, list[str], Callable[[Docker, str, tuple[int, bytes, bytes]], None]]
+Trial = tuple[trials.TrialCall, list[str], Callable[[DockerEngine, str, tuple[int, bytes, bytes]], None]]
 
 
 def _capabilities() -> Trial:
-    call = trials.Call(trials.AS_PLUGIN, {}, b"")
+    call = trials.TrialCall(trials.AS_PLUGIN, {}, b"")
     return call, ["--capabilities"], lambda _docker, _container, said: trials.judge_capabilities(*said)
 
 
@@ -138,7 +138,7 @@ def _add() -> Trial:
     return trials.add_call(), [], _judge_add
 
 
-def _judge_add(docker: Docker, container: str, said: tuple[int, bytes, bytes]) -> None:
+def _judge_add(docker: DockerEngine, container: str, said: tuple[int, bytes, bytes]) -> None:
     ledger = None
     with contextlib.suppress(Unprovable):
         data = docker.ask("GET", f"/containers/{container}/archive?path={quote(trials.LEDGER)}")
@@ -149,7 +149,7 @@ def _judge_add(docker: Docker, container: str, said: tuple[int, bytes, bytes]) -
     trials.judge_add(*said, ledger)
 
 
-def _in_container(docker: Docker, bundle: str, image: str, trials: list[Callable[[], Trial]]) -> None:
+def _in_container(docker: DockerEngine, bundle: str, image: str, trials: list[Callable[[], Trial]]) -> None:
     """Run each trial in a container of its own."""
     for trial in trials:
         call, arguments, judge = trial()
@@ -165,7 +165,7 @@ def _in_container(docker: Docker, bundle: str, image: str, trials: list[Callable
                 docker.ask("DELETE", f"/containers/{container}?force=1&v=1")
 
 
-def _container(bundle: str, image: str, call: trials.Call, arguments: list[str]) -> dict[str, Any]:
+def _container(bundle: str, image: str, call: trials.TrialCall, arguments: list[str]) -> dict[str, Any]:
     """Return the container as amazon-ecs-init makes the agent's, without what a proof has no use for."""
     binds = [f"{host}:{inside}:ro" for host, inside in (*trials.LIBRARIES, trials.PROC) if os.path.isdir(host)]
     return {
@@ -241,4 +241,4 @@ def _accept(response: HTTPResponse, data: bytes) -> None:
     raise Unprovable(f"Docker refuses: {words:.300}")
 
 
-__all__ = ["Docker", "InstallError", "prove"]
+__all__ = ["DockerEngine", "InstallError", "prove_in_container"]

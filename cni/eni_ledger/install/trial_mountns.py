@@ -27,7 +27,7 @@ _PATIENCE = 30.0  # seconds for one call
 _DEVICES = ("null", "zero", "random", "urandom")
 
 
-def prove(bundle: str, library_root: str = "/") -> str:
+def prove_in_namespace(bundle: str, library_root: str = "/") -> str:
     """Call the bundle in such a world with the libraries below `library_root`; return what was shown, one sentence.
 
     Raises InstallError when the bundle fails, Unprovable when the world cannot be made.
@@ -122,7 +122,7 @@ def _furnish(world: Path) -> None:
     Path(f"{world}{IN_CONTAINER}/config.json").write_text(json.dumps(trial.SETTINGS))
 
 
-def _call(world: str, call: trial.Call) -> tuple[int, bytes, bytes]:
+def _call(world: str, call: trial.TrialCall) -> tuple[int, bytes, bytes]:
     def enter() -> None:
         os.chroot(world)
         os.chdir("/")

@@ -26,7 +26,7 @@ _NOT_THERE = (FileNotFoundError, ProcessLookupError, NotADirectoryError)
 
 
 @dataclass(slots=True)
-class Link:
+class ScannedLink:
     """An interface. `vlan_id`, `parent` (index of the link beneath), `parent_is_ours` and `vlan_protocol` (`802.1Q`,
     `802.1ad`) are those of a VLAN link.
 
@@ -52,7 +52,7 @@ class Namespace:
     inode: int
     path: str
     pids: list[int] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
+    links: list[ScannedLink] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Scan:
     """
 
     namespaces: list[Namespace] = field(default_factory=list)
-    own: list[Link] = field(default_factory=list)
+    own: list[ScannedLink] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     own_inode: int | None = None
 
@@ -180,13 +180,13 @@ def _take(
         unreadable.append(f"{path}: {getattr(exc, 'strerror', None) or exc}")
 
 
-def _enter(fd: int, own_fd: int) -> list[Link]:
+def _enter(fd: int, own_fd: int) -> list[ScannedLink]:
     """Return the links of the namespace that is open at `fd`. Without O_CREAT in its flags pyroute2 makes none."""
     with closing(IPRoute(netns=fd, flags=0, libc=ctypes.CDLL(None, use_errno=True))) as route:
         return _links(route, own_fd)
 
 
-def _links(route: IPRoute, own_fd: int | None) -> list[Link]:
+def _links(route: IPRoute, own_fd: int | None) -> list[ScannedLink]:
     ours = route.get_netnsid(fd=own_fd)["nsid"] if own_fd is not None else None
     addresses: dict[int, list[str]] = {}
     for message in route.get_addr():
@@ -201,11 +201,13 @@ def _links(route: IPRoute, own_fd: int | None) -> list[Link]:
     return found
 
 
-def _link(message: Any, ours: int | None) -> Link:
+def _link(message: Any, ours: int | None) -> ScannedLink:
     info = message.get_attr("IFLA_LINKINFO")
     kind = (info.get_attr("IFLA_INFO_KIND") if info else None) or ""
     mac = message.get_attr("IFLA_ADDRESS")
-    link = Link(message["index"], message.get_attr("IFLA_IFNAME") or "", mac if mac and len(mac) == 17 else None, kind)
+    link = ScannedLink(
+        message["index"], message.get_attr("IFLA_IFNAME") or "", mac if mac and len(mac) == 17 else None, kind
+    )
     if kind == "vlan":
         data = info.get_attr("IFLA_INFO_DATA")
         link.vlan_id = data.get_attr("IFLA_VLAN_ID") if data else None

@@ -102,7 +102,7 @@ def plain(said: dict[str, Any]) -> bool:
     return bool(said.get("interface_type", "vlan") == "vlan")
 
 
-def differences(said: dict[str, Any], seen: dict[str, Any]) -> list[str]:
+def netconf_mismatches(said: dict[str, Any], seen: dict[str, Any]) -> list[str]:
     """Return which keys the kernel shows otherwise than declared.
 
     Those are `vlan_id`, `branch_mac`, `addresses`, `gateways`, `trunk_mac`, `trunk_ifname`. For a tap or macvtap

@@ -227,7 +227,7 @@ def _describe(call: Call, event: Event, prev: dict[str, Any], netns: Netns | err
     event["gateways"] = said.gateways or seen.get("gateways")
     mac_key = _mac_key(seen)
     event[mac_key] = said.mac or event.get(mac_key)
-    different = cni_result.differences(said, seen, mac_key)
+    different = cni_result.result_mismatches(said, seen, mac_key)
     event["mismatch"] = different or None
     event |= {f"observed_{key}": seen[key] for key in ("addresses", "gateways") if key in different}
 

@@ -101,7 +101,7 @@ def mac(prev: object, ifname: str) -> str | None:
     return attachment(prev, ifname).mac if isinstance(prev, dict) else None
 
 
-def differences(said: Declared, seen: dict[str, Any], mac_key: str) -> list[str]:
+def result_mismatches(said: Declared, seen: dict[str, Any], mac_key: str) -> list[str]:
     """Return which of `ifname`, `mac_key`, `addresses` and `gateways` the kernel shows otherwise than declared.
 
     What the kernel has beyond what was declared (IPv6 by router advertisement) is no difference, and what could not be

@@ -226,7 +226,7 @@ def _observe(call: Call, prepared: Prepared) -> None:
             event.setdefault(key, seen[key])
     if said.get("protocol") == "default" and "observed_mac" in seen:
         event.setdefault("branch_mac", seen["observed_mac"])
-    if different := agent_netconf.differences(said, seen):
+    if different := agent_netconf.netconf_mismatches(said, seen):
         event["mismatch"] = different
         event |= {f"observed_{key}": seen[key] for key in ("addresses", "gateways") if key in different}
 

@@ -79,7 +79,7 @@ class LogEvent:
 
 
 @dataclass(slots=True)
-class Report:
+class ParseReport:
     """What was read: lines in all, events, and lines that could not be read, counted and (the first ones) by number.
 
     `logs` are the files that have at least one line as the plugins write them.
@@ -122,16 +122,16 @@ class _Call:
         return self.confirmed or "error_msg" in self.event.fields
 
 
-def parse(lines: Iterable[bytes], report: Report | None = None, source: str = "") -> Iterator[LogEvent]:
+def parse(lines: Iterable[bytes], report: ParseReport | None = None, source: str = "") -> Iterator[LogEvent]:
     """Yield the events of one log in the order in which the calls began. Never raises for what is in a line."""
-    parser = _Parser(report or Report())
+    parser = _Parser(report or ParseReport())
     for number, line in enumerate(lines, 1):
         yield from parser.feed(line, source, number)
     yield from parser.finish()
 
 
 def read(
-    paths: Iterable[Path], report: Report | None = None, progress: Callable[[int], object] | None = None
+    paths: Iterable[Path], report: ParseReport | None = None, progress: Callable[[int], object] | None = None
 ) -> Iterator[LogEvent]:
     """Yield the events of several files, oldest first, as one log: a call may begin in one and end in the next.
 
@@ -139,7 +139,7 @@ def read(
     each line in bytes, unpacked. Raises OSError when a file cannot be read. What is missing from a packed file that was
     cut short counts as one unread line.
     """
-    report = report or Report()
+    report = report or ParseReport()
     parser = _Parser(report)
     for path in paths:
         number = 0
@@ -192,7 +192,7 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 class _Parser:
     """Puts the lines of a call together, as far as they say whose they are."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: ParseReport) -> None:
         self.report = report
         self.waiting: deque[_Call] = deque()  # in the order in which they began
         self.open: dict[str, _Call] = {}  # ADDs that are not over, by MAC

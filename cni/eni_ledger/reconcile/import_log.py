@@ -36,7 +36,7 @@ class NoLog(EniLedgerError):
 
 
 @dataclass(slots=True)
-class Report:
+class ImportReport:
     """What came of an import.
 
     `read` is the parser's report; `imported` events by kind; `known` lines that were in the ledger already, `recorded`
@@ -45,7 +45,7 @@ class Report:
     """
 
     files: list[str] = field(default_factory=list)
-    read: agent_log.Report = field(default_factory=agent_log.Report)
+    read: agent_log.ParseReport = field(default_factory=agent_log.ParseReport)
     imported: dict[str, int] = field(default_factory=dict)
     known: int = 0
     recorded: int = 0
@@ -92,13 +92,13 @@ def import_files(
     *,
     dry_run: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> Report:
+) -> ImportReport:
     """Import the logs and return what came of it; with `dry_run` what would.
 
     `about` has what each event shall carry (`instance_id`). Raises OSError for a file that cannot be read, NoLog for
     one of which not a single line is a log's (then nothing was imported), LedgerError.
     """
-    report = Report([str(path) for path in files])
+    report = ImportReport([str(path) for path in files])
     events = _read(files, report, progress)
     if strange := [name for name in report.files if name in report.read.unread_lines and name not in report.read.logs]:
         hint = "name the plugins' logs only; on an ECS host that is /var/log/ecs/vpc-branch-eni.log"
@@ -115,7 +115,7 @@ def import_files(
     return report
 
 
-def _read(files: list[Path], report: Report, progress: Callable[[int, int], None] | None) -> list[Event]:
+def _read(files: list[Path], report: ImportReport, progress: Callable[[int, int], None] | None) -> list[Event]:
     total, done = sum(path.stat().st_size for path in files), 0
 
     def tell(size: int) -> None:
@@ -144,7 +144,7 @@ def _event(found: LogEvent) -> Event:
     return event
 
 
-def _new(events: list[Event], history: History, report: Report) -> list[Event]:
+def _new(events: list[Event], history: History, report: ImportReport) -> list[Event]:
     """Return the events that the ledger does not have, each once."""
     known, recorded = _in_ledger(history, report.first or "", report.last or "")
     new = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eni_ledger.base.config import Settings
-from eni_ledger.kernel.scan import PROC, Link, Namespace, Scan, attachments, start_of
+from eni_ledger.kernel.scan import PROC, Namespace, Scan, ScannedLink, attachments, start_of
 from eni_ledger.ledger.format.live import identity_of
 from eni_ledger.ledger.format.supersede import excludes
 from eni_ledger.ledger.write.batch import record_found
@@ -43,7 +43,7 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class Report:
+class VerifyReport:
     """The verdicts on the live associations, the attachments that are `unrecorded`, what was `unreadable`; `conflicts`
     between associations that are not gone.
     """
@@ -64,9 +64,9 @@ class Report:
         return sum(verdict.status == status for verdict in self.verdicts)
 
 
-def compare(live: list[Association], found: Scan, proc: str = PROC) -> Report:
+def compare(live: list[Association], found: Scan, proc: str = PROC) -> VerifyReport:
     """Return how the live associations stand against what the scan found."""
-    report = Report(unreadable=found.unreadable)
+    report = VerifyReport(unreadable=found.unreadable)
     seen: set[tuple[int, int, str]] = set()
     for association in live:
         verdict, link, namespace = _judge(association, found, proc)
@@ -82,12 +82,12 @@ def compare(live: list[Association], found: Scan, proc: str = PROC) -> Report:
     return report
 
 
-def not_compared(live: list[Association], why: str) -> Report:
+def not_compared(live: list[Association], why: str) -> VerifyReport:
     """Return the report on a ledger that cannot be compared with this kernel: nothing is known of any of them."""
-    return Report([Verdict(association, "unknown", why) for association in live], unreadable=[why])
+    return VerifyReport([Verdict(association, "unknown", why) for association in live], unreadable=[why])
 
 
-def _judge(association: Association, found: Scan, proc: str) -> tuple[Verdict, Link | None, Namespace | None]:
+def _judge(association: Association, found: Scan, proc: str) -> tuple[Verdict, ScannedLink | None, Namespace | None]:
     if association.get("netns_inode") is None:
         return _judge_anywhere(association, found)
     namespace = found.find(association.get("netns_dev"), association["netns_inode"])
@@ -105,7 +105,7 @@ def _judge(association: Association, found: Scan, proc: str) -> tuple[Verdict, L
     return _held_against(association, link, found), link, namespace
 
 
-def _judge_anywhere(association: Association, found: Scan) -> tuple[Verdict, Link | None, Namespace | None]:
+def _judge_anywhere(association: Association, found: Scan) -> tuple[Verdict, ScannedLink | None, Namespace | None]:
     """Judge one whose namespace could not be observed at its ADD: by VLAN ID and MAC it may be in any of them."""
     vlan, mac = association.get("vlan_id"), _mac_of(association)
     places = [
@@ -128,7 +128,7 @@ def _mac_of(association: Association) -> str | None:
     return next((association[key] for key in keys if association.get(key) is not None), None)
 
 
-def _held_against(association: Association, link: Link, found: Scan) -> Verdict:
+def _held_against(association: Association, link: ScannedLink, found: Scan) -> Verdict:
     if differences := _differences(association, link, found):
         return Verdict(association, "changed", "; ".join(differences))
     return Verdict(association, "fine", "; ".join(_declared_otherwise(association)))
@@ -147,7 +147,7 @@ def _declared_otherwise(association: Association) -> list[str]:
     return [*words, *(f"{key} declared otherwise than the kernel had it at the ADD" for key in others)]
 
 
-def _link(association: Association, namespace: Namespace) -> Link | None:
+def _link(association: Association, namespace: Namespace) -> ScannedLink | None:
     """Return the association's interface: of its name, or the VLAN link (tap and macvtap have another name)."""
     named = next((link for link in namespace.links if link.name == association.get("ifname")), None)
     vlan = association.get("vlan_id")
@@ -162,7 +162,7 @@ def _other_process(association: Association, proc: str) -> bool:
     return pid is not None and start is not None and start_of(pid, proc) != start
 
 
-def _differences(association: Association, link: Link, found: Scan) -> list[str]:
+def _differences(association: Association, link: ScannedLink, found: Scan) -> list[str]:
     """Return in words what the kernel has otherwise than it had when this was recorded."""
     said = {
         "VLAN ID": association.get("observed_vlan_id", association.get("vlan_id")),
@@ -180,7 +180,7 @@ def _differences(association: Association, link: Link, found: Scan) -> list[str]
     ]
 
 
-def adopt(settings: Settings, about: Event, report: Report, proc: str = PROC) -> list[Event]:
+def adopt(settings: Settings, about: Event, report: VerifyReport, proc: str = PROC) -> list[Event]:
     """Record `adopt` events for the report's attachments that nobody recorded; return them as written.
 
     `about` has the host's fields. A live association that the report has and that excludes one of them is superseded:

@@ -1,4 +1,4 @@
-"""What a writer can find and do: each way through `Session` that changes something on disk, and what it began with."""
+"""What a writer can find and do: each way through `WriteSession` that changes the disk, and its start."""
 
 from __future__ import annotations
 

@@ -266,7 +266,7 @@ def state_json(where: Path) -> Target:
         first, _, rest = data.partition(b"\n")
         try:
             head = {"v": 1, "seq": last["seq"], "ts": last["ts"], "crc": last["crc"], **minijson.loads(first)}
-            (at / "state.json").write_bytes(state_file.State(head, rest.split(b"\n") if rest else []).encode())
+            (at / "state.json").write_bytes(state_file.StateFile(head, rest.split(b"\n") if rest else []).encode())
         except (ValueError, TypeError):
             return
         refuses(lambda: writer.record(settings(at), add_event(3)))
@@ -333,7 +333,7 @@ def log_lines(where: Path) -> Target:
     path = where / "vpc-branch-eni.log"
 
     def call(data: bytes) -> None:
-        report = agent_log.Report()
+        report = agent_log.ParseReport()
         path.write_bytes(data)
         for event in agent_log.read([path], report):
             line_format.encode({"ts": LATER, "seq": 1, **event.fields}, 0)

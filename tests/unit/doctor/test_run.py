@@ -16,7 +16,7 @@ from eni_ledger.base.runtime import INTERPOSED
 from eni_ledger.doctor import host as doctor_host
 from eni_ledger.doctor import run
 from eni_ledger.doctor.host import FAIL, OK, SKIPPED, WARN, Finding, Paths
-from eni_ledger.doctor.run import examine
+from eni_ledger.doctor.run import run_checks
 from eni_ledger.ledger.format import line as line_format
 from eni_ledger.ledger.write import probe
 from helpers.agent_db import eni_id, mac, task
@@ -94,7 +94,7 @@ class Host:
         (self.root / "var/log/ecs/vpc-branch-eni.log.2026-11-23-14").write_text(text)
 
     def ask(self) -> dict[str, Finding]:
-        return {one.name: one for one in examine(self.settings, Paths(str(self.root)))}
+        return {one.name: one for one in run_checks(self.settings, Paths(str(self.root)))}
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_nothing_is_changed(host: Host) -> None:
 
 def test_a_host_without_ecs(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
-    found = {one.name: one for one in examine(settings(tmp_path / "none"), Paths(str(tmp_path)))}
+    found = {one.name: one for one in run_checks(settings(tmp_path / "none"), Paths(str(tmp_path)))}
     for name in ("trunk", "agent-configuration", "account-setting", "interposed", "delegates", "last-add"):
         assert (found[name].status, "no ECS agent runs on this host" in found[name].message) == (
             SKIPPED,
@@ -461,7 +461,7 @@ class TestTimers:
         (tmp_path / "proc").mkdir()
         (tmp_path / "run/systemd/system").mkdir(parents=True)
         record(tmp_path / "state", add_event(1))
-        found = {one.name: one for one in examine(settings(tmp_path / "state"), Paths(str(tmp_path)))}["timers"]
+        found = {one.name: one for one in run_checks(settings(tmp_path / "state"), Paths(str(tmp_path)))}["timers"]
         assert (found.status, "identify" in found.message, "fsck" in found.message) == (WARN, False, True)
 
 
@@ -482,7 +482,7 @@ class TestChained:
     def ask(root: Path, *types: str, name: str = "10-x.conflist") -> Finding:
         plugins = [{"type": one} for one in types]
         (root / "etc/cni/net.d" / name).write_text(json.dumps({"name": "x", "plugins": plugins}))
-        found = {one.name: one for one in examine(settings(root / "none"), Paths(str(root)))}
+        found = {one.name: one for one in run_checks(settings(root / "none"), Paths(str(root)))}
         return found["chained"]
 
     def test_in_the_chain(self, root: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eni_ledger.identity import docker
-from eni_ledger.identity.docker import Docker
+from eni_ledger.identity.docker import DockerSource
 from eni_ledger.identity.source import Unavailable
 from helpers.http_server import Reply, Request, Server, serve
 
@@ -54,7 +54,7 @@ def listen(tmp_path: Path) -> Iterator[Callable[[Callable[[Request], Reply]], Se
 
 def test_the_task_of_the_pause_container(listen: Any) -> None:
     server = listen(engine())
-    source = Docker(server.url)
+    source = DockerSource(server.url)
     assert source.ask(BRANCH) == {"task_arn": ARN, "cluster": "prod", "task_family": "web", "task_revision": "7"}
     source.ask(BRANCH)
     paths = [request.path for request in server.requests]
@@ -73,7 +73,7 @@ def test_the_engine_says_which_version_it_speaks(listen: Any, version: str) -> N
             )
 
         answer = old
-    assert Docker(listen(answer).url).ask(BRANCH)["task_arn"] == ARN
+    assert DockerSource(listen(answer).url).ask(BRANCH)["task_arn"] == ARN
 
 
 @pytest.mark.parametrize(
@@ -88,26 +88,26 @@ def test_the_engine_says_which_version_it_speaks(listen: Any, version: str) -> N
     ],
 )
 def test_a_container_that_is_no_task_s(listen: Any, labels: object) -> None:
-    assert Docker(listen(engine(labels)).url).ask(BRANCH) == {}
+    assert DockerSource(listen(engine(labels)).url).ask(BRANCH) == {}
 
 
 def test_a_container_that_is_gone(listen: Any) -> None:
-    assert Docker(listen(engine()).url).ask({"container_id": "d" * 64}) == {}
+    assert DockerSource(listen(engine()).url).ask({"container_id": "d" * 64}) == {}
 
 
 @pytest.mark.parametrize("container", [None, "", "../images", "a/b", "a b", "x" * 200, "c%2f"])
 def test_what_is_no_container_id_is_not_asked_for(container: object) -> None:
-    assert Docker("/nonexistent").ask({"container_id": container}) == {}
+    assert DockerSource("/nonexistent").ask({"container_id": container}) == {}
 
 
 def test_no_socket(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"Docker cannot be asked: .*: No such file or directory"):
-        Docker(str(tmp_path / "docker.sock")).ask(BRANCH)
+        DockerSource(str(tmp_path / "docker.sock")).ask(BRANCH)
 
 
 def test_an_engine_that_hangs_costs_the_timeout(listen: Any) -> None:
     with pytest.raises(Unavailable, match=r"does not answer in time: .*: 0\.1 s"):
-        Docker(listen(lambda _: Reply(wait=True)).url, 0.1).ask(BRANCH)
+        DockerSource(listen(lambda _: Reply(wait=True)).url, 0.1).ask(BRANCH)
 
 
 @pytest.mark.parametrize(
@@ -122,4 +122,4 @@ def test_an_engine_that_hangs_costs_the_timeout(listen: Any) -> None:
 )
 def test_answers_that_are_none(listen: Any, reply: Reply, words: str) -> None:
     with pytest.raises(Unavailable, match=words):
-        Docker(listen(lambda _: reply).url).ask(BRANCH)
+        DockerSource(listen(lambda _: reply).url).ask(BRANCH)

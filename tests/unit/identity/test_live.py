@@ -47,7 +47,7 @@ def test_commits_between_the_metas_and_the_pages_mean_reading_again(tmp_path: Pa
     writer.commit(generation(1, TASKS))
     tries: list[int] = []
 
-    def slowly(snapshot: bolt.Snapshot) -> list[bytes]:
+    def slowly(snapshot: bolt.ReadTransaction) -> list[bytes]:
         tries.append(snapshot.txid)
         bucket = snapshot.buckets()[b"tasks"]
         found = []
@@ -70,7 +70,7 @@ def test_a_commit_after_the_last_page_means_reading_again(tmp_path: Path) -> Non
     writer = BoltWriter(path)
     writer.commit(generation(1, TASKS))
 
-    def then(snapshot: bolt.Snapshot) -> list[bytes]:
+    def then(snapshot: bolt.ReadTransaction) -> list[bytes]:
         found = [value for _, value in snapshot.items(snapshot.buckets()[b"tasks"])]
         if snapshot.txid < 5:
             writer.commit(generation(snapshot.txid, TASKS))
@@ -86,7 +86,7 @@ def test_what_the_caller_makes_of_torn_pages_is_tried_again_too(tmp_path: Path) 
     writer.commit(generation(1, TASKS))
     tries: list[int] = []
 
-    def stumble(snapshot: bolt.Snapshot) -> int:
+    def stumble(snapshot: bolt.ReadTransaction) -> int:
         tries.append(snapshot.txid)
         if len(tries) == 1:
             writer.commit(generation(2, TASKS))

@@ -59,10 +59,10 @@ def test_finds_what_a_walk_finds(writer: TreeWriter, tmp_path: Path) -> None:
         for asked in (number, number - 30, number - 61, number - 100, number + 1):
             needle = f'"{mac(asked)}"'.encode()
 
-            def both(snapshot: bolt.Snapshot, needle: bytes = needle) -> tuple[list[tuple[bytes, bytes]], ...]:
+            def both(snapshot: bolt.ReadTransaction, needle: bytes = needle) -> tuple[list[tuple[bytes, bytes]], ...]:
                 metas = bolt._raw_metas(snapshot._fd)
                 bucket = snapshot.buckets()[b"tasks"]
-                again = bolt.Snapshot(snapshot._fd, metas[snapshot.txid % 2], snapshot._over)
+                again = bolt.ReadTransaction(snapshot._fd, metas[snapshot.txid % 2], snapshot._over)
                 return list(snapshot.containing(bucket, needle)), list(again.items(again.buckets()[b"tasks"]))
 
             found, everything = bolt.view(path, bolt.within(LONG), both)
@@ -149,14 +149,14 @@ def test_gives_up_after_so_many_tries(writer: TreeWriter, tmp_path: Path, monkey
     for _ in range(20):
         agent.commit()
     tries: list[int] = []
-    finish = bolt.Snapshot.finish
+    finish = bolt.ReadTransaction.finish
 
-    def then(snapshot: bolt.Snapshot) -> None:
+    def then(snapshot: bolt.ReadTransaction) -> None:
         finish(snapshot)
         tries.append(snapshot.txid)
         agent.commit()
 
-    monkeypatch.setattr(bolt.Snapshot, "finish", then)
+    monkeypatch.setattr(bolt.ReadTransaction, "finish", then)
     with pytest.raises(bolt.Unreadable, match="written to all the time"):
         agent_db.Question(path, mac(10)).ask(bolt.within(LONG), 3)
     assert len(tries) == 3

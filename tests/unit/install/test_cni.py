@@ -10,7 +10,7 @@ import pytest
 
 from eni_ledger.base.errors import InstallError
 from eni_ledger.install.bundle import Bundle
-from eni_ledger.install.service import Report, install_cni, uninstall_cni
+from eni_ledger.install.service import InstallReport, install_cni, uninstall_cni
 from eni_ledger.install.tree import Tree
 from helpers.roots import killed_at, make_bundle, picture
 
@@ -46,14 +46,14 @@ def host(tmp_path: Path) -> Path:
     return root
 
 
-def install(root: Path, bundle: Bundle, tree: Tree | None = None, path: str | None = CONFLIST) -> Report:
-    report = Report(dry_run=False)
+def install(root: Path, bundle: Bundle, tree: Tree | None = None, path: str | None = CONFLIST) -> InstallReport:
+    report = InstallReport(dry_run=False)
     install_cni(tree or Tree(str(root)), bundle, report, path=path)
     return report
 
 
-def uninstall(root: Path, tree: Tree | None = None, *, purge: bool = False, force: bool = False) -> Report:
-    report = Report(dry_run=False)
+def uninstall(root: Path, tree: Tree | None = None, *, purge: bool = False, force: bool = False) -> InstallReport:
+    report = InstallReport(dry_run=False)
     uninstall_cni(tree or Tree(str(root)), report, purge=purge, force=force)
     return report
 
@@ -220,7 +220,7 @@ class TestCallers:
         (host / "srv").mkdir()
         (host / "srv/x.conf").write_text('{"type": "eni-ledger"}')
         with pytest.raises(InstallError, match="srv/x"):
-            uninstall_cni(Tree(str(host)), Report(dry_run=True), conf_dirs=["/srv"])
+            uninstall_cni(Tree(str(host)), InstallReport(dry_run=True), conf_dirs=["/srv"])
 
     def test_where_a_plugin_stays_nothing_is_refused(self, host: Path, bundle: Bundle) -> None:
         (host / "opt/cni/bin/eni-ledger").symlink_to("/srv/eni-ledger")
@@ -257,7 +257,7 @@ class TestCommand:
 
 
 def test_steps_are_shown_where_they_are_done(host: Path, bundle: Bundle) -> None:
-    report = Report(dry_run=True, root=str(host))
+    report = InstallReport(dry_run=True, root=str(host))
     install_cni(Tree(str(host)), bundle, report, path=CONFLIST)
     assert all(step.path.startswith(f"{host}/") for step in report.steps)
     assert f"{host}{CONFLIST}" in [step["path"] for step in report.document()["steps"]]
@@ -305,7 +305,7 @@ class TestBinDir:
         assert seen(host) == before
 
     def test_one_that_is_named_counts_and_what_it_lacks_is_told(self, host: Path, bundle: Bundle) -> None:
-        report = Report(dry_run=False)
+        report = InstallReport(dry_run=False)
         install_cni(Tree(str(host)), bundle, report, bin_dir="/srv/plugins", path=CONFLIST)
         assert (host / "srv/plugins/eni-ledger").is_symlink()
         assert "/srv/plugins has no vlan, which the conflist calls as well" in report.notes

@@ -16,7 +16,7 @@ from eni_ledger.base.errors import InstallError, UsageError
 from eni_ledger.install import layout
 from eni_ledger.install.bundle import Bundle
 from eni_ledger.install.env_file import effective
-from eni_ledger.install.service import Report, install_ecs, uninstall_ecs
+from eni_ledger.install.service import InstallReport, install_ecs, uninstall_ecs
 from eni_ledger.install.tree import Tree
 from helpers.roots import ECS_CONFIG, Nobody, killed_at, make_bundle, make_host, no_docker, picture
 
@@ -39,14 +39,14 @@ def host(tmp_path: Path) -> Path:
     return make_host(tmp_path / "host")
 
 
-def install(root: Path, bundle: Bundle, *, tree: Tree | None = None, dry_run: bool = False) -> Report:
-    report = Report(dry_run=dry_run)
+def install(root: Path, bundle: Bundle, *, tree: Tree | None = None, dry_run: bool = False) -> InstallReport:
+    report = InstallReport(dry_run=dry_run)
     install_ecs(tree or Tree(str(root)), bundle, Nobody(root), no_docker(root), report, prove=False)
     return report
 
 
-def uninstall(root: Path, *, tree: Tree | None = None, dry_run: bool = False, purge: bool = False) -> Report:
-    report = Report(dry_run=dry_run)
+def uninstall(root: Path, *, tree: Tree | None = None, dry_run: bool = False, purge: bool = False) -> InstallReport:
+    report = InstallReport(dry_run=dry_run)
     uninstall_ecs(tree or Tree(str(root)), Nobody(root), report, purge=purge)
     return report
 
@@ -490,13 +490,13 @@ class TestRefused:
 
     def test_a_restart_for_another_host(self, host: Path) -> None:
         with pytest.raises(UsageError, match="--restart"):
-            uninstall_ecs(Tree(str(host)), Nobody(host), Report(dry_run=False), restart=True)
+            uninstall_ecs(Tree(str(host)), Nobody(host), InstallReport(dry_run=False), restart=True)
 
     def test_nothing_is_changed_without_a_proof(self, host: Path, bundle: Bundle) -> None:
         """Of a tree without libraries nothing can be shown."""
         before = picture(host)
         with pytest.raises(InstallError, match="cannot be shown") as caught:
-            install_ecs(Tree(str(host)), bundle, Nobody(host), no_docker(host), Report(dry_run=False))
+            install_ecs(Tree(str(host)), bundle, Nobody(host), no_docker(host), InstallReport(dry_run=False))
         assert "--no-proof" in caught.value.hint
         assert picture(host) == before
 

@@ -17,7 +17,7 @@ from eni_ledger.install import ecs_uninstall, trial_docker
 from eni_ledger.install.bundle import Bundle
 from eni_ledger.install.ecs_agent import Agent
 from eni_ledger.install.layout import PLUGIN_PATH
-from eni_ledger.install.service import Report, install_ecs
+from eni_ledger.install.service import InstallReport, install_ecs
 from eni_ledger.install.tree import Tree
 from eni_ledger.install.trial import Unprovable
 from helpers.proc import make_process
@@ -139,8 +139,8 @@ class TestInstalling:
     def bundle(self, tmp_path: Path) -> Bundle:
         return Bundle(str(make_bundle(tmp_path / "bundle")))
 
-    def install(self, root: Path, bundle: Bundle, host: Host, *, restart: bool = True) -> Report:
-        report = Report(dry_run=False)
+    def install(self, root: Path, bundle: Bundle, host: Host, *, restart: bool = True) -> InstallReport:
+        report = InstallReport(dry_run=False)
         tree = OnHost(str(root))
         install_ecs(tree, bundle, host.agent(), no_docker(root), report, prove=False, restart=restart)
         return report
@@ -252,21 +252,21 @@ class Refusing(BaseHTTPRequestHandler):
 
 class TestDockerThatRefuses:
     @pytest.fixture
-    def docker(self, tmp_path: Path) -> Iterator[trial_docker.Docker]:
+    def docker(self, tmp_path: Path) -> Iterator[trial_docker.DockerEngine]:
         path = str(tmp_path / "docker.sock")
         with UnixStreamServer(path, Refusing) as server:
             thread = threading.Thread(target=server.serve_forever, args=(0.01,))
             thread.start()
-            yield trial_docker.Docker(path)
+            yield trial_docker.DockerEngine(path)
             server.shutdown()
             thread.join()
 
-    def test_it_says_nothing_about_the_bundle(self, docker: trial_docker.Docker) -> None:
+    def test_it_says_nothing_about_the_bundle(self, docker: trial_docker.DockerEngine) -> None:
         assert docker.answers()
         with pytest.raises(Unprovable, match="no space left on device"):
-            trial_docker.prove(docker, "/nowhere")
+            trial_docker.prove_in_container(docker, "/nowhere")
 
     def test_a_docker_that_is_not_there_does_not_answer(self, tmp_path: Path) -> None:
-        assert not trial_docker.Docker(str(tmp_path / "none.sock")).answers()
+        assert not trial_docker.DockerEngine(str(tmp_path / "none.sock")).answers()
         (tmp_path / "file").write_text("")
-        assert not trial_docker.Docker(str(tmp_path / "file")).answers()
+        assert not trial_docker.DockerEngine(str(tmp_path / "file")).answers()

@@ -165,7 +165,7 @@ def test_a_tree_without_libc_is_not_the_bundles_fault(tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     shutil.copy(os.path.realpath("/proc/self/exe"), tmp_path / "bundle/eni-ledger")
     with pytest.raises(InstallError, match="this tree lacks the C library") as caught:
-        trial_mountns.prove(str(tmp_path / "bundle"), str(tmp_path / "tree"))
+        trial_mountns.prove_in_namespace(str(tmp_path / "bundle"), str(tmp_path / "tree"))
     assert "/tree/lib" in caught.value.details
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eni_ledger.base.runtime import INTERPOSED
-from eni_ledger.plugin.agent_netconf import declared, differences
+from eni_ledger.plugin.agent_netconf import declared, netconf_mismatches
 from helpers.agent import TRUNK_MAC, Branch
 
 MAC = "0a:1b:2c:3d:00:01"
@@ -216,19 +216,19 @@ def without(*keys: str) -> dict[str, object]:
     ],
 )
 def test_differences(seen: dict[str, object], different: list[str]) -> None:
-    assert differences(SAID, seen) == different
+    assert netconf_mismatches(SAID, seen) == different
 
 
 def test_a_trunk_by_its_name() -> None:
     said = declared("vpc-branch-eni", BRANCH | {"trunkName": "ens6"}, "")
-    assert differences(said, SEEN) == ["trunk_ifname"]
+    assert netconf_mismatches(said, SEEN) == ["trunk_ifname"]
 
 
 def test_a_taps_mac_and_addresses_are_the_virtual_machines() -> None:
     said = declared("vpc-branch-eni", BRANCH | {"interfaceType": "tap"}, "")
-    assert differences(said, SEEN | {"observed_mac": "0a:00:00:00:00:09", "addresses": [], "gateways": []}) == []
+    assert netconf_mismatches(said, SEEN | {"observed_mac": "0a:00:00:00:00:09", "addresses": [], "gateways": []}) == []
 
 
 def test_a_whole_eni_has_no_vlan() -> None:
     conf = {"eniMACAddress": MAC, "eniIPAddresses": ["10.0.32.4/20"]}
-    assert differences(declared("vpc-eni", conf, ""), {"observed_mac": MAC, "addresses": ["10.0.32.4/20"]}) == []
+    assert netconf_mismatches(declared("vpc-eni", conf, ""), {"observed_mac": MAC, "addresses": ["10.0.32.4/20"]}) == []

@@ -64,7 +64,7 @@ def test_an_interface_of_another_name() -> None:
     }
     said = cni_result.attachment(prev, "eth0")
     assert (said.ifname, said.mac, said.addresses) == ("net1", "02:00:00:00:00:01", ["10.0.0.3/24", "10.0.0.4/24"])
-    assert cni_result.differences(said, {}, "declared_mac") == ["ifname"]
+    assert cni_result.result_mismatches(said, {}, "declared_mac") == ["ifname"]
 
 
 def test_a_result_that_says_of_no_interface_where_it_is() -> None:
@@ -97,10 +97,10 @@ def test_with_two_interfaces_each_has_its_own() -> None:
     assert (said.addresses, said.elsewhere, said.gateways) == (["10.0.0.3/24"], {"eth1": ["10.0.0.4/24"]}, [])
     assert said.all_addresses() == ["10.0.0.3/24", "10.0.0.4/24"]
     seen = {"addresses": ["10.0.0.3/24"], "elsewhere": {"eth1": ["10.0.0.4/24"]}}
-    assert cni_result.differences(said, seen, "declared_mac") == []
+    assert cni_result.result_mismatches(said, seen, "declared_mac") == []
     lists: list[dict[str, list[str]]] = [{}, {"eth1": []}, {"eth2": ["10.0.0.4/24"]}]
     for lacking in lists:
-        assert cni_result.differences(said, {**seen, "elsewhere": lacking}, "declared_mac") == ["addresses"]
+        assert cni_result.result_mismatches(said, {**seen, "elsewhere": lacking}, "declared_mac") == ["addresses"]
     assert cni_result.attachment(prev, "eth1").addresses == ["10.0.0.3/24", "10.0.0.4/24"]
 
 
@@ -150,18 +150,21 @@ def test_differences(over: dict[str, Any], different: list[str]) -> None:
     said = cni_result.Declared()
     said.mac, said.addresses, said.gateways, said.default = MAC, ["10.0.0.2/24"], ["10.0.0.1"], ["10.0.0.1"]
     seen = {"observed_mac": MAC, "addresses": ["10.0.0.2/24", "2001:db8::1/64"], "gateways": ["10.0.0.1", "fe80::1"]}
-    assert cni_result.differences(said, seen | over, "branch_mac") == different
-    assert cni_result.differences(cni_result.Declared(), seen | over, "branch_mac") == []
+    assert cni_result.result_mismatches(said, seen | over, "branch_mac") == different
+    assert cni_result.result_mismatches(cni_result.Declared(), seen | over, "branch_mac") == []
 
 
 def test_what_was_not_looked_at_does_not_differ() -> None:
     said = cni_result.Declared()
     said.mac, said.addresses, said.default = MAC, ["10.0.0.2/24"], ["10.0.0.1"]
-    assert cni_result.differences(said, {}, "branch_mac") == []
+    assert cni_result.result_mismatches(said, {}, "branch_mac") == []
     # Where the namespace cannot be entered, /proc/<pid>/net/vlan is all there is.
-    assert cni_result.differences(said, {"vlan_id": 7, "observed_vlan_id": 7, "trunk_ifname": "x"}, "branch_mac") == []
+    assert (
+        cni_result.result_mismatches(said, {"vlan_id": 7, "observed_vlan_id": 7, "trunk_ifname": "x"}, "branch_mac")
+        == []
+    )
     seen = {"observed_mac": MAC, "addresses": ["10.0.0.2/24"]}
-    assert cni_result.differences(said, seen, "branch_mac") == []
+    assert cni_result.result_mismatches(said, seen, "branch_mac") == []
 
 
 def test_a_strange_result_does_not_fill_the_ledger() -> None:
@@ -192,4 +195,4 @@ JSON = st.recursive(
 def test_no_result_makes_it_raise(prev: dict[str, Any]) -> None:
     said = cni_result.attachment(prev, "eth0")
     assert all(isinstance(address, str) for address in said.all_addresses() + said.gateways + said.default)
-    assert cni_result.differences(said, {"addresses": [], "gateways": []}, "declared_mac") is not None
+    assert cni_result.result_mismatches(said, {"addresses": [], "gateways": []}, "declared_mac") is not None

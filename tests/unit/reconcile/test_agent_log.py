@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 
 from eni_ledger.reconcile import agent_log
-from eni_ledger.reconcile.agent_log import LogEvent, Report
+from eni_ledger.reconcile.agent_log import LogEvent, ParseReport
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "agent-log"
 HOUR_13, HOUR_14 = agent_log.rolled(LOGS / "vpc-branch-eni.log")
 TRUNK = "0a:ff:ee:dd:cc:bb"
 
 
-def parse(*lines: str | bytes) -> tuple[list[LogEvent], Report]:
-    report = Report()
+def parse(*lines: str | bytes) -> tuple[list[LogEvent], ParseReport]:
+    report = ParseReport()
     encoded = [line if isinstance(line, bytes) else f"{line}\n".encode() for line in lines]
     return list(agent_log.parse(encoded, report)), report
 
@@ -90,7 +90,7 @@ def test_an_add_in_all_its_fields() -> None:
 
 
 def test_everything_that_the_real_plugins_did() -> None:
-    report = Report()
+    report = ParseReport()
     events = list(agent_log.read([HOUR_13, HOUR_14], report))
     assert kinds(events) == [
         ("add", 101),
@@ -113,7 +113,7 @@ def test_everything_that_the_real_plugins_did() -> None:
         ("add", 114),
         ("add", 113),
     ]
-    assert report == Report(lines=174, events=19)
+    assert report == ParseReport(lines=174, events=19)
     assert not [event for event in events if "unconfirmed" in event.fields]
     failed = {event.fields["vlan_id"]: event.fields["error_msg"] for event in events if "error_msg" in event.fields}
     assert failed[101].endswith("branch interface enp40s0.101: route ip+net: no such network interface.")
@@ -157,7 +157,7 @@ def test_what_looks_like_the_end_of_the_configuration_within_it() -> None:
 
 @pytest.mark.parametrize(("name", "outcome"), [("2020.log", "add"), ("2019.log", "add_failed")])
 def test_older_releases(name: str, outcome: str) -> None:
-    report = Report()
+    report = ParseReport()
     made, gone = agent_log.read(agent_log.rolled(LOGS / name), report)
     assert (made.fields["imported_event"], gone.fields["imported_event"]) == (outcome, "del")
     for event in (made, gone):
@@ -168,10 +168,10 @@ def test_older_releases(name: str, outcome: str) -> None:
 
 
 def test_debug_lines_are_no_events() -> None:
-    report = Report()
+    report = ParseReport()
     events = list(agent_log.read(agent_log.rolled(LOGS / "debug.log"), report))
     assert kinds(events) == [("add", 131)]
-    assert report == Report(lines=15, events=1)
+    assert report == ParseReport(lines=15, events=1)
 
 
 def test_the_id_is_the_lines_alone(tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_other_plugins_in_the_same_file() -> None:
     )
     events, report = parse(at(0, f"Executing ADD with netconfig: {mesh}"), at(1, "Writing CNI result to stdout: <nil>"))
     assert events == []
-    assert report == Report(lines=2)
+    assert report == ParseReport(lines=2)
 
 
 def test_lines_that_cannot_be_read_are_counted_with_their_numbers() -> None:
@@ -358,12 +358,12 @@ def test_a_very_long_line_and_packed_files(tmp_path: Path) -> None:
     good = f"{add(0, 101, '0a:1b:2c:3d:00:01')}\n".encode()
     long = tmp_path / "long.log"
     long.write_bytes(b"z" * (5 << 20) + b"\n" + good)
-    report = Report()
+    report = ParseReport()
     assert [event.line for event in agent_log.read([long], report)] == [2]
     assert report.unread_lines == {str(long): [1]}
     packed = tmp_path / "cut.log.gz"
     packed.write_bytes(gzip.compress(good * 2)[:-9])
-    report = Report()
+    report = ParseReport()
     assert len(list(agent_log.read([packed], report))) <= 2
     assert report.unread == 1
     with pytest.raises(OSError, match="No such file"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eni_ledger.kernel.scan import Link, Namespace, Scan, attachments, start_of
+from eni_ledger.kernel.scan import Namespace, Scan, ScannedLink, attachments, start_of
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.reconcile.verify import adopt, compare, container_of, mark_lost
 from helpers.ledgers import BOOT, TRUNK, add_event, del_event, record, settings
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ABOUT = {"boot_id": BOOT}
-TRUNK_LINK = Link(3, "enp40s0", TRUNK, "")
+TRUNK_LINK = ScannedLink(3, "enp40s0", TRUNK, "")
 OWN_INODE = 4026531840
 ON_LINK = {"trunk_ifindex": 3, "trunk_netns_inode": OWN_INODE, "vlan_protocol": "802.1Q"}
-LO = Link(1, "lo", "00:00:00:00:00:00", "")
+LO = ScannedLink(1, "lo", "00:00:00:00:00:00", "")
 
 
-def vlan(n: int, **over: Any) -> Link:
+def vlan(n: int, **over: Any) -> ScannedLink:
     """Return the link of the branch that `add_event(n)` records."""
-    link = Link(2, "eth0", add_event(n)["branch_mac"], "vlan", n + 1, 3, True, [f"10.0.0.{n}/20"], "802.1Q")
+    link = ScannedLink(2, "eth0", add_event(n)["branch_mac"], "vlan", n + 1, 3, True, [f"10.0.0.{n}/20"], "802.1Q")
     for key, value in over.items():
         setattr(link, key, value)
     return link
 
 
-def namespace(n: int, *links: Link, pids: tuple[int, ...] = ()) -> Namespace:
+def namespace(n: int, *links: ScannedLink, pids: tuple[int, ...] = ()) -> Namespace:
     return Namespace(4, 4026532000 + n, f"/proc/{1000 + n}/ns/net", list(pids), [LO, *links])
 
 
@@ -147,7 +147,7 @@ def test_an_add_without_its_namespace_is_found_by_vlan_and_mac(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("link", [vlan(2), vlan(1, vlan_id=1), vlan(1, vlan_id=3), vlan(2, vlan_id=2)])
-def test_and_is_gone_when_none_has_them(tmp_path: Path, link: Link) -> None:
+def test_and_is_gone_when_none_has_them(tmp_path: Path, link: ScannedLink) -> None:
     record(tmp_path, without_namespace(1))
     report = compare(live(tmp_path), scanned(namespace(7, link)))
     assert report.verdicts[0].status == "gone"
@@ -176,15 +176,17 @@ def test_what_could_not_be_looked_into_is_no_agreement(tmp_path: Path) -> None:
 
 def test_a_tap_s_vlan_link_has_another_name(tmp_path: Path) -> None:
     record(tmp_path, add_event(1))
-    tap = Link(5, "eth0", "0a:00:00:00:09:09", "tun")
+    tap = ScannedLink(5, "eth0", "0a:00:00:00:09:09", "tun")
     report = compare(live(tmp_path), scanned(namespace(1, tap, vlan(1, name="enp40s0.2"))))
     assert report.verdicts[0].status == "fine"
     assert report.unrecorded == []
 
 
 def test_what_is_an_attachment_and_what_is_not() -> None:
-    inside = Link(7, "eth0.5", None, "vlan", 5, 2)  # on a link of the same namespace: the container's own business
-    elsewhere = Link(8, "eth1", None, "vlan", 6, 99)  # its trunk is in a third namespace
+    inside = ScannedLink(
+        7, "eth0.5", None, "vlan", 5, 2
+    )  # on a link of the same namespace: the container's own business
+    elsewhere = ScannedLink(8, "eth1", None, "vlan", 6, 99)  # its trunk is in a third namespace
     found = attachments(scanned(namespace(1, vlan(1), inside, elsewhere, pids=(4711,)), namespace(2)))
     assert [(one["ifname"], one["vlan_id"], one.get("trunk_ifname"), one["pid"]) for one in found] == [
         ("eth0", 2, "enp40s0", 4711),
@@ -232,7 +234,7 @@ def test_four_vlans_of_one_mac_and_id_are_four(tmp_path: Path) -> None:
     links: list[dict[str, Any]] = [{}, {"trunk_ifindex": 8}, {"trunk_ifindex": 9}, {"vlan_protocol": "802.1ad"}]
     for n, link in enumerate(links, 1):
         assert "supersedes" not in record(tmp_path, add_event(n, vlan_id=100, **{**ON_LINK, **link}))
-    own = [Link(8, "enp40s0.2", TRUNK, "vlan"), Link(9, "enp40s0.3", TRUNK, "vlan")]
+    own = [ScannedLink(8, "enp40s0.2", TRUNK, "vlan"), ScannedLink(9, "enp40s0.3", TRUNK, "vlan")]
     found = scanned(
         *(
             namespace(

@@ -13,7 +13,7 @@ from eni_ledger.base.errors import ConfigError
 from eni_ledger.cli.options import Command, Defaults, reading, session_of
 from eni_ledger.cli.session import Session
 from eni_ledger.doctor.host import FAIL, OK, SKIPPED, WARN, Finding
-from eni_ledger.doctor.run import examine
+from eni_ledger.doctor.run import run_checks
 from eni_ledger.render.text import safe
 
 FAILED = 1
@@ -57,7 +57,7 @@ def command(
     configured = load(None, os.environ, problems=[]).state_dir
     findings = [
         *(broken or [Finding("configuration", OK, _configuration(os.environ.get("ENI_LEDGER_CONFIG") or CONFIG_FILE))]),
-        *examine(settings, conf_dirs=conf_dirs or None, configured=configured),
+        *run_checks(settings, conf_dirs=conf_dirs or None, configured=configured),
     ]
     healthy = not any(finding.status == FAIL for finding in findings)
     if as_json:

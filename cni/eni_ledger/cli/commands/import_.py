@@ -9,7 +9,7 @@ from eni_ledger.base.errors import NotFound
 from eni_ledger.cli.options import Command, reading, session_of
 from eni_ledger.cli.recording import refuse_copy, settings_of
 from eni_ledger.cli.session import Session
-from eni_ledger.reconcile.import_log import Report, files_of, import_files
+from eni_ledger.reconcile.import_log import ImportReport, files_of, import_files
 from eni_ledger.render.progress import Progress
 from eni_ledger.render.text import clock, safe
 
@@ -60,7 +60,7 @@ def command(
         raise NotFound("nothing was read", _why_nothing(report), hint)
 
 
-def _print(report: Report, session: Session, *, dry_run: bool) -> None:
+def _print(report: ImportReport, session: Session, *, dry_run: bool) -> None:
     screen = session.screen
     screen.line(f"{len(report.files)} files, {report.read.lines} lines")
     if report.first:
@@ -80,7 +80,7 @@ def _print(report: Report, session: Session, *, dry_run: bool) -> None:
             screen.line(f"  {safe(source)}: line {', '.join(map(str, numbers[:SHOWN]))}{more}")
 
 
-def _why_nothing(report: Report) -> str:
+def _why_nothing(report: ImportReport) -> str:
     """Return in words why a log gave no event: each file is a log, else there had been NoLog."""
     if report.read.lines == 0:
         return f"{', '.join(report.files[:5])}: empty"

@@ -11,8 +11,8 @@ from eni_ledger.cli.options import Command, colour_option
 from eni_ledger.install import conflist
 from eni_ledger.install.bundle import find
 from eni_ledger.install.ecs_agent import Agent
-from eni_ledger.install.service import Report, install_cni, install_ecs
-from eni_ledger.install.trial_docker import Docker
+from eni_ledger.install.service import InstallReport, install_cni, install_ecs
+from eni_ledger.install.trial_docker import DockerEngine
 
 EXAMPLES = [
     ("eni-ledger install ecs --dry-run", "what would be done on this host of the ECS agent, and whether it would run"),
@@ -74,8 +74,8 @@ def ecs(
     A plugin directory of your own in ecs.config becomes the one whose plugins are called.
     """
     tree = tree_at(root)
-    report = Report(dry_run=dry_run, root=tree.root)
-    install_ecs(tree, find(bundle_dir), Agent(), Docker(), report, prove=not no_proof, restart=restart)
+    report = InstallReport(dry_run=dry_run, root=tree.root)
+    install_ecs(tree, find(bundle_dir), Agent(), DockerEngine(), report, prove=not no_proof, restart=restart)
     print_report(screen_of(ctx, no_color), report, "installed", as_json=as_json)
 
 
@@ -110,7 +110,7 @@ def chained(
     names it.
     """
     tree = tree_at(root)
-    report = Report(dry_run=dry_run, root=tree.root)
+    report = InstallReport(dry_run=dry_run, root=tree.root)
     inside = absolute(path, "--conflist") if path is not None else None
     directory = absolute(bin_dir, "--bin-dir") if bin_dir is not None else None
     install_cni(tree, find(bundle_dir), report, bin_dir=directory, path=inside)

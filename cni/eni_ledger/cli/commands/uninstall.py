@@ -7,7 +7,7 @@ import click
 from eni_ledger.cli.installing import Group, absolute, print_report, screen_of, tree_at
 from eni_ledger.cli.options import Command, colour_option
 from eni_ledger.install.ecs_agent import Agent
-from eni_ledger.install.service import Report, uninstall_cni, uninstall_ecs
+from eni_ledger.install.service import InstallReport, uninstall_cni, uninstall_ecs
 
 EXAMPLES = [
     ("eni-ledger uninstall ecs --restart", "out of the ECS agent's way; the ledger stays"),
@@ -48,7 +48,7 @@ def ecs(
     they stay. The ledger stays in /var/lib/ecs/data/eni-ledger/state.
     """
     tree = tree_at(root)
-    report = Report(dry_run=dry_run, root=tree.root)
+    report = InstallReport(dry_run=dry_run, root=tree.root)
     uninstall_ecs(tree, Agent(), report, purge=purge, restart=restart)
     print_report(screen_of(ctx, no_color), report, "uninstalled", as_json=as_json)
 
@@ -80,7 +80,7 @@ def chained(
     one of those nothing is done. --conf-dir can be given several times.
     """
     tree = tree_at(root)
-    report = Report(dry_run=dry_run, root=tree.root)
+    report = InstallReport(dry_run=dry_run, root=tree.root)
     directories = [absolute(one, "--conf-dir") for one in conf_dirs] or None
     uninstall_cni(tree, report, purge=purge, conf_dirs=directories, force=force)
     print_report(screen_of(ctx, no_color), report, "uninstalled", as_json=as_json)

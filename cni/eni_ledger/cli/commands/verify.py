@@ -16,7 +16,7 @@ from eni_ledger.render.text import counted, safe, short_id
 
 if TYPE_CHECKING:
     from eni_ledger.ledger.read.origin import Copy
-    from eni_ledger.reconcile.verify import Report
+    from eni_ledger.reconcile.verify import VerifyReport
 
 DIFFERENT = 1
 _STYLES = {
@@ -87,7 +87,7 @@ def _why(copy: Copy) -> str:
     return f"not compared with this kernel: the ledger is a copy, {copy.words()}"
 
 
-def _not_compared(report: Report, session: Session, *, as_json: bool) -> int:
+def _not_compared(report: VerifyReport, session: Session, *, as_json: bool) -> int:
     """Print the report on a copy and return the exit status."""
     session.introduce(as_json=as_json)
     if as_json:
@@ -105,7 +105,7 @@ class Left:
     over. One that was not adopted is recorded by now, or over as well.
     """
 
-    def __init__(self, report: Report, adopted: list[dict[str, Any]], *, mark_lost: bool) -> None:
+    def __init__(self, report: VerifyReport, adopted: list[dict[str, Any]], *, mark_lost: bool) -> None:
         over = {each for event in adopted for each in event.get("supersedes", ())}
         there = [one.status for one in report.verdicts if one.association["association_id"] not in over]
         self.gone = 0 if mark_lost else there.count("gone")
@@ -118,7 +118,7 @@ class Left:
         return self.gone + self.other + self.unrecorded
 
 
-def document(report: Report, written: list[dict[str, Any]], left: Left) -> dict[str, Any]:
+def document(report: VerifyReport, written: list[dict[str, Any]], left: Left) -> dict[str, Any]:
     """Return what `--json` prints; `agrees` is as it was found, `remaining` what `written` did not mend."""
     return {
         "agrees": report.agrees,
@@ -137,7 +137,7 @@ def document(report: Report, written: list[dict[str, Any]], left: Left) -> dict[
     }
 
 
-def _print(report: Report, session: Session) -> None:
+def _print(report: VerifyReport, session: Session) -> None:
     screen = session.screen
     table = Table(
         [Column("STATUS"), Column("VLAN", right=True), Column("MAC", drop=1), Column("NETNS"), Column("WHAT")]
@@ -169,7 +169,7 @@ def _print_done(written: list[dict[str, Any]], left: Left, session: Session) -> 
     session.screen.line(f"{left.count} differences remain" if left.count else "ledger and kernel agree now")
 
 
-def _print_hints(report: Report, left: Left, session: Session, *, adopt: bool, mark_lost: bool) -> None:
+def _print_hints(report: VerifyReport, left: Left, session: Session, *, adopt: bool, mark_lost: bool) -> None:
     """Say what stays and why, and which option would mend what can be mended."""
     screen = session.screen
     if report.unreadable:

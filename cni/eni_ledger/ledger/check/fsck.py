@@ -156,7 +156,7 @@ class _Check:
         nothing = {"first_seq": None, "last_seq": None, "lines": 0, "bytes": 0}
         self.report.segments.append({"path": segment.ACTIVE, **nothing, "status": "missing"})
 
-    def _agrees(self, known: state_file.State) -> bool:
+    def _agrees(self, known: state_file.StateFile) -> bool:
         """Whether `state.json` is of the event that the ledger ends with, and has what is live then."""
         ids = sorted(orjson.loads(line)["association_id"] for line in known.lines)
         return known.head.get("crc") == f"{self.crc or 0:08x}" and ids == self.live

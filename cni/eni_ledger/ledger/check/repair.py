@@ -15,7 +15,7 @@ from typing import Any
 
 from eni_ledger.base.config import Settings
 from eni_ledger.base.errors import WriteFailed
-from eni_ledger.ledger.check.segment_check import Findings, examine
+from eni_ledger.ledger.check.segment_check import Findings, check_segment
 from eni_ledger.ledger.format import segment, state_file
 from eni_ledger.ledger.format.directory import open_file, open_state_dir, open_subdir, where, write_file
 from eni_ledger.ledger.format.line import now_us
@@ -26,7 +26,7 @@ from eni_ledger.ledger.write import spool
 from eni_ledger.ledger.write.admission import admit, is_temporary
 from eni_ledger.ledger.write.lock import lock_patiently
 from eni_ledger.ledger.write.recovery import QUARANTINE, seal_damaged
-from eni_ledger.ledger.write.writer import Session
+from eni_ledger.ledger.write.writer import WriteSession
 
 _NEVER = 1 << 40  # bytes, more than any segment has
 _WRITTEN_BY_THEN = 3600  # seconds; a spool file is written in milliseconds, or never
@@ -55,7 +55,7 @@ def repair(settings: Settings, about: dict[str, Any], copy: Copy | None = None) 
                 if before.damaged_inside():
                     _seal(dir_fd, about)  # a writer, which looks at the last line only, might not
                 held, lock_fd = lock_fd, -1  # the session's now, also when it fails
-                session = Session(settings, dir_fd, about, lock_fd=held, copied=copy is not None)
+                session = WriteSession(settings, dir_fd, about, lock_fd=held, copied=copy is not None)
                 session.commit()
                 done += before.compare()
         finally:
@@ -121,7 +121,7 @@ class _Before:
         with Snapshot(state_dir) as snapshot:
             self._sealed = [part for part in snapshot.segments if part.sealed]
             if snapshot.segments and not snapshot.segments[-1].sealed:
-                self._active = examine(snapshot.segments[-1])
+                self._active = check_segment(snapshot.segments[-1])
         self._known = state_file.read(dir_fd)
 
     def wanting(self) -> bool:

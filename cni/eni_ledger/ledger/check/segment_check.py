@@ -41,7 +41,7 @@ def _quick(line: bytes) -> Any:
     return {"ts": ts.decode(), "seq": int(seq), "event": event.decode(), "association_id": association_id.decode()}
 
 
-def examine(part: Segment) -> Findings:
+def check_segment(part: Segment) -> Findings:
     """Return what is in a segment, and what is wrong with it.
 
     `lines` proven; `first_seq`, `last_seq`, `ts`, `crc` and the number (`last_line`) of the first and last of them;
@@ -105,13 +105,13 @@ def _check(found: Findings, event: Event, live: Live, number: int, offset: int) 
 
 
 def examine_all(parts: list[Segment], progress: Progress | None = None) -> Iterator[Findings]:
-    """Yield the findings of each segment, in order. Raises as `examine` does."""
+    """Yield the findings of each segment, in order. Raises as `check_segment` does."""
     total, done = sum(part.size for part in parts), 0
     count = min(len(os.sched_getaffinity(0)), len(parts)) if total > _ALONE else 1
     workers = _Workers(parts, count) if count > 1 else None
     try:
         for number, part in enumerate(parts):
-            yield (workers.result(number) if workers else None) or examine(part)
+            yield (workers.result(number) if workers else None) or check_segment(part)
             done += part.size
             if progress:
                 progress(done, total)
@@ -144,7 +144,7 @@ class _Workers:
         try:
             with os.fdopen(writing, "wb") as pipe:
                 for number in numbers:
-                    pipe.write(orjson.dumps([number, examine(parts[number])]) + b"\n")
+                    pipe.write(orjson.dumps([number, check_segment(parts[number])]) + b"\n")
                     pipe.flush()
         except (FutureFormat, OSError, ValueError, KeyError, TypeError):
             pass

@@ -40,7 +40,7 @@ def encode_association(association: dict[str, Any]) -> bytes:
     return dumps(association).encode("utf-8", "replace")
 
 
-class State:
+class StateFile:
     """`state.json`: `head`, what is known of the last event in it, and one line of JSON per association."""
 
     __slots__ = ("head", "lines")
@@ -63,8 +63,8 @@ class State:
         return b'%b,"sum":"%08x","associations":[\n%b]}\n' % (head, crc32(body, crc32(head)), body)
 
 
-def decode(data: bytes) -> State | None:
-    """Return the State that `data` holds, or None when it is not, to the byte, what a writer wrote."""
+def decode(data: bytes) -> StateFile | None:
+    """Return the StateFile that `data` holds, or None when it is not, to the byte, what a writer wrote."""
     first, newline, rest = data.partition(b"\n")
     head, body = first[:-_SUM_LENGTH], rest[:-3]
     stated = b',"sum":"%08x","associations":[' % crc32(body, crc32(head))
@@ -76,10 +76,10 @@ def decode(data: bytes) -> State | None:
             return None
     except (ValueError, KeyError):
         return None
-    return State(found, body[:-1].split(b",\n") if body else [])
+    return StateFile(found, body[:-1].split(b",\n") if body else [])
 
 
-def read(dir_fd: int) -> State | None:
+def read(dir_fd: int) -> StateFile | None:
     """Return what `state.json` says, or None when it is missing or unusable: it can always be rebuilt."""
     try:
         fd = open_file(dir_fd, STATE_FILE, os.O_RDONLY)
@@ -98,6 +98,6 @@ def read(dir_fd: int) -> State | None:
     return decode(b"".join(chunks))
 
 
-def write(dir_fd: int, state: State) -> None:
+def write(dir_fd: int, state: StateFile) -> None:
     """Replace `state.json`. Not synced: after a crash its `sum` tells, and it is rebuilt. Raises OSError."""
     write_file(dir_fd, STATE_FILE, state.encode(), sync=False)

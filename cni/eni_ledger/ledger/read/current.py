@@ -105,7 +105,7 @@ def _end(dir_fd: int) -> tuple[int, int]:
         os.close(fd)
 
 
-def _as_new(known: state_file.State, tail: segment.Tail) -> bool:
+def _as_new(known: state_file.StateFile, tail: segment.Tail) -> bool:
     """Whether `state.json` is of this ledger and no older than what was seen of it."""
     seq = known.head["seq"]
     return bool(seq > tail.seq or (seq == tail.seq and known.head.get("crc") == f"{tail.crc:08x}"))

@@ -162,7 +162,7 @@ class Snapshot:
             time.sleep(_PAUSE)
         raise LedgerError("the ledger keeps rotating while it is read", self.state_dir, "try again")
 
-    def _marks(self, known: state_file.State) -> None:
+    def _marks(self, known: state_file.StateFile) -> None:
         """Note with the active segment what `state.json` knows of its events, if it is that segment that it is of."""
         active, found = self.segments[-1], known.marks()
         if found and found[1] <= active.size and 0 < _first_seq(self._active) <= known.head["seq"]:

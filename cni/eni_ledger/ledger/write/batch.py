@@ -15,7 +15,7 @@ from eni_ledger.base.errors import LockTimeout, WriteFailed
 from eni_ledger.base.minijson import loads
 from eni_ledger.ledger.format import live as live_state
 from eni_ledger.ledger.format.directory import open_state_dir, where
-from eni_ledger.ledger.write.writer import TAKEN_AWAY, Session
+from eni_ledger.ledger.write.writer import TAKEN_AWAY, WriteSession
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ def record_many(settings: Settings, about: Event, events: Iterable[Event]) -> It
         time.sleep(PAUSE_S)
 
 
-def _session(settings: Settings, dir_fd: int, about: Event, tries: int) -> Session:
+def _session(settings: Settings, dir_fd: int, about: Event, tries: int) -> WriteSession:
     for _ in range(tries - 1):
         try:
-            return Session(settings, dir_fd, about)
+            return WriteSession(settings, dir_fd, about)
         except LockTimeout:
             continue
-    return Session(settings, dir_fd, about)
+    return WriteSession(settings, dir_fd, about)

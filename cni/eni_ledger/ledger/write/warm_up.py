@@ -38,7 +38,9 @@ def warm_up(settings: Settings, event: dict[str, Any]) -> None:
             encode(written, 0)
             if known is not None:
                 supersede.ended_by(known.lines, written)
-                state_file.State(known.head, live.apply_to_lines(known.lines, written, event.get("boot_id"))).encode()
+                state_file.StateFile(
+                    known.head, live.apply_to_lines(known.lines, written, event.get("boot_id"))
+                ).encode()
         finally:
             os.close(dir_fd)
     except (LedgerError, OSError, ValueError, KeyError, TypeError):

@@ -58,7 +58,7 @@ def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Ev
     dir_fd = open_state_dir(settings.state_dir, create=True)
     try:
         try:
-            session = Session(settings, dir_fd, event)
+            session = WriteSession(settings, dir_fd, event)
             try:
                 written = session.add(event)
                 session.commit()
@@ -91,7 +91,7 @@ def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: 
     return {**waiting, "spooled": True, "spooled_because": str(why)}
 
 
-class Session:
+class WriteSession:
     """The ledger, locked, at its end, and ready to append. What `append` and `add` prepare, `commit` writes.
 
     `lines` are the live associations as `state.json` has them, `marks` those of the segment's events (None: not known,
@@ -342,7 +342,7 @@ class Session:
             if self.marks is not None:
                 head["size"], head["marks"] = self.tail.size, sorted(self.marks)
             try:
-                state_file.write(self._dir_fd, state_file.State(head, self.lines))
+                state_file.write(self._dir_fd, state_file.StateFile(head, self.lines))
             except (OSError, StateDirError):
                 pass  # derived: the next writer finds it behind the ledger and rebuilds it
         if self._folded:

@@ -8,7 +8,7 @@ import pytest
 
 from eni_ledger.ledger.check import fsck
 from eni_ledger.ledger.check.fsck import FsckReport
-from eni_ledger.ledger.check.segment_check import examine
+from eni_ledger.ledger.check.segment_check import check_segment
 from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.read.snapshot import Snapshot
 from helpers.ledgers import ACTIVE, add_event, raw_events, record
@@ -27,7 +27,7 @@ def examined_meanwhile(where: Path, meanwhile: str) -> FsckReport:
             (where / ACTIVE).unlink()
         check = fsck._Check(snapshot)
         for part in snapshot.segments:
-            check.segment(part, examine(part))
+            check.segment(part, check_segment(part))
         check.surroundings()
     return check.report
 

@@ -90,7 +90,7 @@ def test_state_json_is_written_without_a_copy_of_a_sound_segment(where: Path, ho
     elif how == "another's":
         made = state_file.decode(path.read_bytes())
         assert made is not None
-        path.write_bytes(state_file.State({**made.head, "crc": "00000000"}, []).encode())
+        path.write_bytes(state_file.StateFile({**made.head, "crc": "00000000"}, []).encode())
     else:
         path.write_bytes(old if how == "old" else b"\0" * 100)
     replaced = path.read_bytes() if how != "gone" else None

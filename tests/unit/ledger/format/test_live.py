@@ -219,7 +219,7 @@ def test_any_flipped_bit_any_cut_and_anything_more_is_refused(count: int) -> Non
     live, _ = after(*(add_event(n) for n in range(1, count + 1)))
     lines = [state_format.encode_association(association) for association in live]
     head = {"v": 1, "seq": 9, "ts": "2026-11-23T14:00:00.000000Z", "boot_id": BOOT, "crc": "00c0ffee"}
-    data = state_format.State(head, lines).encode()
+    data = state_format.StateFile(head, lines).encode()
     whole = state_format.decode(data)
     assert whole is not None
     assert (whole.head, whole.lines) == (head, lines)
@@ -240,8 +240,8 @@ def test_what_is_no_state(data: bytes) -> None:
 
 
 def test_a_sum_that_fits_does_not_make_a_state(tmp_path: Path) -> None:
-    assert state_format.decode(state_format.State({"v": 1}, []).encode()) is None
-    assert state_format.decode(state_format.State({"v": 1, "seq": "1"}, []).encode()) is None
+    assert state_format.decode(state_format.StateFile({"v": 1}, []).encode()) is None
+    assert state_format.decode(state_format.StateFile({"v": 1, "seq": "1"}, []).encode()) is None
 
 
 @pytest.mark.parametrize("kind", ["missing", "directory", "fifo", "symlink", "empty", "garbage"])
@@ -253,7 +253,7 @@ def test_what_cannot_be_read_is_none(tmp_path: Path, kind: str) -> None:
         os.mkfifo(path)
     elif kind == "symlink":
         real = tmp_path / "real"
-        real.write_bytes(state_format.State({"v": 1, "seq": 1}, []).encode())
+        real.write_bytes(state_format.StateFile({"v": 1, "seq": 1}, []).encode())
         path.symlink_to(real)
     elif kind != "missing":
         path.write_bytes(b"\0garbage" * (kind == "garbage"))

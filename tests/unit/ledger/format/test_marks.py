@@ -55,7 +55,7 @@ def without_marks(where: Path) -> None:
         known = state_format.read(fd)
         assert known is not None
         head = {key: value for key, value in known.head.items() if key not in ("size", "marks")}
-        state_format.write(fd, state_format.State(head, known.lines))
+        state_format.write(fd, state_format.StateFile(head, known.lines))
 
 
 @contextmanager
@@ -163,7 +163,7 @@ def test_a_state_of_something_else_is_not_believed(tmp_path: Path, size: object,
     with opened(where) as fd:
         known = state_format.read(fd)
         assert known is not None
-        state_format.write(fd, state_format.State({**known.head, "size": size, "marks": marks}, known.lines))
+        state_format.write(fd, state_format.StateFile({**known.head, "size": size, "marks": marks}, known.lines))
     assert held(where) == {mark: mark in in_the_segment(where) for mark in MARKS}
     record(where, add_event(8, boot_id=OTHER_BOOT))  # nor by a writer
     assert state_file(where).get("marks") is None
@@ -176,7 +176,7 @@ def test_a_writer_goes_on_whatever_stands_there(tmp_path: Path, marks: object) -
     with opened(where) as fd:
         known = state_format.read(fd)
         assert known is not None
-        state_format.write(fd, state_format.State({**known.head, "marks": marks}, known.lines))
+        state_format.write(fd, state_format.StateFile({**known.head, "marks": marks}, known.lines))
     assert record(where, add_event(8, boot_id=OTHER_BOOT))["seq"] == known.head["seq"] + 1
     assert "marks" not in state_file(where)
 

@@ -660,7 +660,7 @@ def test_what_was_folded_in_is_unlinked_before_anything_else_is_written(where: P
     file.write_bytes(kept)
     dir_fd = os.open(where, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        writer.Session(settings(where), dir_fd, add_event(4)).close()  # all that a writer does before its append
+        writer.WriteSession(settings(where), dir_fd, add_event(4)).close()  # all that a writer does before its append
     finally:
         os.close(dir_fd)
     assert spooled(where) == []
@@ -1111,9 +1111,9 @@ def test_a_failure_that_cannot_be_noted_is_no_failure(where: Path, tmp_path: Pat
 def test_a_ledger_taken_away_while_it_is_written_to(where: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """The event goes into the one that is there then; what is missing of the one before is said."""
     record(where, add_event(1))
-    commit, taken = writer.Session.commit, where.with_name("taken")
+    commit, taken = writer.WriteSession.commit, where.with_name("taken")
 
-    def commit_and_take(session: writer.Session) -> None:
+    def commit_and_take(session: writer.WriteSession) -> None:
         commit(session)
         if not taken.exists():
             shutil.copytree(where, taken)
@@ -1125,7 +1125,7 @@ def test_a_ledger_taken_away_while_it_is_written_to(where: Path, monkeypatch: py
             if how == "deleted":
                 shutil.rmtree(where.with_name("moved"))
 
-    monkeypatch.setattr(writer.Session, "commit", commit_and_take)
+    monkeypatch.setattr(writer.WriteSession, "commit", commit_and_take)
     written = record(where, add_event(2))
     monkeypatch.undo()
     (found,) = [event for event in prove(where) if event["event"] == "add"]
@@ -1136,13 +1136,13 @@ def test_a_ledger_taken_away_while_it_is_written_to(where: Path, monkeypatch: py
 
 
 def test_a_ledger_that_is_taken_away_again_and_again(where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    commit = writer.Session.commit
+    commit = writer.WriteSession.commit
 
-    def commit_and_take(session: writer.Session) -> None:
+    def commit_and_take(session: writer.WriteSession) -> None:
         commit(session)
         shutil.rmtree(where)
 
-    monkeypatch.setattr(writer.Session, "commit", commit_and_take)
+    monkeypatch.setattr(writer.WriteSession, "commit", commit_and_take)
     with pytest.raises(WriteFailed, match="was taken away while it was written to"):
         record(where, add_event(1))
     with pytest.raises(WriteFailed, match="was taken away while it was written to"):
