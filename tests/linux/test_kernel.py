@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eni_ledger.kernel.scan import attachments, scan, start_of
+from eni_ledger.base.host import process_start
+from eni_ledger.kernel.scan import attachments, scan
 from eni_ledger.reconcile.verify import compare
 from helpers.prereq import need
 from helpers.trunk import Pause, named_netns, run
@@ -86,11 +87,11 @@ def test_a_name_is_found_behind_a_directory_that_is_missing(
 
 def test_the_oldest_process_of_a_namespace_is_named_first(pause: Pause, tmp_path: Path) -> None:
     with Pause() as later:
-        started = {start_of(pause.pid), start_of(later.pid)}
+        started = {process_start(f"/proc/{pause.pid}"), process_start(f"/proc/{later.pid}")}
         while len(started) == 1:  # within one tick of the clock
             later.stop()
             later = Pause()
-            started.add(start_of(later.pid))
+            started.add(process_start(f"/proc/{later.pid}"))
         proc = Path(proc_of(tmp_path / "proc"))
         for number, pid in ((100, later.pid), (200, pause.pid)):  # numbers are used again, and then say nothing of age
             (proc / str(number)).mkdir()
@@ -154,7 +155,7 @@ def test_an_interface_that_is_no_vlan_is_compared_too(pause: Pause, tmp_path: Pa
         "netns_inode": identity.st_ino,
         "netns_dev": identity.st_dev,
         "pid": pause.pid,
-        "pid_start": start_of(pause.pid),
+        "pid_start": process_start(f"/proc/{pause.pid}"),
     }
     assert compare([association], scan(proc, ()), proc).agrees
     run("nsenter", f"--net={pause.netns}", "ip", "link", "set", "eth0", "address", "0a:1b:2c:3d:01:02")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eni_ledger.base import host
+from eni_ledger.base.host import process_start
 from eni_ledger.cli.main import main
-from eni_ledger.kernel.scan import attachments, scan, start_of
+from eni_ledger.kernel.scan import attachments, scan
 from helpers import trunk
 from helpers.cni_client import Attachment
 from helpers.ledgers import add_event, del_event, record
@@ -114,7 +115,7 @@ def test_what_nobody_recorded_is_adopted(
     assert (code, [event["event"] for event in found["written"]]) == (0, ["adopt"])
     (live,) = history.live()
     assert expected.items() <= live.items()
-    assert (live["via"], live["pid_start"]) == ("scan", start_of(process.pid))
+    assert (live["via"], live["pid_start"]) == ("scan", process_start(f"/proc/{process.pid}"))
     assert verify("--adopt")[0] == 0
 
 

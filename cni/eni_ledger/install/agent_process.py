@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from eni_ledger.base.host import process_start
 from eni_ledger.install.layout import DATA_IN_CONTAINER, KEY
 from eni_ledger.install.process_root import Root
 
@@ -71,7 +72,9 @@ def read_process(proc_fd: int, pid: int, data: os.stat_result | None) -> Process
     """
     if not _is_root(proc_fd):
         return None
-    start = _start(proc_fd)
+    start = process_start(".", dir_fd=proc_fd)
+    if start is None:
+        raise ProcessLookupError(f"process {pid} has ended")
     name = _read(proc_fd, "comm").rstrip(b"\n").decode("utf-8", "replace")
     try:
         env = _environment(proc_fd)
@@ -90,7 +93,7 @@ def read_process(proc_fd: int, pid: int, data: os.stat_result | None) -> Process
         outside = os.path.samestat(root.stat(), os.stat("/"))
     where = _host_path(proc_fd) if inside is not None and not belongs else None
     # Last: a process that had other privileges, or was another program, when its environment was read is none.
-    if not _is_root(proc_fd) or _start(proc_fd) != start:
+    if not _is_root(proc_fd) or process_start(".", dir_fd=proc_fd) != start:
         return None
     found = Process(pid, start, name, belongs, outside, where, env)
     return found if found.is_candidate or belongs else None
@@ -105,11 +108,6 @@ def _is_root(proc_fd: int) -> bool:
     """Tell whether real, effective, saved and file system user ID are 0, as this user namespace sees them."""
     line = next((one for one in _read(proc_fd, "status").splitlines() if one.startswith(b"Uid:")), b"")
     return line.split()[1:] == [b"0"] * 4
-
-
-def _start(proc_fd: int) -> int:
-    """Return field 22 of stat, proc(5); field 2 may hold anything."""
-    return int(_read(proc_fd, "stat").rpartition(b")")[2].split()[19])
 
 
 def _environment(proc_fd: int) -> dict[str, str]:

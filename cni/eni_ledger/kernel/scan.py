@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from eni_ledger.base.host import process_start
 from eni_ledger.kernel.pyroute import IPRoute, NetlinkError
 from eni_ledger.kernel.rtnetlink import protocol_text
 
@@ -90,7 +91,7 @@ def scan(proc: str = PROC, mounts: Sequence[str] = MOUNTS) -> Scan:
             _take(path, pid, own, own_fd, by_identity, found.unreadable)
     found.namespaces = list(by_identity.values())
     for namespace in found.namespaces:
-        namespace.pids.sort(key=lambda pid: (start_of(pid, proc) or 0, pid))
+        namespace.pids.sort(key=lambda pid: (process_start(f"{proc}/{pid}") or 0, pid))
     return found
 
 
@@ -127,15 +128,6 @@ def attachments(found: Scan) -> list[dict[str, Any]]:
             }
             made.append({key: value for key, value in fields.items() if value is not None})
     return made
-
-
-def start_of(pid: int, proc: str = PROC) -> int | None:
-    """Return when a process started, clock ticks after boot, proc(5) field 22; None when it is gone."""
-    try:
-        with open(f"{proc}/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 def _candidates(proc: str, mounts: Iterable[str], unreadable: list[str]) -> Iterator[tuple[str, int | None]]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eni_ledger.base.config import Settings
-from eni_ledger.kernel.scan import PROC, Namespace, Scan, ScannedLink, attachments, start_of
+from eni_ledger.base.host import process_start
+from eni_ledger.kernel.scan import PROC, Namespace, Scan, ScannedLink, attachments
 from eni_ledger.ledger.format.live import identity_of
 from eni_ledger.ledger.format.supersede import excludes
 from eni_ledger.ledger.write.batch import record_found
@@ -159,7 +160,7 @@ def _link(association: Association, namespace: Namespace) -> ScannedLink | None:
 def _other_process(association: Association, proc: str) -> bool:
     """Whether the process that the namespace was named by has ended."""
     pid, start = association.get("pid"), association.get("pid_start")
-    return pid is not None and start is not None and start_of(pid, proc) != start
+    return pid is not None and start is not None and process_start(f"{proc}/{pid}") != start
 
 
 def _differences(association: Association, link: ScannedLink, found: Scan) -> list[str]:
@@ -222,7 +223,7 @@ def _process(attachment: dict[str, Any], proc: str) -> dict[str, Any]:
     pid = attachment.get("pid")
     if pid is None:
         return {}
-    found = {"pid_start": start_of(pid, proc), "container_id": container_of(pid, proc)}
+    found = {"pid_start": process_start(f"{proc}/{pid}"), "container_id": container_of(pid, proc)}
     return {key: value for key, value in found.items() if value is not None}
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eni_ledger.kernel.scan import Namespace, Scan, ScannedLink, attachments, start_of
+from eni_ledger.base.host import process_start
+from eni_ledger.kernel.scan import Namespace, Scan, ScannedLink, attachments
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.reconcile.verify import adopt, compare, container_of, mark_lost
 from helpers.ledgers import BOOT, TRUNK, add_event, del_event, record, settings
@@ -82,7 +83,7 @@ def test_its_interface_is_gone(tmp_path: Path) -> None:
 
 
 def test_another_namespace_has_its_inode(tmp_path: Path) -> None:
-    start = start_of(os.getpid())
+    start = process_start(f"/proc/{os.getpid()}")
     assert start is not None
     record(tmp_path, add_event(1, pid=os.getpid(), pid_start=start + 1))
     (verdict,) = compare(live(tmp_path), scanned(namespace(1))).verdicts
@@ -91,7 +92,7 @@ def test_another_namespace_has_its_inode(tmp_path: Path) -> None:
 
 
 def test_its_process_goes_on_without_the_interface(tmp_path: Path) -> None:
-    record(tmp_path, add_event(1, pid=os.getpid(), pid_start=start_of(os.getpid())))
+    record(tmp_path, add_event(1, pid=os.getpid(), pid_start=process_start(f"/proc/{os.getpid()}")))
     (verdict,) = compare(live(tmp_path), scanned(namespace(1))).verdicts
     assert (verdict.status, verdict.why) == ("gone", "its namespace has no interface eth0")
 
@@ -204,7 +205,7 @@ def test_what_nobody_recorded_is_adopted_once(tmp_path: Path) -> None:
     assert not report.agrees
     (written,) = adopt(settings(tmp_path), ABOUT, report)
     assert (written["event"], written["via"], written["vlan_id"]) == ("adopt", "scan", 3)
-    assert written["pid_start"] == start_of(os.getpid())
+    assert written["pid_start"] == process_start(f"/proc/{os.getpid()}")
     assert "supersedes" not in written
     assert compare(live(tmp_path), found).agrees
     assert adopt(settings(tmp_path), ABOUT, report) == []
