@@ -1,185 +1,193 @@
-"""The ledger. This page is its file-format specification, version 1.
+"""The ledger, and the specification of its file format, version 1.
 
 State directory
 ===============
 
-``/var/lib/eni-ledger`` unless set otherwise. ``0750``, files ``0640``, owned by root or by whoever runs the plugin. A
-writer refuses a directory that is a symbolic link, belongs to another user or may be written to by others, and one that
-exists, holds no ledger and has other files in it than a ledger begins with (`write.admission`). Readers read any.
+The default is ``/var/lib/eni-ledger``. The directory has mode ``0750`` and its files ``0640``; they belong to root or
+to the user who runs the plugin. A writer refuses a directory that is a symbolic link, that belongs to another user, or
+that others may write to. It also refuses an existing directory that has files in it but no ledger (`write.admission`).
+A reader accepts any directory.
 
 ::
 
-    ledger.jsonl                     the active segment, always this name
-    ledger-<first>-<last>.jsonl      sealed segments; first and last seq, zero-padded to 16 digits; never change again
-    ledger-<first>-<last>.jsonl.gz   the same, packed by `prune`; the format of its members: `format.gzip_members`
-    ledger-<first>-<last>.index      which of these members name what; derived, can always be made anew: `index`
-    ledger.index                     the first line of each of these, so that a question opens few; derived as well
-    state.json                       live associations; derived, replaced by rename, can always be rebuilt
-    lock                             flock'ed by writers only, never renamed or removed
-    spool/                           one file per event that could not wait for the lock
-    quarantine/                      torn tails, spool files that were cut short or of a time to come, as found; what a
-                                     repair changed
-    identified.json                  how far `identify` has asked about what has ended; derived
-    failures.jsonl                   events that could not be recorded at all, as far as that could be written down
+    ledger.jsonl                     active segment; always this name
+    ledger-<first>-<last>.jsonl      sealed segment, named after its first and last seq (16 digits); immutable
+    ledger-<first>-<last>.jsonl.gz   sealed segment, packed by `prune`; format in `format.gzip_members`
+    ledger-<first>-<last>.index      which members of a packed segment name which values (`archive.index`); derived
+    ledger.index                     first line of each index, so that a question opens few of them; derived
+    state.json                       live associations; derived, replaced by rename
+    lock                             locked with flock by writers only; never renamed or removed
+    spool/                           one file for each event whose writer did not get the lock in time
+    quarantine/                      torn tails, unusable spool files, and what a repair replaced
+    identified.json                  how far `identify` has looked up ended associations; derived
+    failures.jsonl                   events that could not be recorded, as far as that could be written
 
-Names that begin with a dot are temporary and mean nothing.
+Derived files can be rebuilt from the segments at any time. Names that begin with a dot are temporary files.
 
 Lines
 =====
 
-One event per line: a JSON object (RFC 8259) in UTF-8, ended by one LF, no other LF in it. Characters that do not print
-(of Unicode's categories Cc, Cf, Zl and Zp every one) are written as escapes, in every file here, so that `cat` shows
-nothing but text; a reader takes them in either form, as version 0.1.0 wrote some as they are. Keys are flat lower
-snake_case; `ts` comes first and `crc` last, the others in the order of `line.KEYS`. A null value is left out; absent
-and null mean the same. Readers keep keys that they do not know.
+Each line is one event: a JSON object (RFC 8259) in UTF-8, followed by LF. It contains no other LF. Characters that do
+not print (Unicode categories Cc, Cf, Zl and Zp) are escaped, here and in every other file, so that the files are safe
+to `cat`. Readers accept these characters unescaped, because version 0.1.0 wrote some of them so. Keys are flat, lower
+snake_case. `ts` is the first key and `crc` the last; the order of the others is `line.KEYS`. A null value is left out:
+absent and null mean the same. Readers keep keys that they do not know.
 
 =================== =================================================================================================
-`ts`                when it was written down; RFC 3339, UTC, always ``YYYY-MM-DDTHH:MM:SS.ffffffZ`` (27 characters, so
-                    that text order is time order); never earlier than the line before
-`clock_step_us`     microseconds by which the clock was behind the line before and `ts` therefore is ahead of it; of an
-                    event from the spool, by which it was behind the ledger when that was put there
-`seq`               1, 2, 3, ... without gaps through all segments
-`v`                 format version. A reader refuses a higher one than it knows; a writer leaves such a ledger alone and
-                    puts its events into the spool. `crc` and the chain are the same in every version: only a line
-                    that they prove is believed to be of a later one
-`event`             see below
-`association_id`    ``assoc-`` and 17 hex digits, the same from add to del
-`supersedes`        of an add or adopt: the associations that it ended, which cannot be true beside it
-`reason`            of a lost: ``gc``, ``rebooted``, ``verify``
-`identity_source`   of an identify: who said so (``agent-db``, ``docker``, ``imds``, ``ec2``)
-`sync`              of a boot: false where `sync` is off; what a power cut took before it is not there, and nothing
-                    else may tell
-`late`              of an identify: true when the association had ended before
+`ts`                time of writing: RFC 3339 in UTC, always ``YYYY-MM-DDTHH:MM:SS.ffffffZ`` (27 characters, so that
+                    text order is time order); never earlier than in the line before
+`clock_step_us`     microseconds by which the clock was behind the line before, whose time `ts` then repeats; in a
+                    spooled event, microseconds by which it was behind the ledger when the event was spooled
+`seq`               1, 2, 3, ... without gaps over all segments
+`v`                 format version. A reader refuses a higher version than it knows; a writer does not append to such a
+                    ledger but spools its events. `crc` and the chain are the same in all versions, and `v` counts only
+                    in a line that the chain proves
+`event`             kind of the event, see below
+`association_id`    ``assoc-`` and 17 hex digits, stable from add to del
+`supersedes`        add, adopt: IDs of the associations that it ended because they cannot exist beside the new one
+`reason`            lost: ``gc``, ``rebooted``, ``verify``
+`identity_source`   identify: where ENI and task come from (``agent-db``, ``docker``, ``imds``, ``ec2``)
+`sync`              boot: false if `sync` is off. Events that a power cut took before this boot may leave no other trace
+`late`              identify: true if the association had already ended
 `imported_event`    of an import: what happened, ``add``, ``add_failed`` or ``del``
 `occurred_ts`       of an import: when it happened; `ts` is when it was imported
 `import_id`         of an import: 32 hex digits, made from the log's line; no two events have the same
-`spool`             the spool file that the event waited in
-`spooled_ts`        when it happened, if the chain had a later time by the time it was folded in. A time that is more
-                    than ten minutes ahead of the clock by then is not believed: the event has the time of the one that
-                    was put there after it, or that of the folding in; its file is kept in the quarantine
+`spool`             name of the spool file that held the event
+`spooled_ts`        when a spooled event happened, if the chain had passed that time when it was folded in. A time more
+                    than ten minutes ahead of the clock is not used: the event takes the time of the next one in the
+                    spool, or of the folding in, and its file is kept in the quarantine
 `crc`               8 lower-case hex digits: CRC-32 (as in zlib) of the line from ``{`` up to, and not including,
-                    ``,"crc":``, seeded with the CRC of the line before; for the very first line with 0
+                    ``,"crc":``, seeded with the CRC of the line before, or with 0 in the first line of the ledger
 =================== =================================================================================================
 
-The other keys, with types and units, are described in `models` and in ``conf/schema/event.json``. None, some and not
-known are three things: an empty list (`addresses`, `gateways`, `observed_addresses`, `observed_gateways`) says that it
-was looked for and there is none; where the key is absent, that is not known. 0.1.0 left out empty lists as well.
+`format.schema` and ``conf/schema/event.json`` describe the other keys, with types and units. An absent key means "not
+known". An empty list (`addresses`, `gateways`, `observed_addresses`, `observed_gateways`) means "none". Version 0.1.0
+left out empty lists as well.
 
-What was declared and what the kernel shows are both there. `branch_mac`, `vlan_id`, `addresses`, `gateways`,
-`trunk_mac`, `trunk_ifname` are what was declared, else what the kernel shows; `observed_vlan_id` and `observed_mac`
-what it shows. `mismatch` names the keys in which the two differ; then `observed_addresses` and `observed_gateways` have
-what the kernel shows. Only an ENI, a branch or a whole one, has a `branch_mac`; the MAC that a result declares for any
-other interface is `declared_mac`. `declared_ifname` is the name of the interface in the result, where that is not
-CNI_IFNAME; `mismatch` then has ``ifname``.
+An event holds both what was declared and what the kernel shows. `branch_mac`, `vlan_id`, `addresses`, `gateways`,
+`trunk_mac` and `trunk_ifname` hold the declared value, or the kernel's where none was declared. `observed_vlan_id` and
+`observed_mac` hold the kernel's value. `mismatch` lists the keys whose two values differ; `observed_addresses` and
+`observed_gateways` then hold the kernel's values. Only an ENI (a branch or a whole one) has a `branch_mac`; for any
+other interface the MAC in the result is `declared_mac`. `declared_ifname` is the name of the interface in the result
+if it is not CNI_IFNAME; `mismatch` then contains ``ifname``.
 
-The chain runs through all segments: the first line of a segment is seeded with the last line of the one before. It
-says so itself (`prev_crc`), so that a segment can also be proven alone.
+The chain runs over all segments: the first line of a segment is seeded with the CRC of the last line of the segment
+before. It repeats that CRC in `prev_crc`, so that a segment can also be verified alone.
 
 Events
 ======
 
-``add`` an attachment was made. ``adopt`` one was found that nobody recorded. ``add_failed`` the plugin failed to make
-one. ``del`` the runtime ended it; carries what its association carried. ``lost`` it is over and no del came.
-``identify`` adds to an association what was not known at its add, and never overwrites; one stands before a ``del``
-whose association became known only when it ended. ``boot`` the host was started
-anew (`boot_id`). ``import`` something from another log; it has no bearing on what is live, see `past`. ``checkpoint``
-begins every segment: `prev_crc`; `prev_segment`, the name of the one before; `boot_id`; `live`, an array of the
-associations that are live at this point; `damage`, where the segment before is damaged. Whoever reads a segment from
-its checkpoint on knows what was live at any moment in it.
+=================== =================================================================================================
+``add``             an attachment was made
+``adopt``           an attachment was found that no event had recorded
+``add_failed``      the plugin failed to make an attachment
+``del``             the runtime ended an attachment; repeats the keys of its association
+``lost``            an association ended without a del
+``identify``        adds keys to an association that were not known at its add; never overwrites. When a call of DEL
+                    is the first to know them, an identify stands before the ``del``
+``boot``            the host was rebooted; `boot_id` is the new one
+``import``          something from another log; it has no bearing on what is live, see `past`
+``checkpoint``      first line of each segment: `prev_crc`; `prev_segment`, the name of the segment before; `boot_id`;
+                    `live`, an array of the live associations; `damage`, if the segment before is damaged
+=================== =================================================================================================
 
-An association is what its add (or adopt) and identify events say, with `since` and `add_seq`. It ends with the first
-of: its ``del``; a ``lost`` for it; an add whose `supersedes` names it (`superseded`); a ``boot`` with another `boot_id`
-(`rebooted`). `live.Live` is the one implementation of this. Readers take it from the line and never decide again.
+A checkpoint makes a segment self-contained: what was live at any time in it follows from its own lines.
 
-The writer decides what goes into `supersedes`, in `supersede`: the live associations that certainly cannot be true
+An association has the keys of its add (or adopt) and identify events, and `since` and `add_seq`. It ends with the first
+of: its ``del``; a ``lost`` for it; an add whose `supersedes` contains it (`superseded`); a ``boot`` with another
+`boot_id` (`rebooted`). `format.live.Live` implements this, for writers and readers. Readers take the end of an
+association from the line and never decide it again.
+
+The writer decides what `supersedes` contains (`format.supersede`): the live associations that certainly cannot exist
 beside the new one. They have
 
 - the same interface of the same namespace (`netns_inode`, `netns_dev`, `ifname`); or
-- the same VLAN ID, `vlan_protocol` and trunk link (`trunk_ifindex`, `trunk_netns_inode`), the VLAN ID as the kernel
-  shows it; where neither has a trunk link, the same `trunk_mac` stands in; or
-- the same `container_id` and `ifname`, unless namespace, VLAN ID or MAC are known to differ: some runtimes have one
-  container ID for all.
+- the same VLAN ID, `vlan_protocol` and trunk link (`trunk_ifindex`, `trunk_netns_inode`). The VLAN ID is the one that
+  the kernel shows. If neither has a trunk link, the same `trunk_mac` counts instead; or
+- the same `container_id` and `ifname`, unless namespace, VLAN ID or MAC are known to differ: some runtimes use one
+  container ID for all attachments.
 
-Two that cannot both be true without that being certain, since a trunk's link is not known of one of them, or one ENI ID
-is in two places, both stay live; `verify` and `doctor` list them as a conflict.
+Two associations may contradict each other without certainty about which one ended: the trunk link of one is not known,
+or one ENI ID is in two places. Both then stay live, and `verify` and `doctor` report a conflict.
 
-A ``del`` ends the association of its `container_id` and `ifname`, but none of another VLAN ID or branch MAC than the
-call has. Where several are left, the path of the namespace and the MAC in prevResult tell; where they do not, it ends
-none, and the call says so.
+A ``del`` ends the association with its `container_id` and `ifname`, unless VLAN ID or branch MAC differ from those in
+the call. If several match, the path of the namespace and the MAC in prevResult decide. If these do not decide either,
+the del ends none of them, and the call reports that.
 
 state.json
 ==========
 
-One JSON document, laid out in lines: the head (`v`; `seq`, `ts` and `crc` of the last event in it; `boot_id`; `size`,
-`marks`; `sum`, CRC-32 of the head up to ``,"sum":`` and of the lines of the associations, their newlines and commas
-included), then one association per line, then ``]}``. A file whose `sum` does not fit, or whose `seq` and `crc` are
-not those of the ledger's last line, is not used for what is live.
+One JSON document in lines: the head, one association per line, and ``]}``. The head has `v`; `seq`, `ts` and `crc` of
+the last event that the file covers; `boot_id`; `size` and `marks`; and `sum`, the CRC-32 of the head up to ``,"sum":``
+and of the lines of the associations with their newlines and commas. A file is not used if its `sum` does not match, or
+if its `seq` and `crc` are not those of the last line of the ledger.
 
 `marks` are the kinds of events in the first `size` bytes of the active segment that matter to questions that do not
 name them (`line.MARKS`): boots, imports, clocks that stepped back. A question looks for them no further than that, in
-what was written since. Behind a version that does not write them they are absent until the next segment.
+what was written since. After a writer of a version without marks they are absent until the next segment.
 
 Writing
 =======
 
-Under the lock: set a torn tail aside, fold in the spool, append with one write, ``fdatasync`` (unless `sync` is
-off), replace state.json. Then, and not before, success is told. If appending or syncing fails, the file is cut back
-to what it was and the caller gets the error. If the directory or the segment was removed or moved away meanwhile, the
-event is written once more, to what is there then; if the lock file was, it goes to the spool. A segment of
-`rotateBytes` (16 MiB) or more is sealed before the next event: synced, the next one written under a temporary name
-and synced, two renames, directory synced.
+With the lock held, a writer moves a torn tail to the quarantine, folds in the spool, appends with one write, calls
+``fdatasync`` (unless `sync` is off), and replaces state.json. Only then does the call report success. If the append or
+the sync fails, the writer truncates the file to its previous size and the caller gets the error. If the directory or
+the segment was removed or moved meanwhile, the event is written again, to the directory that is there now. If the lock
+file was removed, the event goes to the spool. A segment of `rotateBytes` (16 MiB) or more is sealed before the next
+event: it is synced, the next segment is written under a temporary name and synced, both are renamed, and the directory
+is synced.
 
-Torn tail and damage are different things. Bytes behind the last LF are what a crash leaves; they were never
-acknowledged and go to ``quarantine/``. A complete line whose CRC does not fit is damage: the segment is sealed as
-it is, the next one's checkpoint says `damage`, and readers name file, line and offset.
+A torn tail is not damage. It is what a crash leaves behind the last LF; it was never acknowledged, and it goes to
+``quarantine/``. A complete line whose CRC does not match is damage. A damaged segment is sealed unchanged, the
+checkpoint of the next segment has `damage`, and readers report file, line and offset.
 
-Sealed segments are packed by `prune`, not by a writer: the packed form is written under a temporary name, read back,
-compared and synced; then, under the lock, index and packed form are put in place and the plain form is removed. Where
-both are there, a kill came between, and they say the same. A damaged segment is never packed.
+`prune` packs sealed segments; writers do not. It writes the packed form under a temporary name, reads it back, compares
+it and syncs it. Then, with the lock held, it renames index and packed form into place and removes the plain form. If
+both forms are there, `prune` was killed in between, and their content is the same. A damaged segment is never packed.
 
-Retention (`retainDays`, `retainBytes`, at every rotation and in `prune`) removes the oldest sealed segments. A segment
-answers until the next one begins, so it is kept while any of that time is within `retainDays`; what is left is always a
-chain without a hole, and its first checkpoint says what was live before.
+Retention (`retainDays`, `retainBytes`; at each rotation and in `prune`) removes the oldest sealed segments. A segment
+answers for all times until the next one begins, and is kept while any of these is within `retainDays`. What remains is
+a chain without a gap, and its first checkpoint lists what was live before.
 
 Reading
 =======
 
-A ledger is a copy when its last event names another `instance_id` than this host's, or when it is not in the configured
-state directory and its `boot_id` is not this host's (`origin`). No command records in it what this host shows; a plugin
-call records, and the `boot` event before it names the new instance.
+A ledger is a copy if its last event has another `instance_id` than this host, or if it is not in the configured state
+directory and its `boot_id` is not this host's (`read.origin`). No command records into a copy what this host shows. A
+plugin call does record, and the `boot` event before it has the new instance ID.
 
-No lock: list, open the active segment, list again; if a rotation came between, once more. Stop at the last LF. A
-segment that has been packed meanwhile is read as what it has become. With an index, a question that names something
-reads the members in which that is, and proves the lines that it takes from them; without one, or with one whose sums do
-not fit, the whole. Of a segment that is not packed every line is proven.
+Readers take no lock. They list the directory, open the active segment and list again; after a rotation in between they
+start over. They stop at the last LF. If a segment is packed while it is read, they read the packed form. With an index,
+a question that names a value reads only the members that contain it, and verifies the lines that it takes from them.
+Without an index, or if its sums do not match, the whole segment is read. In a plain segment every line is verified.
 
 What is promised
 ================
 
-An event that was acknowledged is in the ledger once, as it was acknowledged, whatever is killed and whenever the power
-goes. That rests on a local file system that keeps what was fdatasync'ed and renames atomically (ext4 and XFS were
-tried), and on `sync`. Without `sync` a power cut may take the last seconds, of the ledger and of what waits in the
-spool. What is left is as it was written. What `state.json` knows more of is named as missing; XFS loses that file as
-well, and then only the next boot event (`sync` false) says that there may have been more.
+An acknowledged event is in the ledger exactly once and unchanged, whichever process is killed and whenever power fails.
+This requires a local file system that keeps what was fdatasync'ed and renames atomically (ext4 and XFS are tested), and
+`sync`. Without `sync`, a power cut may take the last seconds of the ledger and of the spool; what remains is unchanged.
+Events that only `state.json` still counts are reported as missing. XFS may lose that file as well; then only the next
+boot event (`sync` false) shows that events may be missing.
 
-Damage by the medium, or by somebody's hand, is found by `fsck` and by every reader of that place, and named. It is
-found, not prevented: who may write the files as root can also compute the chain anew. NFS and the like promise less
-about locks and syncs; `doctor` and `fsck` say so.
+`fsck`, and every reader of the place, detects and reports damage by the medium or by hand. Damage is detected and not
+prevented: a user who can write the files as root can also recompute the chain. Network file systems such as NFS promise
+less about locks and syncs; `doctor` and `fsck` report them.
 
-What shows it, all but the last a trial of `build/torture`:
+Evidence, all but the last a trial of `build/torture`:
 
 =================== =================================================================================================
-``kill``            eight writers and a reader, killed at any moment
-``kill-within``     a writer killed at each of its system calls: appending, sealing, folding, packing, repairing
-``power-cut``       a machine whose disk loses what was not flushed, on ext4 and XFS, with `sync` and without
-``no-room``         each of a writer's calls fails: no room, EIO, no descriptors, read-only
-``neighbours``      a lock holder that stands still, a directory taken away, older, newer and later versions beside it
-``time``            a clock that is set back and forth, a boot with every PID, inode and VLAN ID used again
-``growth``          packing and retention: every answer is what it was
-``fuzz``            adds, dels, boots, clock, crashes in any order against a plain model
-``fuzz-bytes``      lines, spool files, `state.json`, packed segments that are not what was written
-``hostile``         names of the directory that are links, FIFOs, devices
-every byte          `tests/ledger/test_every_byte.py`: cut at it, a bit of it flipped
+``kill``            eight writers and a reader, killed at any time
+``kill-within``     a writer killed at each of its system calls: append, seal, fold in, pack, repair
+``power-cut``       a machine whose disk loses unflushed writes, on ext4 and XFS, with and without `sync`
+``no-room``         each system call of a writer fails: ENOSPC, EIO, EMFILE, EROFS
+``neighbours``      a lock holder that hangs, a directory that is removed, other versions writing the same ledger
+``time``            a clock that is set back and forth; a boot that reuses every PID, inode and VLAN ID
+``growth``          packing and retention do not change an answer
+``fuzz``            adds, dels, boots, clock steps and crashes in any order, against a plain model
+``fuzz-bytes``      altered lines, spool files, `state.json` and packed segments
+``hostile``         links, FIFOs and devices under the names of the state directory
+every byte          `tests/ledger/test_every_byte.py`: the ledger cut, or one bit flipped, at each byte
 =================== =================================================================================================
 
 Where the code is: `format` has lines, segments, `state.json` and the rules of what is live; `write` appends, rotates
