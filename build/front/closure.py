@@ -5,7 +5,7 @@ that only its error path makes); `if TYPE_CHECKING:` is not. What they lead to h
 is part of the interpreter, or one of the modules that CPython keeps frozen in libpython: anything else is refused here,
 so nothing else can be loaded on an ADD.
 
-For questions (`cli.plain`) it need not be so strict: what a function of theirs imports and does not get makes the
+For questions (`cli.quick`) it need not be so strict: what a function of theirs imports and does not get makes the
 question one for the command line.
 """
 
@@ -18,23 +18,19 @@ import importlib.util
 import marshal
 import sys
 from pathlib import Path
-from types import CodeType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import CodeType
 
 PACKAGE = "eni_ledger"
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-# C modules that front_door.c has in any case.
-ALWAYS = frozenset(
-    (
-        *("builtins", "sys", "_imp", "_thread", "_warnings", "_weakref", "marshal", "gc", "posix", "_io", "_abc"),
-        *("_codecs", "_signal", "_stat", "time", "itertools", "atexit", "faulthandler", "_tracemalloc"),
-    )
-)
-# The CLI is another executable; front.main only imports it when it is not in a bundle. Followed from QUESTIONS alone.
+# The CLI is another executable; entry.main only imports it when it is not in a bundle. Followed from QUESTIONS alone.
 ELSEWHERE = ("eni_ledger.cli",)
 QUESTIONS = "eni_ledger.cli.quick"
-QUESTION = ("eni_ledger.cli.session", "eni_ledger.cli.answers", "eni_ledger.base.config")
-# Modules of the standard library in whose place the front door has its own.
-STAND_INS = {"datetime": "front_datetime"}
+# Modules of the standard library in whose place the front door has its own: name -> name that it is frozen under.
+STAND_INS = {"encodings": "encodings", "io": "io", "os": "front_os", "datetime": "datetime"}
 # Replaced by C code in front_door.c.
 IN_C = {"PROCESS": "eni_ledger.plugin.process", "SETNS": "eni_ledger.kernel.setns"}
 # Importing the package itself is for users of the Python API, which needs pydantic. The front door gets an empty one.
@@ -108,12 +104,15 @@ def _pyc(code: CodeType) -> bytes:
     return importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
 
 
-def _compiled(text: str, name: str) -> bytes:
+def _compiled(text: str, name: str, before: Sequence[str] = ()) -> bytes:
     """The marshalled code, without docstrings and asserts, and without a build machine's paths.
 
+    The code begins by loading the modules `before` (front_load.py).
     `from __future__ import annotations` becomes a flag of the compiler: left in, it would import __future__.
     """
     tree = ast.parse(text)
+    if before:
+        tree.body[:0] = ast.parse(f"from front_load import load\nload({tuple(before)!r})").body
     flags = 0
     for node in list(tree.body):
         if isinstance(node, ast.ImportFrom) and node.module == "__future__":
@@ -128,23 +127,21 @@ def _compiled(text: str, name: str) -> bytes:
 class Closure:
     """Everything that importing `start` can lead to.
 
-    `modules`: name -> (is a package, marshalled code). `extensions`: name -> path of the C modules that are no part of
-    libpython. `questions`: the modules that every plain question needs, each behind those that it imports. Raises
-    NotAllowed, with file and line of the import.
+    `modules`: name -> (is a package, source). `builtin`: the C modules of libpython, `extensions`: name -> path of
+    those that are no part of it. Raises NotAllowed, with file and line of the import.
     """
 
     def __init__(self, root: Path, start: str) -> None:
         self.root = root
-        self.modules: dict[str, tuple[bool, bytes]] = {}
+        self.modules: dict[str, tuple[bool, str]] = {}
         self.extensions: dict[str, str] = {}
+        self._needs: dict[str, list[str]] = {}
+        self._late: set[str] = set()
         self.builtin: set[str] = set()
         self._strict = True
         self._add(start)
         self._strict = False
         self._add(QUESTIONS)
-        self.questions: list[str] = []
-        for name in QUESTION:
-            self._order(name)
 
     def _add(self, name: str) -> bool:
         """Take in one of our modules, its packages, and all that they import."""
@@ -158,12 +155,15 @@ class Closure:
             self._add(parent)
         path, is_package = found
         if name in EMPTY or not path.exists():
-            self.modules[name] = (True, _compiled("", name))
+            self.modules[name] = (True, "")
             return True
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text, str(path))
-        self.modules[name] = (is_package, _compiled(text, name))
-        for wanted, line, optional in _imports(tree, name, is_package):
+        self.modules[name] = (is_package, text)
+        imports = _imports(tree, name, is_package)
+        self._needs[name] = [wanted for wanted, _, optional in imports if not optional]
+        self._late |= {wanted for wanted, _, optional in imports if optional}
+        for wanted, line, optional in imports:
             before = dict(self.modules)
             try:
                 self._follow(wanted, line, path)
@@ -172,20 +172,6 @@ class Closure:
                     raise
                 self.modules = before
         return True
-
-    def _order(self, name: str) -> None:
-        """Put a module into `questions`, behind those that it imports when it is loaded."""
-        if name in self.questions or name not in self.modules:
-            return
-        if "." in name:
-            self._order(name.rpartition(".")[0])
-        found = _source(self.root, name)
-        if found is not None and name not in EMPTY and found[0].exists():
-            for wanted, _, optional in _imports(ast.parse(found[0].read_text(encoding="utf-8")), name, found[1]):
-                if not optional:
-                    self._order(wanted)
-        if name not in self.questions:
-            self.questions.append(name)
 
     def _follow(self, wanted: str, line: int, path: Path) -> None:
         if wanted == "__future__" or wanted.startswith("__future__."):
@@ -198,16 +184,9 @@ class Closure:
             return
         if line < 0:  # `from os import path`: a name inside of a module that has been looked at
             return
-        if wanted in STAND_INS and not self._strict:
-            stand_in = Path(__file__).with_name(f"{STAND_INS[wanted]}.py")
-            if wanted not in self.modules:
-                self.add(wanted, stand_in)
-                for needed, at, _ in _imports(
-                    ast.parse(stand_in.read_text(encoding="utf-8")), wanted, is_package=False
-                ):
-                    self._follow(needed, at, stand_in)
-            return
-        kind = None if wanted == "os.path" else _c_module(wanted)  # front_os.py has no such submodule
+        if wanted == "datetime" and not self._strict:
+            wanted = "_datetime"  # all that its stand-in imports
+        kind = None if wanted == "os.path" else _c_module(wanted)  # the stand-in has no such submodule
         if kind is None:
             raise NotAllowed(
                 f"{path}:{line}: imports {wanted}, which is neither C code of the interpreter nor frozen in libpython"
@@ -217,24 +196,41 @@ class Closure:
         else:
             self.extensions[wanted] = kind
 
-    def add(self, name: str, source: Path, *, is_package: bool = False) -> None:
-        """Take in a module that is none of ours, as it is, its imports not followed."""
-        self.modules[name] = (is_package, _compiled(source.read_text(encoding="utf-8"), name))
+    def add_own(self) -> None:
+        """Take in the modules of the front door itself, and those that it has in the place of the standard library's."""
+        for name in ("front_door", "front_load"):
+            self.add(name, Path(__file__).with_name(f"{name}.py"))
+        for name, frozen in STAND_INS.items():
+            self.add(frozen, Path(__file__).parent / "stand_ins" / f"{name}.py")
 
-    def add_extensions(self) -> None:
-        """Take in `front_extensions`: where in the bundle the C modules are, and what else is to be found here."""
-        where = {name: f"python{VERSION}/lib-dynload/{Path(path).name}" for name, path in self.extensions.items()}
-        text = f"QUESTIONS, QUESTION = {QUESTIONS!r}, {self.questions!r}\n"
-        text += f"EXTENSIONS = {dict(sorted(where.items()))!r}\nPACKAGES = {{{PACKAGE!r}, 'encodings', *{tuple(STAND_INS)!r}}}\n"
-        self.modules["front_extensions"] = (False, _compiled(text, "front_extensions"))
+    def add(self, name: str, source: Path) -> None:
+        """Take in a module as it is, its imports not followed."""
+        self.modules[name] = (False, source.read_text(encoding="utf-8"))
+
+    def loaded_before(self, name: str) -> list[str]:
+        """What has to be imported before this module, each behind those that it imports; in the form of `load`'s names."""
+        found: dict[str, None] = {}
+        self._collect(name, found)
+        return list(found)
+
+    def _collect(self, name: str, found: dict[str, None]) -> None:
+        for needed in (name.rpartition(".")[0], *self._needs.get(name, ())):
+            if needed in self.modules and needed.split(".")[0] == PACKAGE:
+                label = f"{needed}." if self.modules[needed][0] else needed
+                if label not in found:
+                    self._collect(needed, found)
+                    found[label] = None
+
+    def _code(self, name: str) -> bytes:
+        return _compiled(self.modules[name][1], name, self.loaded_before(name) if name in self._late else ())
 
     def write(self, target: Path) -> None:
-        """Write front_modules.h for front_door.c: the modules, and which of the interpreter's C modules they need.
+        """Write front_modules.h for front_door.c.
 
         The names of the modules are in a section of their own, for verify.py.
         """
         modules = sorted(self.modules.items())
-        lines = [_literal(f"module_{n}", code) for n, (_, (_, code)) in enumerate(modules)]
+        lines = [_literal(f"module_{n}", self._code(name)) for n, (name, _) in enumerate(modules)]
         lines.append("static const struct _frozen FROZEN_MODULES[] = {\n")
         for n, (name, (is_package, _)) in enumerate(modules):
             size = f"(int)sizeof module_{n}"
@@ -245,9 +241,6 @@ class Closure:
         names = "\\0".join(name for name, _ in modules)
         lines.append(f'__attribute__((used, section(".front_modules"))) static const char NAMES[] = "{names}";\n')
         lines += [f'#define {macro} "{name}"\n' for macro, name in IN_C.items()]
-        builtin = sorted(name for name in self.builtin if name in sys.builtin_module_names and name not in ALWAYS)
-        lines += [f"extern PyObject *PyInit_{name}(void);\n" for name in builtin]
-        lines.append("#define BUILT_IN " + " ".join(f'{{"{name}", PyInit_{name}}},' for name in builtin) + "\n")
         target.write_text("".join(lines), encoding="utf-8")
 
 

@@ -1,15 +1,13 @@
-/* The front door's own bootloader: the interpreter, our modules and a few calls of the kernel's in one executable.
+/* The front door: an interpreter, our modules and a few system calls in one executable.
  *
- * PyInstaller's executes itself a second time (for LD_LIBRARY_PATH), loads a libpython that has 50,000 addresses to
- * relocate, and has the interpreter look for its codecs in directories; that was half of what an ADD cost. Here libpython
- * is linked in, from Debian's static archive, and only its first phase of initialisation is run ("core": builtins, sys and
- * the import of what is frozen or built in; docs.python.org, "Multi-Phase Initialization Private Provisional API").
- * What the second phase adds (path configuration, importers for files, codecs, text streams), no call needs;
- * front_door.py makes up for the little that it does.
+ * PyInstaller's bootloader executes itself a second time (for LD_LIBRARY_PATH), loads a libpython that has 50,000 addresses
+ * to relocate, and has the interpreter look for modules in directories; that was half of what an ADD cost. Here libpython is
+ * linked in, from its static archive, everything is frozen, and nothing is searched for. Only what Python documents for
+ * embedding is used ("Python Initialization Configuration", "Importing Modules").
  *
  * early.h starts the delegate of an interposed call before all this; supervise.h hands its answer on, whatever becomes of the
  * interpreter, which then runs in another process. front_modules.h is closure.py's: FROZEN_MODULES, the modules as
- * marshalled code, and BUILT_IN, the C modules of the interpreter that they import.
+ * marshalled code.
  */
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
@@ -38,9 +36,14 @@
 
 #include "front_modules.h"
 
+#define TEXT_OF(x) #x
+#define VERSION_OF(major, minor) TEXT_OF(major) "." TEXT_OF(minor)
+#define EXTENSIONS "/_internal/python" VERSION_OF(PY_MAJOR_VERSION, PY_MINOR_VERSION) "/lib-dynload" /* C modules */
+
 #define CANNOT_RUN 127
 #define STDIN_LIMIT (1 << 20)      /* bytes; protocol.py's */
 #define COMMANDS "/eni-ledger-cli" /* front.py's CLI */
+#define UNKNOWN_PLACE "eni-ledger cannot tell where it is installed: /proc is not there, or the path has 4096 bytes or more"
 
 /* Each uses what stands before it. */
 #include "json.h"
@@ -115,11 +118,6 @@ static PyMethodDef process_functions[] = {
 
 static struct PyModuleDef process_module = {PyModuleDef_HEAD_INIT, .m_name = PROCESS, .m_methods = process_functions};
 
-static PyObject *PyInit_process(void)
-{
-    return PyModuleDef_Init(&process_module);
-}
-
 static PyObject *setns_setns(PyObject *self, PyObject *fd)
 {
     int number = (int)PyLong_AsLong(fd);
@@ -137,69 +135,14 @@ static PyMethodDef setns_functions[] = {
 
 static struct PyModuleDef setns_module = {PyModuleDef_HEAD_INIT, .m_name = SETNS, .m_methods = setns_functions};
 
-static PyObject *PyInit_setns(void)
+/* Makes a module and puts it where an import of it looks first. */
+static int add_module(struct PyModuleDef *definition)
 {
-    return PyModuleDef_Init(&setns_module);
+    PyObject *module = PyModule_Create(definition);
+    return module ? PyDict_SetItemString(PyImport_GetModuleDict(), definition->m_name, module) : -1;
 }
 
 /* --- the interpreter ----------------------------------------------------------------------------------------------- */
-
-/* In the place of the table that libpython would link all of its C modules by (Modules/config.c). The first are those
- * that the interpreter itself imports. */
-extern PyObject *PyInit__imp(void), *PyInit__thread(void), *PyInit__weakref(void), *PyInit_posix(void),
-    *PyInit__io(void), *PyInit__abc(void), *PyInit__codecs(void), *PyInit__signal(void), *PyInit__stat(void),
-    *PyInit_time(void), *PyInit_itertools(void), *PyInit_atexit(void), *PyInit_faulthandler(void),
-    *PyInit__tracemalloc(void), *PyInit_gc(void), *PyMarshal_Init(void), *_PyWarnings_Init(void);
-struct _inittab _PyImport_Inittab[] = {
-    {"builtins", NULL},
-    {"sys", NULL},
-    {"_imp", PyInit__imp},
-    {"_thread", PyInit__thread},
-    {"_warnings", _PyWarnings_Init},
-    {"_weakref", PyInit__weakref},
-    {"marshal", PyMarshal_Init},
-    {"gc", PyInit_gc},
-    {"posix", PyInit_posix},
-    {"_io", PyInit__io},
-    {"_abc", PyInit__abc},
-    {"_codecs", PyInit__codecs},
-    {"_signal", PyInit__signal},
-    {"_stat", PyInit__stat},
-    {"time", PyInit_time},
-    {"itertools", PyInit_itertools},
-    {"atexit", PyInit_atexit},
-    {"faulthandler", PyInit_faulthandler},
-    {"_tracemalloc", PyInit__tracemalloc},
-    {PROCESS, PyInit_process},
-    {SETNS, PyInit_setns},
-    BUILT_IN
-    {NULL, NULL},
-};
-
-/* Part of the second phase, and without it `_signal` is not ready. No handlers are installed: 0. */
-extern int _PySignal_Init(int install_signal_handlers);
-
-static PyStatus configure(void)
-{
-    PyPreConfig before;
-    PyPreConfig_InitIsolatedConfig(&before);
-    before.utf8_mode = 1;
-    PyStatus status = Py_PreInitialize(&before);
-    if (PyStatus_Exception(status))
-        return status;
-    PyConfig config;
-    PyConfig_InitIsolatedConfig(&config);
-    config._init_main = 0;
-    config.site_import = 0;
-    config.parse_argv = 0;
-    config.write_bytecode = 0;
-    config.module_search_paths_set = 1; /* and there are none */
-    config.optimization_level = 2;
-    PyImport_FrozenModules = FROZEN_MODULES;
-    status = Py_InitializeFromConfig(&config);
-    PyConfig_Clear(&config);
-    return status;
-}
 
 /* A page fault costs more than what it is for, the more so in a virtual machine, and the interpreter writes to nearly
  * every page of its data (reference counts): they are asked for at once, a tenth of a start. Before Linux 5.14 the kernel
@@ -226,24 +169,61 @@ static int own_path(char *path, size_t size)
     return 1;
 }
 
-/* sys.argv, and sys.executable, which is empty when it is not known. */
-static int tell_sys(int argc, char **argv)
+/* An interpreter that takes nothing from the environment, has no `site`, and installs no signal handlers. `path` is this
+ * executable, empty if it is not known. Every path is given: else the interpreter would look for its library. C modules that
+ * are not linked in lie in EXTENSIONS beside the executable; all else that can be imported is frozen. */
+static PyStatus configure(int argc, char **argv, const char *path)
 {
-    char path[PATH_MAX];
-    if (!own_path(path, sizeof path))
-        *path = '\0';
-    PyObject *program = PyUnicode_DecodeUTF8(path, (Py_ssize_t)strlen(path), "surrogateescape"), *words = PyList_New(argc);
-    for (int i = 0; words && i < argc; i++) {
-        PyObject *word = PyUnicode_DecodeUTF8(argv[i], (Py_ssize_t)strlen(argv[i]), "surrogateescape");
-        if (!word)
-            return -1;
-        PyList_SET_ITEM(words, i, word);
-    }
-    if (!program || !words || PySys_SetObject("executable", program) < 0 || PySys_SetObject("argv", words) < 0)
-        return -1;
-    Py_DECREF(program);
-    Py_DECREF(words);
-    return 0;
+    char directory[PATH_MAX] = "/", extensions[PATH_MAX + sizeof EXTENSIONS];
+    PyPreConfig before;
+    PyConfig config;
+    PyPreConfig_InitIsolatedConfig(&before);
+    before.utf8_mode = 1;
+    PyStatus status = Py_PreInitialize(&before);
+    if (PyStatus_Exception(status))
+        return status;
+    if (name_of(path) - path > 1)
+        snprintf(directory, sizeof directory, "%.*s", (int)(name_of(path) - path - 1), path);
+    snprintf(extensions, sizeof extensions, "%s" EXTENSIONS, directory);
+    PyConfig_InitIsolatedConfig(&config);
+    config.site_import = 0;
+    config.parse_argv = 0;
+    config.write_bytecode = 0;
+    config.optimization_level = 2;
+    config.module_search_paths_set = 1;
+    const struct {
+        wchar_t **to;
+        const char *path;
+    } known[] = {{&config.executable, *path ? path : "/"}, {&config.base_executable, *path ? path : "/"},
+                 {&config.home, directory}, {&config.stdlib_dir, directory},
+                 {&config.prefix, directory}, {&config.base_prefix, directory},
+                 {&config.exec_prefix, directory}, {&config.base_exec_prefix, directory}};
+    for (size_t i = 0; i < sizeof known / sizeof *known && !PyStatus_Exception(status); i++)
+        status = PyConfig_SetBytesString(&config, known[i].to, known[i].path);
+    if (!PyStatus_Exception(status))
+        status = PyConfig_SetBytesArgv(&config, argc, argv);
+    wchar_t *searched = *path ? Py_DecodeLocale(extensions, NULL) : NULL;
+    if (searched && !PyStatus_Exception(status))
+        status = PyWideStringList_Append(&config.module_search_paths, searched);
+    PyMem_RawFree(searched);
+    PyImport_FrozenModules = FROZEN_MODULES;
+    if (!PyStatus_Exception(status))
+        status = Py_InitializeFromConfig(&config);
+    PyConfig_Clear(&config);
+    return status;
+}
+
+/* The exception that was raised, if any; there is none any more. */
+static PyObject *take_exception(void)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *kind, *value, *trace;
+    PyErr_Fetch(&kind, &value, &trace);
+    PyErr_NormalizeException(&kind, &value, &trace);
+    return value;
+#endif
 }
 
 /* Nothing of the CNI in the environment and our own name: a command, as a rule one that a person waits for. It need not
@@ -287,6 +267,7 @@ static void give_up(int argc, const char *what, const char *why)
 /* front_door.py ends the process. To come back from it means that it could not begin. */
 int main(int argc, char **argv)
 {
+    char path[PATH_MAX];
     hand_over(argc, argv);
     ignore_failing_writes();
     start_early(argc, argv);
@@ -295,15 +276,20 @@ int main(int argc, char **argv)
     if (early.pid && recorder.pid != -1)
         supervise();
     populate_data();
-    PyStatus status = configure();
+    if (!own_path(path, sizeof path))
+        *path = '\0';
+    PyStatus status = configure(argc, argv, path);
     if (PyStatus_Exception(status))
         give_up(argc, "the interpreter does not start", status.err_msg ? status.err_msg : "no reason given");
-    if (_PySignal_Init(0) < 0 || tell_sys(argc, argv) < 0 || PyImport_ImportFrozenModule("front_door") <= 0) {
-        PyObject *kind, *value, *trace;
-        PyErr_Fetch(&kind, &value, &trace);
-        PyObject *text = value ? PyObject_Str(value) : NULL, *bytes = text ? PyUnicode_EncodeFSDefault(text) : NULL;
-        const char *why = bytes ? PyBytes_AS_STRING(bytes) : NULL;
-        give_up(argc, "the installation is damaged", why ? why : "no reason given");
+    /* A process that lives for milliseconds has no cyclic garbage worth looking for: 0.4 ms of an ADD. */
+    PyGC_Disable();
+    if ((!*path && PySys_SetObject("executable", PyUnicode_FromString("")) < 0) || add_module(&process_module) < 0 ||
+        add_module(&setns_module) < 0 || PyImport_ImportFrozenModule("front_door") <= 0) {
+        PyObject *raised = take_exception(), *text = raised ? PyObject_Str(raised) : NULL,
+                 *bytes = text ? PyUnicode_EncodeFSDefault(text) : NULL;
+        const char *why = bytes ? PyBytes_AS_STRING(bytes) : "no reason given";
+        int unknown = !*path && raised && PyErr_GivenExceptionMatches(raised, PyExc_ImportError);
+        give_up(argc, "the installation is damaged", unknown ? UNKNOWN_PLACE : why);
     }
     give_up(argc, "the installation is damaged", "it has come to no end");
 }

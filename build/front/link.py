@@ -2,34 +2,82 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sysconfig
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-# Fixed addresses: nothing to relocate at each start. -s: no symbols but those that C modules in `_internal/` need.
-FLAGS = ("-O2", "-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initializers", "-Werror")
-LINK = ("-fno-pie", "-no-pie", "-s", "-Wl,--export-dynamic", "-Wl,-z,lazy")
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WARNINGS = ("-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initializers", "-Werror")
+HARDENED = ("-fPIE", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2")
+# -s: no symbols but those that C modules in `_internal/` need.
+LINK = ("-pie", "-s", "-Wl,--export-dynamic", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack")
+# What the static library needs of others, by the C module that needs it.
+NEEDED = {"pyexpat": "-l:libexpat.a", "zlib": "-l:libz.a", "binascii": "-l:libz.a"}
 
 
 class NotLinked(Exception):
     """There is no front door; the text is what the compiler said, or what is missing."""
 
 
-def link(source: Path, work: Path) -> Path:
-    """Make the executable in `work`, where front_modules.h is, and return its path. Raises NotLinked."""
-    where = {name: str(sysconfig.get_config_var(name)) for name in ("LIBPL", "LIBRARY", "INCLUDEPY")}
-    library = Path(where["LIBPL"], where["LIBRARY"])
-    if not library.exists() or library.suffix != ".a":
-        raise NotLinked(f"there is no static library of this Python, {library} (Debian: libpython3-dev)")
+def inittab(config: str, essential: str, wanted: set[str]) -> str:
+    """The interpreter's table of C modules without those that nothing here imports: they would double the executable.
+
+    `config` is its config.c, which embedders may replace; `essential` its Setup.bootstrap, the modules that it cannot do
+    without. Those behind config.c's last marker are part of the core.
+    """
+    modules, core = config.split("/* -- ADDMODULE MARKER 2 -- */")
+    keep = wanted | set(re.findall(r"^(\w+) \S+\.c\b", essential, re.MULTILINE))
+    return re.sub(r'^ *\{"(\w+)", \w+\},\n', lambda line: line[0] if line[1] in keep else "", modules, flags=re.M) + core
+
+
+def static_library(where: Path) -> Path:
+    """The interpreter's static library with position-independent code. Raises NotLinked."""
+    name = str(sysconfig.get_config_var("LIBRARY"))
+    found = [path for path in (where / name.replace(".a", "-pic.a"), where / name) if path.suffix == ".a" and path.exists()]
+    if not found:
+        raise NotLinked(f"there is no static library of this Python, {where / name} (Debian: libpython3-dev)")
+    return found[0]
+
+
+def link(source: Path, work: Path, wanted: set[str]) -> Path:
+    """Make the executable in `work`, where front_modules.h is, and return its path. Raises NotLinked.
+
+    `wanted` are the names of the C modules that the front door imports.
+    """
+    where = Path(str(sysconfig.get_config_var("LIBPL")))
+    library = static_library(where)
     target = work / "front" / "eni-ledger"
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = ["gcc", *FLAGS, *LINK, f"-ffile-prefix-map={source.parent}=.", f"-I{work}", f"-I{where['INCLUDEPY']}"]
-    # zlib's crc32, for binascii, is the only thing that its C modules want besides the C library.
-    command += [str(source), str(library), "-l:libz.a", "-lm", "-o", str(target)]
+    table = work / "front" / "config.c"
+    try:
+        text = inittab((where / "config.c").read_text(), (where / "Setup.bootstrap").read_text(), wanted)
+    except (OSError, ValueError) as exc:
+        raise NotLinked(f"this Python has no table of its C modules: {exc}") from exc
+    table.write_text(text)
+    objects = [compiled(source, work, WARNINGS), compiled(table, work)]
+    libraries = sorted({needed for name, needed in NEEDED.items() if f'"{name}"' in text})
+    command = [*map(str, objects), str(library), *libraries, "-lm", "-ldl", "-lutil", "-lpthread", "-o", str(target)]
+    _run("gcc", *LINK, *command)
+    return target
+
+
+def compiled(source: Path, work: Path, warnings: Sequence[str] = ()) -> Path:
+    """Compile one of the two sources and return the object file. Raises NotLinked."""
+    made = work / "front" / f"{source.stem}.o"
+    made.parent.mkdir(parents=True, exist_ok=True)
+    where = [f"-ffile-prefix-map={source.parent}=.", f"-I{work}", f"-I{sysconfig.get_config_var('INCLUDEPY')}"]
+    _run("gcc", "-O2", "-std=c11", *HARDENED, *warnings, *where, "-c", str(source), "-o", str(made))
+    return made
+
+
+def _run(*command: str) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as exc:
-        raise NotLinked(f"gcc: {exc.strerror}") from exc
+        raise NotLinked(f"{command[0]}: {exc.strerror}") from exc
     if done.returncode:
         raise NotLinked(done.stderr)
-    return target

@@ -26,7 +26,7 @@ LIMIT = ".".join(map(str, GLIBC))
 NAMES = ".front_modules"
 # What ends an executable of PyInstaller's bootloader (its CArchive).
 COOKIE = b"MEI\x0c\x0b\x0a\x0b\x0e"
-OURS = ("eni_ledger", "front_os", "front_door", "front_extensions", "datetime", "encodings")
+OURS = ("eni_ledger", "front_os", "front_door", "front_load", "datetime", "encodings", "io")
 
 
 def elf_files(bundle: Path) -> list[Elf]:

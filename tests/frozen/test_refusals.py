@@ -134,25 +134,17 @@ def test_a_plain_question_may_do_without_what_a_function_imports(closure: Any, t
     assert {name for name in found.modules if name.startswith("eni_ledger.")} == {
         *("eni_ledger.cli", "eni_ledger.cli.quick", "eni_ledger.deep", "eni_ledger.entry"),
     }
-    assert "datetime" in found.modules
     assert "_datetime" in found.builtin | set(found.extensions)
     assert "eni_ledger.heavy" not in found.modules
 
 
-def test_modules_of_questions_are_in_the_order_in_which_they_need_each_other(closure: Any, tmp_path: Path) -> None:
-    root = source(
-        tmp_path,
-        entry="",
-        cli__quick="from eni_ledger.cli import answers, session",
-        base__config="import os",
-    )
-    source(
-        root, cli__answers="from eni_ledger import b\nimport eni_ledger.base.config", b="from eni_ledger import a", a=""
-    )
-    source(root, cli__session="def f():\n    from eni_ledger import late", late="")
-    found = closure.Closure(root, "eni_ledger.entry").questions
+def test_what_is_loaded_before_a_module_is_in_the_order_of_need(closure: Any, tmp_path: Path) -> None:
+    quick = "from eni_ledger.cli import answers, session\nfrom eni_ledger.ledger.b import thing"
+    root = source(tmp_path, entry="", cli__quick=quick, cli__answers="import eni_ledger.ledger.a", cli__session="")
+    source(root, ledger__b="def f():\n    from eni_ledger import late", ledger__a="import eni_ledger.ledger.b", late="")
+    found = closure.Closure(root, "eni_ledger.entry").loaded_before("eni_ledger.cli.quick")
     assert [name.removeprefix("eni_ledger.") for name in found] == [
-        *("eni_ledger", "cli", "cli.session", "a", "b", "base", "base.config", "cli.answers"),
+        *("", "cli.", "ledger.", "ledger.b", "ledger.a", "cli.answers", "cli.session"),
     ]
 
 

@@ -2,12 +2,13 @@
 
 Importing `os` takes a millisecond of every ADD, most of it for the abstract classes behind `os.environ`. Nearly all
 that is used of it are the functions of `posix`, which is C code and there already. Any other name is taken from the
-real `os`, which is imported at that moment. One difference: `environ` cannot be written to; to try is a TypeError.
+real `os`, which is imported at that moment: this module only takes its place in `sys.modules`. One difference: `environ` cannot be written to; to try is a TypeError.
 """
 
 from posix import *  # noqa: F403
 from posix import _exit  # noqa: F401
 from posix import environ as _bytes
+from sys import modules as _modules
 
 
 def fsdecode(name):
@@ -44,11 +45,10 @@ path = _Path()
 def __getattr__(name):  # PEP 562
     if name == "setns":  # posix has it from Python 3.12 on, and what posix has not os cannot have
         raise AttributeError(name)
-    from _frozen_importlib import FrozenImporter, module_from_spec
-
-    spec = FrozenImporter.find_spec("os")
-    real = module_from_spec(spec)
-    spec.loader.exec_module(real)
-    found = getattr(real, name)
-    globals()[name] = found
-    return found
+    stand_in = _modules.pop("os")
+    try:
+        import os
+    finally:
+        _modules["os"] = stand_in
+    value = globals()[name] = getattr(os, name)
+    return value
