@@ -209,17 +209,16 @@ class Closure:
 
     def loaded_before(self, name: str) -> list[str]:
         """What has to be imported before this module, each behind those that it imports; in the form of `load`'s names."""
-        found: dict[str, None] = {}
-        self._collect(name, found)
-        return list(found)
+        found: list[str] = []
+        self._collect(name, found, set())
+        return found
 
-    def _collect(self, name: str, found: dict[str, None]) -> None:
+    def _collect(self, name: str, found: list[str], seen: set[str]) -> None:
+        seen.add(name)
         for needed in (name.rpartition(".")[0], *self._needs.get(name, ())):
-            if needed in self.modules and needed.split(".")[0] == PACKAGE:
-                label = f"{needed}." if self.modules[needed][0] else needed
-                if label not in found:
-                    self._collect(needed, found)
-                    found[label] = None
+            if needed in self.modules and needed.split(".")[0] == PACKAGE and needed not in seen:
+                self._collect(needed, found, seen)
+                found.append(f"{needed}." if self.modules[needed][0] else needed)
 
     def _code(self, name: str) -> bytes:
         return _compiled(self.modules[name][1], name, self.loaded_before(name) if name in self._late else ())

@@ -42,7 +42,7 @@
 
 #define CANNOT_RUN 127
 #define STDIN_LIMIT (1 << 20)      /* bytes; protocol.py's */
-#define COMMANDS "/eni-ledger-cli" /* front.py's CLI */
+#define COMMANDS "/eni-ledger-cli" /* entry.py's CLI */
 #define UNKNOWN_PLACE "eni-ledger cannot tell where it is installed: /proc is not there, or the path has 4096 bytes or more"
 
 /* Each uses what stands before it. */
@@ -227,8 +227,8 @@ static PyObject *take_exception(void)
 }
 
 /* Nothing of the CNI in the environment and our own name: a command, as a rule one that a person waits for. It need not
- * wait for an interpreter that would only find this out. Whatever else there is, and whatever fails, is front.py's; so
- * are `list` and `who`, which may be plain questions (cli/plain.py). */
+ * wait for an interpreter that would only find this out. Whatever else there is, and whatever fails, is entry.py's; so
+ * are `list` and `who`, which may be plain questions (cli/quick.py). */
 static void hand_over(int argc, char **argv)
 {
     char path[PATH_MAX + sizeof COMMANDS];
