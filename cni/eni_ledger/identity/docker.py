@@ -7,12 +7,12 @@ for them or too new, so the engine is asked which one it speaks.
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
-import socket
+from http import HTTPStatus
 from typing import Any
 
+from eni_ledger.base.http_client import AnswerTooLong, HttpAnswer, HttpError, HttpServer, HttpTimeout
 from eni_ledger.identity.source import Fields, Unavailable
 
 SOCKET = "/var/run/docker.sock"
@@ -31,19 +31,6 @@ _LABELS = {
 _TEXT_MAX = 512
 
 
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 class DockerSource:
     """The engine that answers at `path`."""
 
@@ -53,7 +40,7 @@ class DockerSource:
 
     def __init__(self, path: str = SOCKET, timeout_s: float = 2.0) -> None:
         self._path = path
-        self._timeout_s = timeout_s
+        self._server = HttpServer(path, timeout_s, ANSWER_MAX)
         self._prefix: str | None = None
 
     def ask(self, association: dict[str, Any]) -> Fields:
@@ -77,34 +64,26 @@ class DockerSource:
             version = headers.get("Api-Version", "")
             self._prefix = f"/v{version}" if _VERSION.fullmatch(version) else ""
         status, _, body = self._get(f"{self._prefix}/containers/{container}/json")
-        if status == http.client.NOT_FOUND:
+        if status == HTTPStatus.NOT_FOUND:
             return {}
         try:
             found = json.loads(body)
         except ValueError as exc:
             raise Unavailable("Docker's answer is not JSON", f"{self._path}: {exc}") from exc
-        if status != http.client.OK or not isinstance(found, dict):
+        if status != HTTPStatus.OK or not isinstance(found, dict):
             raise Unavailable("Docker refuses to answer", f"{self._path}: status {status}")
         return found
 
-    def _get(self, path: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-        connection = _Connection(self._path, self._timeout_s)
+    def _get(self, path: str) -> HttpAnswer:
         try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            body = response.read(ANSWER_MAX + 1)
-        except TimeoutError as exc:
-            raise Unavailable("Docker does not answer in time", f"{self._path}: {self._timeout_s:g} s") from exc
-        except (OSError, http.client.HTTPException) as exc:
-            reason = getattr(exc, "strerror", None) or type(exc).__name__
+            return self._server.request("GET", path)
+        except HttpTimeout as exc:
+            raise Unavailable("Docker does not answer in time", f"{self._path}: {exc}") from exc
+        except AnswerTooLong as exc:
+            raise Unavailable("Docker's answer is too long", f"{self._path}: {exc}") from exc
+        except HttpError as exc:
             hint = "run it as root, where Docker runs"
-            absent = isinstance(exc, FileNotFoundError)
-            raise Unavailable("Docker cannot be asked", f"{self._path}: {reason}", hint, absent=absent) from exc
-        finally:
-            connection.close()
-        if len(body) > ANSWER_MAX:
-            raise Unavailable("Docker's answer is too long", f"{self._path}: more than {ANSWER_MAX} bytes")
-        return response.status, response.headers, body
+            raise Unavailable("Docker cannot be asked", f"{self._path}: {exc}", hint, absent=exc.absent) from exc
 
 
 def _text(value: object) -> str | None:

@@ -7,14 +7,14 @@ branches. `AWS_EC2_METADATA_SERVICE_ENDPOINT` and `AWS_EC2_METADATA_DISABLED` me
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 from eni_ledger.base.addresses import mac_text
+from eni_ledger.base.http_client import HttpError, HttpServer, HttpTimeout
 from eni_ledger.identity.source import Fields, Unavailable
 
 ENDPOINT = "http://169.254.169.254"
@@ -60,44 +60,33 @@ class Imds:
         if not self._token:
             ttl = {"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_SECONDS)}
             status, self._token = self._request("PUT", "/latest/api/token", ttl)
-            if status != http.client.OK or not self._token.isprintable():
+            if status != HTTPStatus.OK or not self._token.isprintable():
                 self._token = ""
                 raise Unavailable("the metadata service gives no token", f"{self._endpoint}: status {status}")
         headers = {"X-aws-ec2-metadata-token": self._token}
         status, text = self._request("GET", f"/latest/meta-data/{category}", headers)
-        if status == http.client.NOT_FOUND:
+        if status == HTTPStatus.NOT_FOUND:
             return None
-        if status != http.client.OK:
+        if status != HTTPStatus.OK:
             raise Unavailable("the metadata service refuses to answer", f"{self._endpoint}: status {status}")
         return text.strip()
 
     def _request(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str]:
         if self._disabled:
             raise Unavailable("the metadata service is disabled", "AWS_EC2_METADATA_DISABLED=true")
-        connection = self._connect()
-        base = urlsplit(self._endpoint).path.rstrip("/")
         try:
-            connection.request(method, base + path, headers=headers)
-            response = connection.getresponse()
-            body = response.read(ANSWER_MAX)
-        except TimeoutError as exc:
+            answer = self._server().request(method, path, headers=headers)
+        except HttpTimeout as exc:
             hint = "on EC2, is it enabled for the instance?"
-            details = f"{self._endpoint}: {self._timeout_s:g} s"
-            raise Unavailable("the metadata service does not answer in time", details, hint) from exc
-        except (OSError, http.client.HTTPException) as exc:
-            reason = getattr(exc, "strerror", None) or type(exc).__name__
-            raise Unavailable("the metadata service cannot be asked", f"{self._endpoint}: {reason}") from exc
-        finally:
-            connection.close()
-        return response.status, body.decode("ascii", "replace")
+            raise Unavailable("the metadata service does not answer in time", f"{self._endpoint}: {exc}", hint) from exc
+        except HttpError as exc:
+            raise Unavailable("the metadata service cannot be asked", f"{self._endpoint}: {exc}") from exc
+        return answer.status, answer.body.decode("ascii", "replace")
 
-    def _connect(self) -> http.client.HTTPConnection:
+    def _server(self) -> HttpServer:
         try:
-            parts = urlsplit(self._endpoint)
-            host, port = parts.hostname, parts.port or 80
-        except ValueError:
-            parts, host, port = urlsplit(""), None, 0
-        if parts.scheme != "http" or not host:
+            return HttpServer(self._endpoint, self._timeout_s, ANSWER_MAX)
+        except ValueError as exc:
             hint = f"for example {ENDPOINT}"
-            raise Unavailable("AWS_EC2_METADATA_SERVICE_ENDPOINT is no http URL", f"{self._endpoint!r:.80}", hint)
-        return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
+            msg = "AWS_EC2_METADATA_SERVICE_ENDPOINT is no http URL"
+            raise Unavailable(msg, f"{self._endpoint!r:.80}", hint) from exc

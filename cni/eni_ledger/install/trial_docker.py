@@ -1,8 +1,7 @@
-"""The proof in a container that Docker makes: the agent's image if the host has it, an empty one otherwise.
+"""Proves a bundle in a Docker container: from the agent's image if the host has it, from an empty image otherwise.
 
-Docker Engine API, in the version that the daemon itself prefers: late ones refuse early versions. Nothing here is newer
-than 1.25, which the agent needs for `awsvpc`.
-What is made there (a container, without an image of the agent's an empty image) is removed again.
+Docker Engine API, in the version that the daemon prefers: late daemons refuse early versions. Nothing here is newer
+than 1.25, which the agent needs for `awsvpc`. The container is removed afterwards, and so is the empty image.
 """
 
 from __future__ import annotations
@@ -15,12 +14,13 @@ import socket
 import struct
 import tarfile
 from collections.abc import Callable
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http import HTTPStatus
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from eni_ledger.base.errors import InstallError
+from eni_ledger.base.http_client import HttpError, HttpServer
 from eni_ledger.install import trial as trials
 from eni_ledger.install.layout import FRONT, IN_CONTAINER
 from eni_ledger.install.trial import Unprovable
@@ -28,77 +28,60 @@ from eni_ledger.install.trial import Unprovable
 SOCKET = "/var/run/docker.sock"
 AGENT_IMAGE = "amazon/amazon-ecs-agent:latest"  # ecs-init/config/common.go
 _EMPTY_IMAGE = "eni-ledger-proof:latest"
-_PATIENCE = 60.0  # seconds for one request
+_TIMEOUT_S = 60.0
+_ANSWER_MAX = 16 << 20  # bytes; the longest is the archive of a ledger with one event
 _STDERR = 2
 
 
 class DockerEngine:
-    """Docker's API at a socket. Every method raises Unprovable when Docker does not do what it is asked."""
+    """Docker's API at a socket. Every method but `answers` raises Unprovable when Docker refuses or does not answer."""
 
     def __init__(self, path: str = SOCKET) -> None:
         self.path = path
+        self._server = HttpServer(path, _TIMEOUT_S, _ANSWER_MAX)
         self._prefix = ""
 
     def answers(self) -> bool:
-        """Tell whether there is a Docker here."""
+        """Tell whether Docker listens at the socket, and take its API version for the requests that follow."""
         try:
             self._prefix = ""
-            found = json.loads(self.ask("GET", "/version"))
-            self._prefix = f"/v{found['ApiVersion']}"
+            version = json.loads(self.ask("GET", "/version"))
+            self._prefix = f"/v{version['ApiVersion']}"
         except (Unprovable, ValueError, KeyError, TypeError):
             return False
         return True
 
     def ask(self, method: str, path: str, body: bytes | None = None, kind: str = "application/json") -> bytes:
-        """Return the answer to one request."""
-        connection = self._connect()
+        """Return the body of the answer to one request."""
+        headers = {"Content-Type": kind} if body is not None else {}
         try:
-            connection.request(method, self._prefix + path, body, {"Content-Type": kind} if body is not None else {})
-            response = connection.getresponse()
-            data = response.read()
-        except (OSError, HTTPException) as exc:
-            raise Unprovable(f"Docker does not answer: {exc}") from exc
-        finally:
-            connection.close()
-        _accept(response, data)
-        return data
+            answer = self._server.request(method, self._prefix + path, body, headers)
+        except HttpError as exc:
+            raise Unprovable(f"no answer from Docker at {self.path}: {exc}") from exc
+        _accept(answer.status, answer.body)
+        return answer.body
 
     def run(self, container: str, stdin: bytes) -> tuple[int, bytes, bytes]:
-        """Start a container that was created with its standard streams attached; return status, stdout and stderr."""
-        connection = self._connect()
+        """Start a created container with its standard streams attached; return status, stdout and stderr."""
+        path = f"{self._prefix}/containers/{container}/attach?stream=1&stdin=1&stdout=1&stderr=1"
         try:
-            path = f"{self._prefix}/containers/{container}/attach?stream=1&stdin=1&stdout=1&stderr=1"
-            connection.request("POST", path, headers={"Upgrade": "tcp", "Connection": "Upgrade"})
-            response = connection.getresponse()
-            if response.status != 101:
-                _accept(response, response.read())
-                raise Unprovable(f"Docker does not attach: status {response.status}")
-            stream = connection.sock
-            self.ask("POST", f"/containers/{container}/start")
-            stream.sendall(stdin)
-            stream.shutdown(socket.SHUT_WR)
-            said = _frames(response)
-        except (OSError, HTTPException) as exc:
+            upgrade = {"Upgrade": "tcp", "Connection": "Upgrade"}
+            with self._server.exchange("POST", path, headers=upgrade) as (stream, response):
+                if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+                    _accept(response.status, response.read(_ANSWER_MAX))
+                    raise Unprovable(f"Docker does not attach: status {response.status}")
+                self.ask("POST", f"/containers/{container}/start")
+                stream.sendall(stdin)
+                stream.shutdown(socket.SHUT_WR)
+                stdout, stderr = _frames(response)
+        except HttpError as exc:
             raise Unprovable(f"Docker does not attach: {exc}") from exc
-        finally:
-            connection.close()
         ended = json.loads(self.ask("POST", f"/containers/{container}/wait"))
-        return int(ended["StatusCode"]), *said
-
-    def _connect(self) -> HTTPConnection:
-        connection = HTTPConnection("docker", timeout=_PATIENCE)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.settimeout(_PATIENCE)
-        try:
-            connection.sock.connect(self.path)
-        except OSError as exc:
-            connection.close()
-            raise Unprovable(f"no Docker at {self.path}: {exc.strerror}") from exc
-        return connection
+        return int(ended["StatusCode"]), stdout, stderr
 
 
 def prove_in_container(docker: DockerEngine, bundle: str) -> str:
-    """Call the bundle in a container like the agent's; return what was shown, one sentence.
+    """Call the bundle in a container like the agent's; return the proof in one sentence.
 
     Raises InstallError when the bundle fails, Unprovable when Docker does not make or run the container.
     """
@@ -127,18 +110,18 @@ Trial = tuple[trials.TrialCall, list[str], Callable[[DockerEngine, str, tuple[in
 
 def _capabilities() -> Trial:
     call = trials.TrialCall(trials.AS_PLUGIN, {}, b"")
-    return call, ["--capabilities"], lambda _docker, _container, said: trials.judge_capabilities(*said)
+    return call, ["--capabilities"], lambda _docker, _container, result: trials.judge_capabilities(*result)
 
 
 def _version() -> Trial:
-    return trials.version_call(), [], lambda _docker, _container, said: trials.judge_version(*said)
+    return trials.version_call(), [], lambda _docker, _container, result: trials.judge_version(*result)
 
 
 def _add() -> Trial:
     return trials.add_call(), [], _judge_add
 
 
-def _judge_add(docker: DockerEngine, container: str, said: tuple[int, bytes, bytes]) -> None:
+def _judge_add(docker: DockerEngine, container: str, result: tuple[int, bytes, bytes]) -> None:
     ledger = None
     with contextlib.suppress(Unprovable):
         data = docker.ask("GET", f"/containers/{container}/archive?path={quote(trials.LEDGER)}")
@@ -146,11 +129,11 @@ def _judge_add(docker: DockerEngine, container: str, said: tuple[int, bytes, byt
             first = tar.next()
             content = tar.extractfile(first) if first is not None and first.isreg() else None
             ledger = content.read() if content else None
-    trials.judge_add(*said, ledger)
+    trials.judge_add(*result, ledger)
 
 
 def _in_container(docker: DockerEngine, bundle: str, image: str, trials: list[Callable[[], Trial]]) -> None:
-    """Run each trial in a container of its own."""
+    """Run each trial in its own container."""
     for trial in trials:
         call, arguments, judge = trial()
         config = _container(bundle, image, call, arguments)
@@ -166,7 +149,7 @@ def _in_container(docker: DockerEngine, bundle: str, image: str, trials: list[Ca
 
 
 def _container(bundle: str, image: str, call: trials.TrialCall, arguments: list[str]) -> dict[str, Any]:
-    """Return the container as amazon-ecs-init makes the agent's, without what a proof has no use for."""
+    """Return the configuration that amazon-ecs-init gives the agent's container, as far as a proof needs it."""
     binds = [f"{host}:{inside}:ro" for host, inside in (*trials.LIBRARIES, trials.PROC) if os.path.isdir(host)]
     return {
         "Image": image,
@@ -189,7 +172,7 @@ def _container(bundle: str, image: str, call: trials.TrialCall, arguments: list[
 
 
 def _contents(*, stand_in: bool) -> dict[str, str | bytes]:
-    """Return what goes into the container: a link for each text, a file for each bytes."""
+    """Return the contents of the container by path: str is the target of a link, bytes are a file."""
     contents: dict[str, str | bytes] = {
         trials.AS_PLUGIN: f"../bundle/{FRONT}",
         f"{IN_CONTAINER}/config.json": json.dumps(trials.SETTINGS).encode(),
@@ -221,7 +204,7 @@ def _tar(contents: dict[str, str | bytes]) -> bytes:
 
 
 def _frames(response: HTTPResponse) -> tuple[bytes, bytes]:
-    """Return stdout and stderr from an attached stream: frames with a head of 8 bytes, kind and length."""
+    """Return stdout and stderr of an attached stream: frames with an 8-byte header of kind and length."""
     streams = {1: b"", _STDERR: b""}
     source = response.fp
     while len(head := source.read(8)) == 8:
@@ -230,15 +213,12 @@ def _frames(response: HTTPResponse) -> tuple[bytes, bytes]:
     return streams[1], streams[_STDERR]
 
 
-def _accept(response: HTTPResponse, data: bytes) -> None:
-    """Raise Unprovable with Docker's words when it did not do what it was asked."""
-    if response.status < 400:
+def _accept(status: int, body: bytes) -> None:
+    """Raise Unprovable with Docker's message when the status is an error."""
+    if status < HTTPStatus.BAD_REQUEST:
         return
     try:
-        words = json.loads(data)["message"]
+        message = json.loads(body)["message"]
     except (ValueError, KeyError, TypeError):
-        words = f"status {response.status}"
-    raise Unprovable(f"Docker refuses: {words:.300}")
-
-
-__all__ = ["DockerEngine", "InstallError", "prove_in_container"]
+        message = f"status {status}"
+    raise Unprovable(f"Docker refuses: {message:.300}")
