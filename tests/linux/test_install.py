@@ -196,11 +196,11 @@ class TestOnThisHost:
     def test_there_and_back_with_an_agent_that_runs(self, host: Host) -> None:
         host.start_agent()
         said = host.ledger("install", "ecs", "--restart")
-        assert "shown: in a mount namespace like the agent's: VERSION answered, an ADD passed on and recorded" in said
+        assert "proven: in a mount namespace like the agent's: VERSION answered, an ADD passed on and recorded" in said
         assert "the agent was restarted" in said
         assert host.restarts() == 1
         said = host.ledger("install", "ecs", "--restart")
-        assert "nothing to do: installed already" in said
+        assert "nothing to do: already installed" in said
         assert "the running agent calls its plugins through eni-ledger" in said
         assert host.restarts() == 1
         # The commands of the host find the ledger without being told.
@@ -298,7 +298,8 @@ class TestOnThisHost:
         said = host.ledger("install", "ecs", "--dry-run", prefix=powerless)
         assert "not proven: it cannot be shown that the bundle runs in the agent's container" in said
         assert (
-            "would do with --no-proof, and nothing without:\n  /var/lib/ecs/data/eni-ledger: make the directory" in said
+            "would do with --no-proof (without it: nothing):\n  /var/lib/ecs/data/eni-ledger: make the directory"
+            in said
         )
         assert "\nwould do:" not in said
         document = json.loads(host.ledger("install", "ecs", "--dry-run", "--json", prefix=powerless))
@@ -316,7 +317,7 @@ class TestOnThisHost:
         units, wanted = host.etc / "systemd/system", host.etc / "systemd/system/timers.target.wants"
         for name in TIMERS:
             shutil.copy(REPOSITORY / "conf/systemd" / name, units)
-        assert f"timers are off; to turn them on: {command}\n" in host.ledger("install", "ecs", "--dry-run")
+        assert f"timers are off; turn them on: {command}\n" in host.ledger("install", "ecs", "--dry-run")
         wanted.mkdir(exist_ok=True)
         for name in TIMERS:
             (wanted / name).symlink_to(f"/etc/systemd/system/{name}")

@@ -140,7 +140,7 @@ def test_install_ecs() -> None:
         agent.wait()
         subprocess.run(["umount", "/data"], check=True)
     said = journal("-u", "eni-ledger-ecs.service")
-    assert "shown: in a mount namespace like the agent's: VERSION answered, an ADD passed on and recorded" in said
+    assert "proven: in a mount namespace like the agent's: VERSION answered, an ADD passed on and recorded" in said
     assert "no running agent was seen" not in said
     assert config.read_text() == "ECS_CLUSTER=prod\nECS_CNI_PLUGINS_PATH=/data/eni-ledger/plugins\n"
     found = config.stat()

@@ -1,4 +1,4 @@
-"""What `install` and `uninstall` share: their group, the options' values, and the report of what was done."""
+"""Shared by `install` and `uninstall`: the command group, values of options, the report of steps."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ from eni_ledger.render.text import safe
 
 
 class Group(Command, click.Group):
-    """Commands under one name; its help ends with examples, as that of a command does."""
+    """A command with subcommands; its help ends with examples, as a command's does."""
 
 
 def tree_at(root: str) -> Tree:
-    """Return the tree that `--root` names. Raises UsageError when it is none."""
+    """Return the tree at `root`, the value of `--root`. Raises UsageError when that is not a directory."""
     if not Path(root).is_dir():
-        raise UsageError("--root is no directory", f"'{root:.200}'", "name the directory in which the image is mounted")
+        raise UsageError("--root is not a directory", f"'{root:.200}'", "give the directory where the image is mounted")
     return Tree(root)
 
 
 def absolute(path: str, option: str) -> str:
-    """Return a path inside the tree without dots in it. Raises UsageError when it is relative."""
+    """Return `path`, the value of `option`, normalized. Raises UsageError when it is relative."""
     if not path.startswith("/"):
-        raise UsageError(f"{option} is no absolute path", f"'{path:.200}'", "write it as the host will see it")
+        raise UsageError(f"{option} is not an absolute path", f"'{path:.200}'", "give the path as the host sees it")
     return os.path.normpath(path)
 
 
 def screen_of(ctx: click.Context, no_color: bool) -> Screen:
-    """Return where the command prints, in the colours that were asked for."""
+    """Return the command's screen; without colour if `--no-color` was given to the command or before its name."""
     defaults = ctx.find_object(Defaults) or Defaults()
     return Screen(no_color=no_color or defaults.no_color)
 
 
 def print_report(screen: Screen, report: InstallReport, done: str, *, as_json: bool) -> None:
-    """Print the proof, the steps, the notes, and what is left to be done; `done` is the word for the whole of it."""
+    """Print what was proven, the steps, the notes and what is left to do; `done` is "installed" or "uninstalled"."""
     if as_json:
         screen.json_document(report.document())
         return
-    for words in report.shown:
-        screen.line(f"shown: {safe(words)}")
+    for proof in report.shown:
+        screen.line(f"proven: {safe(proof)}")
     head = "would do:" if report.dry_run else "done:"
     if report.unproven:
         screen.line(f"not proven: {safe(str(report.unproven))}")
-        head = "would do with --no-proof, and nothing without:"
+        head = "would do with --no-proof (without it: nothing):"
     if report.steps:
         screen.line(screen.paint(head, "bold"))
         for step in report.steps:
             screen.line(f"  {safe(step.path)}: {safe(step.what)}")
     else:
-        screen.line(f"nothing to do: {done} already")
-    for words in report.notes:
-        screen.line(f"note: {safe(words)}")
+        screen.line(f"nothing to do: already {done}")
+    for note in report.notes:
+        screen.line(f"note: {safe(note)}")
     if report.timers:
-        screen.line(f"timers are off; to turn them on: {screen.paint(safe(report.timers), 'bold')}")
+        screen.line(f"timers are off; turn them on: {screen.paint(safe(report.timers), 'bold')}")
     if report.restarted:
         screen.line("the agent was restarted")
     if report.effective:
-        screen.line(f"it takes effect with: {screen.paint(report.effective, 'bold')}")
+        screen.line(f"to take effect, run: {screen.paint(report.effective, 'bold')}")

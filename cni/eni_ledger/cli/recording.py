@@ -1,4 +1,4 @@
-"""What the commands share that write to the ledger: settings, the host's fields, the journal."""
+"""Shared by commands that write to the ledger: settings, the host's fields, the journal."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ if TYPE_CHECKING:
 
 
 def settings_of(session: Session) -> Settings:
-    """Return the settings in force. Raises ConfigError."""
+    """Return the active settings. Raises ConfigError."""
     return load(None, os.environ, session.state_dir())
 
 
-def about_host() -> dict[str, Any]:
-    """Return what each event says of the host."""
+def host_fields() -> dict[str, Any]:
+    """Return the fields about this host that every event carries."""
     return dict(host.identity())
 
 
 def refuse_copy(session: Session) -> None:
-    """Raise StateDirError when the ledger is a copy: what this host shows has nothing to do with it."""
+    """Raise StateDirError when the ledger is a copy: this host's kernel and agent say nothing about it."""
     if copy := session.copy():
-        where = copy.instance_id or "the host that it is of"
-        hint = f"run it on {where}; questions and fsck are answered from a copy"
+        where = copy.instance_id or "the host it was copied from"
+        hint = f"run this command on {where}; a copy only answers questions and fsck"
         raise StateDirError("the ledger is a copy", f"{session.state_dir()}, {copy.words()}", hint)
 
 
-def announce(
+def send_to_journal(
     settings: Settings, written: Iterable[dict[str, Any]], associations: Iterable[dict[str, Any]] = ()
 ) -> None:
-    """Send the journal's entries of events that were written; that it did not take one is no failure.
+    """Send the events that were written to the journal. A journal that refuses one is not an error.
 
-    What an event does not say itself of its association is taken from `associations`, so that an entry can be found by
-    its address or VLAN ID.
+    An entry takes the fields that its event lacks from `associations`, so that `journalctl` finds it by address or
+    VLAN ID.
     """
-    known = {association["association_id"]: identity_of(association) for association in associations}
+    identities = {association["association_id"]: identity_of(association) for association in associations}
     if settings.journald:
         for event in written:
-            journald.send({**known.get(event["association_id"], {}), **event})
+            journald.send({**identities.get(event["association_id"], {}), **event})
 
 
 def live_associations(history: History) -> list[dict[str, Any]]:
-    """Return what is live, nothing where there is no ledger yet. Raises LedgerError."""
+    """Return the live associations; an empty list where no ledger exists yet. Raises LedgerError."""
     try:
         return history.live()
     except StateDirError:
@@ -61,8 +61,8 @@ def live_associations(history: History) -> list[dict[str, Any]]:
 
 
 def all_associations(history: History) -> list[dict[str, Any]]:
-    """Return every association there ever was; of a damaged ledger those that can be proven."""
+    """Return every association, ended ones too; from a damaged ledger those that the chain proves."""
     try:
         return history.all()
     except LedgerDamaged as exc:
-        return [dict(found) for found in exc.found]
+        return [dict(association) for association in exc.found]

@@ -1,4 +1,7 @@
-"""One run of a command: its screen, its clock, how it reaches the ledger. No click: the front door has it, too."""
+"""One run of a command: its screen, its clock, its ledger. Without click, because the front door carries this module.
+
+Imports inside functions keep the front door's start short: a plain question pays only for what its answer needs.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,10 @@ class Session:
         self.screen = Screen(no_color=no_color)
         self.now = datetime.now(UTC)
         self._state_dir = state_dir
-        self._copy: list[Copy | None] = []  # once it has been looked for
+        self._copy: list[Copy | None] = []  # empty until `copy` has looked
 
     def state_dir(self) -> str:
-        """Return the state directory in force. Raises EniLedgerError when it is set to something impossible."""
+        """Return the active state directory. Raises UsageError, ConfigError."""
         from eni_ledger.base.config import load
 
         if self._state_dir == "":
@@ -37,7 +40,7 @@ class Session:
         return load(None, os.environ, self._state_dir).state_dir
 
     def copy(self) -> Copy | None:
-        """Return whose copy the ledger is, None when it is this host's or there is none.
+        """Return where the ledger was copied from; None when it is this host's own or there is none.
 
         Raises StateDirError, FutureFormat, ConfigError, OSError.
         """
@@ -49,14 +52,14 @@ class Session:
         return self._copy[0]
 
     def as_of(self) -> datetime:
-        """Return the time up to which the ledger knows: now, of a copy that of its last event."""
+        """Return the time up to which the ledger is complete: now, for a copy the time of its last event."""
         copy = self.copy()
         return (moment(copy.ts) if copy else None) or self.now
 
     def introduce(self, *, as_json: bool) -> None:
-        """Say of a copy as of when and of whom it is, above the answer; with `as_json` beside it.
+        """Print the origin and date of a copy above the answer, with `as_json` on standard error.
 
-        Say also who but root may have changed it. Raises as `copy` does.
+        Warn if someone other than root can have changed the ledger. Raises as `copy` does.
         """
         copy = self.copy()
         if copy and as_json:
@@ -77,13 +80,13 @@ class Session:
             os.close(dir_fd)
 
     def command(self, words: str) -> str:
-        """Return the command line that asks the same ledger."""
+        """Return the command line that runs `words` on the same ledger."""
         from shlex import quote
 
         return f"{PROGRAM} {words}{'' if self._state_dir is None else f' --state-dir {quote(self._state_dir)}'}"
 
     def history(self, *, slow: bool = False) -> History:
-        """Return the ledger's past and present; `slow` shows progress when the whole of it is read.
+        """Return the ledger, for questions; `slow` shows a progress bar while all of it is read.
 
         Raises StateDirError when there is no ledger.
         """
@@ -94,15 +97,15 @@ class Session:
         return history
 
     def progress(self) -> Progress:
-        """Return what shows how much of the ledger has been read."""
+        """Return the progress bar for reading the ledger."""
         from eni_ledger.render.progress import Progress
 
         return Progress(self.screen, "reading the ledger")
 
     def times(self, text: str | None, argument: str, *, future: bool = False) -> tuple[str, str] | None:
-        """Return the first and the last moment of what was typed to `argument`, as the ledger writes them.
+        """Return the first and last moment of `text`, the value of `argument`, as `ts` of the ledger; None for None.
 
-        None for None. Raises UsageError, also for a time to come unless that may be a `future` one.
+        Raises UsageError for what is not a time, and for a time to come unless `future` allows it.
         """
         if text is None:
             return None
@@ -113,27 +116,27 @@ class Session:
         return timespec.to_ledger(first), timespec.to_ledger(last)
 
     def echo_time(self, ts: str, what: str) -> None:
-        """Print the moment that a question was understood to be about, so that nobody is misled by their own words."""
-        found = moment(ts) or self.now
-        passed = (self.now - found).total_seconds()
+        """Print `what` and the time as it was understood: "tuesday 03:12" may mean another Tuesday to the user."""
+        time = moment(ts) or self.now
+        passed = (self.now - time).total_seconds()
         distance = f"{age(passed)} ago" if passed >= 0 else "in the future"
-        self.screen.line(f"{safe(what)} at {clock(ts)} UTC ({found:%A}, {distance})")
+        self.screen.line(f"{safe(what)} at {clock(ts)} UTC ({time:%A}, {distance})")
         self.screen.line()
 
 
 def require_ledger(history: History) -> None:
-    """Raise StateDirError when there is no ledger at all, which is something else than an empty one."""
+    """Raise StateDirError when there is no ledger, which is not the same as an empty one."""
     with history.snapshot() as snapshot:
         if not snapshot.segments:
             raise StateDirError(
                 "there is no ledger here",
                 f"{history.state_dir} has no ledger.jsonl",
-                "the first ADD creates it; another directory is named with --state-dir or ENI_LEDGER_STATE_DIR",
+                "the first ADD creates it; name another directory with --state-dir or ENI_LEDGER_STATE_DIR",
             )
 
 
 def tell(exc: EniLedgerError) -> None:
-    """Print an error behind what was printed before it."""
+    """Print an error on standard error, after everything printed so far."""
     screen = Screen()
     screen.flush()
     for line in error_lines(safe(str(exc)), safe(exc.hint), colour=screen.colour_err):
@@ -141,7 +144,7 @@ def tell(exc: EniLedgerError) -> None:
 
 
 def full_path(exc: LedgerDamaged, state_dir: str) -> LedgerDamaged:
-    """Return the error with a path that can be opened from anywhere."""
+    """Return the error with the full path of the damaged file."""
     from pathlib import Path
 
     path = Path(state_dir) / exc.path

@@ -17,15 +17,15 @@ from eni_ledger.ledger.read.snapshot import Snapshot
 Event = dict[str, Any]
 
 PAUSE = 0.25  # seconds between two looks at the file; a look is one stat
-LINES = 10  # how many old events come first when nothing else is said, as with tail -f
+LINES = 10  # old events that --follow prints first, as tail -f does
 
 _TS = slice(len(b'{"ts":"'), len(b'{"ts":"') + 27)  # where `ts` stands in every line
 
 
 def last_events(history: History, since: str | None, until: str | None, lines: int) -> Iterator[Event]:
-    """Yield the last `lines` events from `since` to `until`, reading no more segments than that takes.
+    """Yield the last `lines` events from `since` to `until`; read only as many segments as they take.
 
-    Raises what `History.events` does; LedgerDamaged after the events, when the damage is in what was read.
+    Raises as `History.events` does, LedgerDamaged after the events.
     """
     starts = _starts(history.state_dir)
     count = 1
@@ -49,10 +49,10 @@ def last_events(history: History, since: str | None, until: str | None, lines: i
 def following(history: History, since: str | None, lines: int | None) -> Iterator[Event]:
     """Yield the last `lines` events (from `since` on), then each new one; ends only by an exception.
 
-    A rotation is no event of its own: the file is looked for by name, and new events are told by their seq,
-    whichever segment they are in. Raises what `History.events` does.
+    Follows rotations: the active segment is found by name, and an event is new by its seq, whatever its segment.
+    Raises as `History.events` does.
     """
-    seen = _mark(history)
+    before = _stamp(history)
     last: Event | None = None
     if lines is None and since is not None:
         old = history.events(since)
@@ -61,14 +61,14 @@ def following(history: History, since: str | None, lines: int | None) -> Iterato
     for event in old:
         last = event
         yield event
-    if last is None:  # nothing of it was wanted, but where it ends has to be known
+    if last is None:  # no old event was wanted, but new ones start behind the last
         last = next(last_events(history, None, None, 1), None)
     while True:
         time.sleep(PAUSE)
-        now = _mark(history)
-        if now == seen:
+        now = _stamp(history)
+        if now == before:
             continue
-        seen = now
+        before = now
         after = last["seq"] if last else 0
         for event in history.events(last["ts"] if last else since):
             if event["seq"] > after:
@@ -78,21 +78,21 @@ def following(history: History, since: str | None, lines: int | None) -> Iterato
 
 def _starts(state_dir: str) -> list[str]:
     """Return the time of the first event of each segment, oldest first."""
-    found = []
+    starts = []
     with Snapshot(state_dir) as snapshot:
         for part in snapshot.segments:
             fd = part.open()
             try:
-                found.append(os.pread(fd, 64, 0)[_TS].decode("ascii", "replace"))
+                starts.append(os.pread(fd, 64, 0)[_TS].decode("ascii", "replace"))
             finally:
                 os.close(fd)
-    return found
+    return starts
 
 
-def _mark(history: History) -> tuple[int, int, int] | None:
-    """Return what changes when an event is appended or a segment begins, None between two segments."""
+def _stamp(history: History) -> tuple[int, int, int] | None:
+    """Return device, inode and size of the active segment, None during a rotation; an append changes them."""
     try:
-        found = (Path(history.state_dir) / ACTIVE).lstat()
+        status = (Path(history.state_dir) / ACTIVE).lstat()
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino, found.st_size
+    return status.st_dev, status.st_ino, status.st_size

@@ -119,7 +119,7 @@ def test_what_would_record_or_remove_refuses(run: Run, copy: Path, command: list
     done = run(*command, "--state-dir", str(copy))
     assert (done.code, done.out) == (3, "")
     assert f"error: the ledger is a copy: {copy}, {as_of(copy)}" in done.err
-    assert f"try: run it on {THERE}" in done.err
+    assert f"try: run this command on {THERE}" in done.err
     assert contents(copy) == before
 
 

@@ -94,7 +94,7 @@ def test_options_for_all_commands_may_stand_before_the_command(run: Run, tmp_pat
     first, second = str(tmp_path / "one"), str(tmp_path / "two")
     assert f"{first} does not exist" in run("--state-dir", first, "list").err
     assert f"{first} does not exist" in run("list", "--state-dir", first).err
-    assert "this option is there twice: --state-dir" in run("--state-dir", first, "list", "--state-dir", second).err
+    assert "this option is given twice: --state-dir" in run("--state-dir", first, "list", "--state-dir", second).err
 
 
 @pytest.mark.parametrize("kind", ["event", "state", "config"])

@@ -516,7 +516,7 @@ class TestCommands:
         assert document["bundle"]["name"] == bundle.name
         assert document["steps"][-1]["path"] == f"{host}/etc/ecs/ecs.config"
         done = self.run("install", *where, "--bundle", bundle.directory)
-        assert "nothing to do: installed already" in done.stdout
+        assert "nothing to do: already installed" in done.stdout
         done = self.run("uninstall", *where)
         assert done.returncode == 0, done.stderr
         assert "/etc/ecs/ecs.config: take ECS_CNI_PLUGINS_PATH out" in done.stdout

@@ -9,7 +9,7 @@ import click
 
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.cli.options import Command, reading, session_of
-from eni_ledger.cli.recording import about_host, settings_of
+from eni_ledger.cli.recording import host_fields, settings_of
 from eni_ledger.cli.session import Session, require_ledger
 from eni_ledger.ledger.check import repair as repairs
 from eni_ledger.ledger.check.fsck import FsckReport, fsck
@@ -52,7 +52,7 @@ def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | No
     path = session.state_dir()
     require_ledger(History(path))
     copy = session.copy()
-    done = repairs.repair(settings_of(session), about_host(), copy) if repair else None
+    done = repairs.repair(settings_of(session), host_fields(), copy) if repair else None
     progress = Progress(session.screen, "fsck")
     try:
         report = fsck(path, progress)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eni_ledger.cli.options import Command, reading, session_of
-from eni_ledger.cli.recording import about_host, all_associations, announce, refuse_copy, settings_of
+from eni_ledger.cli.recording import all_associations, host_fields, refuse_copy, send_to_journal, settings_of
 from eni_ledger.cli.session import Session
 from eni_ledger.identity.identify import Outcome, identify, make
 from eni_ledger.identity.source import NAMES, PAST, TIMEOUT_S, Unavailable
@@ -80,7 +80,7 @@ def command(
     written = [] if dry_run else _record(settings, outcome.found)
     if not dry_run and _asked_all(outcome, run):
         leave_mark(settings.state_dir, run)
-    announce(settings, written, associations)
+    send_to_journal(settings, written, associations)
     if as_json:
         session.screen.json_document(_document(outcome, outcome.found if dry_run else written, dry_run=dry_run))
     else:
@@ -119,7 +119,7 @@ def _record(settings: Settings, found: list[Event]) -> list[Event]:
                 chosen.append(event)
         return chosen
 
-    return record_found(settings, about_host(), choose)
+    return record_found(settings, host_fields(), choose)
 
 
 _ABOUT = ("event", "association_id", "identity_source")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eni_ledger.cli.options import Command, reading, session_of
-from eni_ledger.cli.recording import about_host, announce, live_associations, refuse_copy, settings_of
+from eni_ledger.cli.recording import host_fields, live_associations, refuse_copy, send_to_journal, settings_of
 from eni_ledger.cli.session import Session, require_ledger
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.render import table as tables
@@ -68,11 +68,11 @@ def command(
     lost: list[dict[str, Any]] = []
     adopted: list[dict[str, Any]] = []
     if mark_lost:  # first: what is adopted may have the VLAN of one that is gone
-        lost = verify.mark_lost(settings, about_host(), report.verdicts)
+        lost = verify.mark_lost(settings, host_fields(), report.verdicts)
     if adopt:
-        adopted = verify.adopt(settings, about_host(), report)
+        adopted = verify.adopt(settings, host_fields(), report)
     written = [*lost, *adopted]
-    announce(settings, written)
+    send_to_journal(settings, written)
     left = Left(report, adopted, mark_lost=mark_lost)
     if as_json:
         session.screen.json_document(document(report, written, left))
