@@ -1,7 +1,7 @@
 """eni-ledger: who had this VLAN, IP or branch ENI, and when.
 
-The public Python API. `open_ledger` gives a `Ledger`; what it returns are `Association` and `Event` models; what
-goes wrong is an `EniLedgerError`.
+The public Python API. `open_ledger` gives a `Ledger`; what it returns are `Association` and `Event` models; errors
+are `EniLedgerError`.
 
     >>> import eni_ledger
     >>> ledger = eni_ledger.open_ledger()                                    # doctest: +SKIP
@@ -34,10 +34,10 @@ __all__ = ["Association", "EniLedgerError", "Event", "Ledger", "LedgerDamaged", 
 
 
 def __getattr__(name: str) -> object:
-    """Load what is asked for when it is asked for."""
+    """Import the module of `name` on first use."""
     if name not in _HOME:
         raise AttributeError(f"module 'eni_ledger' has no attribute {name!r}")
-    from importlib import import_module
+    from importlib import import_module  # not on the ADD path
 
     return getattr(import_module(_HOME[name]), name)
 

@@ -1,4 +1,4 @@
-"""The Python API: a ledger to ask, answers as models."""
+"""The Python API: opens a ledger and returns its answers as models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Time = datetime | str
 def open_ledger(path: str | os.PathLike[str] | None = None) -> Ledger:
     """Return the ledger in the state directory `path`; without it, the one that the commands would read.
 
-    Nothing is opened yet: a ledger that is not there shows with the first question. Raises ConfigError.
+    Opens nothing: a missing ledger raises at the first question. Raises ConfigError.
     """
     return Ledger(load(None, os.environ, os.fspath(path) if path is not None else None).state_dir)
 
@@ -37,7 +37,7 @@ class Ledger:
 
     def live(self) -> list[Association]:
         """Return the associations that are live now, oldest first."""
-        return [Association.model_validate(found) for found in self._history.live()]
+        return [Association.model_validate(fields) for fields in self._history.live()]
 
     def at(self, time: Time) -> list[Association]:
         """Return the associations that were live at `time`, with their ends where they have ended since.
@@ -45,7 +45,7 @@ class Ledger:
         Raises NotFound for a time before the ledger begins, of which nothing is known.
         """
         when = _text(time)
-        return self._known([Association.model_validate(found) for found in self._history.at(when)], when)
+        return self._known([Association.model_validate(fields) for fields in self._history.at(when)], when)
 
     def events(self, since: Time | None = None, until: Time | None = None) -> Iterator[Event]:
         """Yield the events from `since` to `until`, both included, in order."""
@@ -58,15 +58,15 @@ class Ledger:
         them; NotFound for a time before the ledger begins, of which nothing is known.
         """
         when = _text(at) if at else None
-        found = self._history.who(str(what), when)
-        return self._known([Association.model_validate(each) for each in found], when)
+        associations = self._history.who(str(what), when)
+        return self._known([Association.model_validate(fields) for fields in associations], when)
 
-    def _known(self, found: list[Association], when: str | None) -> list[Association]:
-        """Return `found`; raise NotFound when it is empty because nothing is known of `when`."""
-        nothing = coverage.unknown(self._history, when) if when and not found else None
+    def _known(self, associations: list[Association], when: str | None) -> list[Association]:
+        """Return `associations`; raise NotFound if there are none because the ledger begins after `when`."""
+        nothing = coverage.unknown(self._history, when) if when and not associations else None
         if nothing:
             raise nothing
-        return found
+        return associations
 
 
 def _text(time: Time) -> str:

@@ -1,9 +1,9 @@
 """The front door: a runtime's call goes to the plugin, everything else to the command line.
 
-A plugin call has no arguments and at least one CNI_* variable in its environment; or it comes under the name of one of
-the ECS agent's plugins, in front of which we then stand, whatever its arguments. The command line is a
-program of its own (`eni-ledger-cli`, in the bundle next to this one), so that none of its libraries are
-loaded for an ADD; nor for a plain question, see `cli.plain`.
+A plugin call has no arguments and at least one CNI_* variable in its environment; or argv[0] is one of the ECS agent's
+plugins, whatever the arguments, and the call is interposed. The command line is a
+program of its own (`eni-ledger-cli`, in the bundle next to this one), so that an ADD loads none of its
+libraries. A plain question does not either, see `cli.quick`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OF_A_CALL = ("CNI_COMMAND", "CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS")
 
 
 def main() -> int:
-    """Run as the process that was asked for; return the exit status of a command."""
+    """Serve the plugin call, or run the command and return its exit status."""
     name = os.path.basename(sys.argv[0])
     if name in INTERPOSED:
         _interposed(name, monotonic_ns())
@@ -40,16 +40,16 @@ def main() -> int:
 
 
 def _plugin(started: int) -> NoReturn:
-    """Serve the call and end the process at once: taking the interpreter down properly costs time."""
+    """Serve the call and exit without finalizing the interpreter, which costs time."""
     from eni_ledger.plugin.protocol import serve
 
     stdin, stdout, stderr = (getattr(stream, "buffer", None) for stream in (sys.stdin, sys.stdout, sys.stderr))
-    # Python ignores SIGPIPE: a runtime that is gone shows as an error from the write.
+    # Python ignores SIGPIPE: if the runtime has gone, the write fails.
     os._exit(serve(os.environ, stdin, stdout, stderr, _chained, started))
 
 
 def _interposed(name: str, started: int) -> NoReturn:
-    """Stand in front of the delegate `name` for this call, and end as it ends."""
+    """Run the delegate `name`, record the call, and exit with the delegate's status."""
     from eni_ledger.plugin import interposed
     from eni_ledger.plugin.protocol import Call, guarded
 
@@ -64,7 +64,7 @@ def _chained(call: Call) -> None:
 
 
 def _question() -> int | None:
-    """Answer a plain question at once; return the exit status, None when it takes the command line to answer it."""
+    """Answer a plain question and return the exit status, None if only the full command line can answer."""
     try:
         from eni_ledger.cli import quick
     except ImportError:
@@ -73,8 +73,8 @@ def _question() -> int | None:
 
 
 def _hand_over() -> int:
-    """Become the command line program; return 3 when it is not there, or nobody can say where that is."""
-    if not sys.executable.startswith("/"):  # else it would be whatever has that name in the current directory
+    """Execute the command line program; return 3 if it is missing or its place is unknown."""
+    if not sys.executable.startswith("/"):  # a relative path would run a file of the current directory
         sys.stderr.write(f"error: {UNKNOWN_PLACE}\ntry: mount /proc, and install the bundle under a shorter path\n")
         return 3
     program = os.path.join(os.path.dirname(sys.executable), CLI)

@@ -18,7 +18,7 @@ element. What differs:
   leads to its text in the message catalog, ``conf/journald/eni-ledger.catalog``.
 
 On the ADD path: standard library only, and `_socket` and `fcntl` only once something is sent. Nothing here
-raises and nothing waits; the return value tells what could not be sent.
+raises or blocks; the return value says whether the entry was sent.
 """
 
 from __future__ import annotations
@@ -76,14 +76,14 @@ def send(event: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None, so
         if extra:
             _add_fields(entry, extra)
         return _transmit(_encode(entry), sockets)
-    except Exception:  # the journal is a courtesy: no fault in it may reach the task
+    except Exception:  # the journal is optional: no fault in it may fail the call
         return False
 
 
 def send_failure(message: str, fields: Mapping[str, Any] | None = None, *, sockets: Sequence[str] = SOCKETS) -> bool:
     """Send "an event could not be recorded", priority 3, and return whether journald took it.
 
-    `message` is the sentence, `fields` what is known, keys as in an event. Never raises, never blocks.
+    `message` is the sentence, `fields` the rest, with the keys of an event. Never raises, never blocks.
     """
     try:
         entry = _head(_shown(message, 1000), FAILURE_ID, ERROR)

@@ -48,7 +48,7 @@ _ZONE = r"\s*(?P<zone>z|utc|gmt|[+-]\d{2}:?\d{2})?"
 _DAY_NAME = r"mon(?:day)?|tue(?:s|sday)?|wed(?:nesday)?|thu(?:r|rs|rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?"
 _NAMED = rf"(?:(?P<named>{_DAY_NAME}),?\s+)?"
 _DATE = rf"{_NAMED}(?P<year>\d{{4}})-(?P<month>\d{{2}})-(?P<day>\d{{2}})"
-# Compiled when they are used: all of them take milliseconds, which every command would have to wait for.
+# Compiled on use: compiling all of them takes milliseconds, which every command would pay.
 _ABSOLUTE = rf"(?a){_DATE}(?:[t\s]\s*{_CLOCK})?{_ZONE}"
 _SYSLOG = rf"(?a){_NAMED}(?P<month>{'|'.join(MONTHS)})[a-z]{{0,6}}\s+(?P<day>\d{{1,2}})(?:\s+{_CLOCK})?{_ZONE}"
 _SOME_DAY = rf"(?:(?P<word>today|yesterday)|(?P<last>last\s+)?(?P<weekday>{_DAY_NAME}))"
@@ -68,8 +68,8 @@ _ALMOST_A_SECOND = timedelta(microseconds=999_999)
 def parse(text: str, *, argument: str, now: datetime | None = None) -> datetime:
     """Return the moment that `text` names, of a whole second its first one, in UTC with microseconds.
 
-    `argument` is what the reader typed it to (``--at``), for the error; `now` defaults to the clock. Raises
-    UsageError for what is no time, is no day of the calendar, or lies outside the years 1 to 9999.
+    `argument` names the option in the error (``--at``); `now` defaults to the clock. Raises UsageError for an unknown
+    form, a day that the calendar does not have, and a year outside 1 to 9999.
     """
     return span(text, argument=argument, now=now)[0]
 
@@ -82,17 +82,17 @@ def span(text: str, *, argument: str, now: datetime | None = None) -> tuple[date
     now = (now or datetime.now(UTC)).astimezone(UTC)
     words = " ".join(text.lower().split())
     try:
-        found = _parse(words, now)
+        parsed = _parse(words, now)
     except (ValueError, OverflowError) as exc:
         raise _refusal(text, argument, str(exc)) from None
-    if found is None:
+    if parsed is None:
         raise _refusal(text, argument, "")
-    moment, whole = found
+    moment, whole = parsed
     return moment, moment + _ALMOST_A_SECOND if whole else moment
 
 
 def _refusal(text: str, argument: str, why: str) -> UsageError:
-    """Return the error for `text`; `why` is set when it looked like a time and was none."""
+    """Return the error for `text`; `why` says what is impossible about it, empty for an unknown form."""
     shown = text if len(text) <= 60 else text[:57] + "..."
     examples = ", ".join(f"'{example}'" for example in EXAMPLES)
     return UsageError(
@@ -113,9 +113,9 @@ def _parse(words: str, now: datetime) -> tuple[datetime, bool] | None:
 
 
 def _plain(words: str, now: datetime) -> tuple[datetime, bool] | None:
-    """Do so for what programs write, which takes no regular expression: RFC 3339 in UTC, Unix time, -15m.
+    """Return the same for the forms that programs write: RFC 3339 in UTC, Unix time, -15m. Loads no `re`.
 
-    None for all else, and for what is impossible: that is said where all else is.
+    None for any other form and for an impossible time; `_in_words` handles both and reports the error.
     """
     amount, unit = words[:-1].removeprefix("-"), words[-1:]
     if unit in _UNITS and len(amount) <= 9 and _is_digits(amount):
@@ -139,68 +139,68 @@ def _is_digits(text: str) -> bool:
 
 
 def _in_words(words: str, now: datetime) -> tuple[datetime, bool] | None:
-    """Do so for everything else."""
-    import re  # as much to load as all of the ledger
+    """Return the same for the forms that need `re`."""
+    import re  # takes as long to load as all of eni_ledger.ledger; the common forms do without
 
-    if found := re.fullmatch(_EPOCH, words):
-        digits = found[1] or found[2]
+    if match := re.fullmatch(_EPOCH, words):
+        digits = match[1] or match[2]
         whole, milli = int(digits[:10]), int(digits[10:] or 0)
         return datetime.fromtimestamp(whole, UTC) + timedelta(milliseconds=milli), len(digits) <= 10
-    if found := re.fullmatch(_AGO, words):
-        pairs = re.findall(_AMOUNT, found["amounts"])
+    if match := re.fullmatch(_AGO, words):
+        pairs = re.findall(_AMOUNT, match["amounts"])
         seconds = sum((1 if count.startswith("a") else int(count)) * _UNITS[unit[0]] for count, unit in pairs)
         return now - timedelta(seconds=seconds), False
     moment = None
-    if found := re.fullmatch(_ABSOLUTE, words):
-        moment = _on(found, date(int(found["year"]), int(found["month"]), int(found["day"])))
-    elif found := re.fullmatch(_SYSLOG, words):
-        moment = _this_or_last_year(found, now)
-    elif found := re.fullmatch(_TIME_ONLY, words):
-        today = _today(now, found)
-        moment = _moment(today, found)
-        moment = moment if moment <= now else _moment(today - timedelta(days=1), found)
-    elif found := re.fullmatch(_RELATIVE_DAY, words) or re.fullmatch(_CLOCK_FIRST, words):
-        moment = _relative_day(found, now)
-    return (moment, bool(found["second"] and not found["fraction"])) if moment and found else None
+    if match := re.fullmatch(_ABSOLUTE, words):
+        moment = _on(match, date(int(match["year"]), int(match["month"]), int(match["day"])))
+    elif match := re.fullmatch(_SYSLOG, words):
+        moment = _this_or_last_year(match, now)
+    elif match := re.fullmatch(_TIME_ONLY, words):
+        today = _today(now, match)
+        moment = _moment(today, match)
+        moment = moment if moment <= now else _moment(today - timedelta(days=1), match)
+    elif match := re.fullmatch(_RELATIVE_DAY, words) or re.fullmatch(_CLOCK_FIRST, words):
+        moment = _relative_day(match, now)
+    return (moment, bool(match["second"] and not match["fraction"])) if moment and match else None
 
 
-def _on(found: Match[str], day: date) -> datetime:
+def _on(match: Match[str], day: date) -> datetime:
     """Return the moment of the match on `day`; raise ValueError when the match names another weekday."""
-    if found["named"] and found["named"][:3] != DAYS[day.weekday()][:3]:
+    if match["named"] and match["named"][:3] != DAYS[day.weekday()][:3]:
         raise ValueError(f"{day} is a {DAYS[day.weekday()].capitalize()}")
-    return _moment(day, found)
+    return _moment(day, match)
 
 
-def _this_or_last_year(found: Match[str], now: datetime) -> datetime:
+def _this_or_last_year(match: Match[str], now: datetime) -> datetime:
     """Return the latest moment that is past for a date without a year."""
-    month, day, year = MONTHS.index(found["month"]) + 1, int(found["day"]), _today(now, found).year
+    month, day, year = MONTHS.index(match["month"]) + 1, int(match["day"]), _today(now, match).year
     if (month, day) == (2, 29):  # the last year that had one
         year -= next(n for n in range(9) if (year - n) % 4 == 0 and ((year - n) % 100 or (year - n) % 400 == 0))
-    moment = _moment(date(year, month, day), found)
-    return _on(found, date(year, month, day) if moment <= now else date(year - 1, month, day))
+    moment = _moment(date(year, month, day), match)
+    return _on(match, date(year, month, day) if moment <= now else date(year - 1, month, day))
 
 
-def _today(now: datetime, found: Match[str]) -> date:
+def _today(now: datetime, match: Match[str]) -> date:
     """Return the day it is now in the zone that the match names."""
-    return now.astimezone(_zone(found)).date()
+    return now.astimezone(_zone(match)).date()
 
 
-def _relative_day(found: Match[str], now: datetime) -> datetime:
+def _relative_day(match: Match[str], now: datetime) -> datetime:
     """Return the moment for `today`, `yesterday` or a weekday, at midnight or at a time of day."""
-    today = _today(now, found)
-    if found["word"]:
-        return _moment(today - timedelta(days=found["word"] == "yesterday"), found)
-    wanted = next(n for n, name in enumerate(DAYS) if name.startswith(found["weekday"][:3]))
+    today = _today(now, match)
+    if match["word"]:
+        return _moment(today - timedelta(days=match["word"] == "yesterday"), match)
+    wanted = next(n for n, name in enumerate(DAYS) if name.startswith(match["weekday"][:3]))
     back = (today.weekday() - wanted) % 7
-    if back == 0 and found["last"]:
+    if back == 0 and match["last"]:
         back = 7
-    moment = _moment(today - timedelta(days=back), found)
-    return moment if moment <= now else _moment(today - timedelta(days=back + 7), found)
+    moment = _moment(today - timedelta(days=back), match)
+    return moment if moment <= now else _moment(today - timedelta(days=back + 7), match)
 
 
-def _zone(found: Match[str]) -> timezone:
+def _zone(match: Match[str]) -> timezone:
     """Return the zone of the match, UTC when it names none."""
-    name = found["zone"]
+    name = match["zone"]
     if not name or name[0] not in "+-":
         return UTC
     hours, minutes = int(name[1:3]), int(name[-2:])
@@ -210,16 +210,16 @@ def _zone(found: Match[str]) -> timezone:
     return timezone(-offset if name[0] == "-" else offset)
 
 
-def _moment(day: date, found: Match[str]) -> datetime:
+def _moment(day: date, match: Match[str]) -> datetime:
     """Return `day` at the time of day in the match (midnight when it has none) as UTC."""
-    micro = (found["fraction"] or "").ljust(6, "0")[:6]
-    clock = time(_hour(found), int(found["minute"] or 0), int(found["second"] or 0), int(micro))
-    return datetime.combine(day, clock, _zone(found)).astimezone(UTC)
+    micro = (match["fraction"] or "").ljust(6, "0")[:6]
+    clock = time(_hour(match), int(match["minute"] or 0), int(match["second"] or 0), int(micro))
+    return datetime.combine(day, clock, _zone(match)).astimezone(UTC)
 
 
-def _hour(found: Match[str]) -> int:
+def _hour(match: Match[str]) -> int:
     """Return the hour of the match, 0 when it has none. Raises ValueError for 13pm."""
-    hour, half = int(found["hour"] or found["hour12"] or 0), found["half"] or found["half12"]
+    hour, half = int(match["hour"] or match["hour12"] or 0), match["half"] or match["half12"]
     if half is None:
         return hour
     if not 1 <= hour <= 12:

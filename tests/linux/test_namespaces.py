@@ -197,7 +197,7 @@ def test_a_way_back_that_is_barred(pause: Pause) -> None:
     """In a child, for it ends up where it must never go on: the descriptor for the way back is no namespace."""
     script = (
         "import os, sys\n"
-        "from eni_ledger.plugin import rtnetlink as r\n"
+        "from eni_ledger.kernel import rtnetlink as r\n"
         "there = os.open(sys.argv[1], os.O_RDONLY)\n"
         "home = os.open('/proc/self/ns/net', os.O_RDONLY)\n"
         "enter = r._setns\n"

@@ -1,4 +1,4 @@
-"""`loads` for whoever asks the ledger: orjson's, and in the front door, which carries no such library, `minijson`'s."""
+"""`loads` for reading the ledger: orjson's; in the front door, which has no orjson, `minijson`'s."""
 
 from __future__ import annotations
 

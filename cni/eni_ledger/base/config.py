@@ -1,4 +1,4 @@
-"""What can be set, where, and what it is when nobody sets it.
+"""Settings: their sources, validation and defaults.
 
 Sources, the first that has a key wins: the command line (`--state-dir`) or the network configuration of the call
 (`stateDir`, `onError`, `journald`, `sync`); the environment (`ENI_LEDGER_STATE_DIR`); the configuration file
@@ -32,7 +32,7 @@ _SAFE = "a file of root's that only root can write to, in a directory of the sam
 
 
 class NamedByCall(str):
-    """A path that a network configuration names: what is missing above it is not made for it."""
+    """A path that a network configuration names: its missing parent directories are not created."""
 
     __slots__ = ()
 
@@ -41,11 +41,11 @@ class Settings:
     """One set of effective settings.
 
     `state_dir` absolute path; `on_error` ``warn`` (a failure to record never fails the call) or ``fail``;
-    `journald` whether events also go to the journal; `sync` whether a line is on disk before success is told;
+    `journald` whether events also go to the journal; `sync` whether a line is synced before the call succeeds;
     `lock_wait_ms` longest wait for another writer, milliseconds, after which an event goes to the spool;
     `rotate_bytes` size at which a segment is sealed; `retain_days`, `retain_bytes` how long and how much of the
-    sealed segments is kept; `delegate_dir` where the plugins are that an interposed call stands in front of;
-    `agent_db` the ECS agent's database, which knows ENI IDs and tasks.
+    sealed segments is kept; `delegate_dir` the directory of the delegates of interposed calls;
+    `agent_db` the ECS agent's database, which has ENI IDs and tasks.
     """
 
     __slots__ = (
@@ -122,12 +122,12 @@ def _apply(settings: Settings, key: str, value: object, error: type[EniLedgerErr
     raise error(f"{key} is not valid", f"{key}={value!r:.200} in {where}", f"{key} has to be {wanted}")
 
 
-def _unsafe(found: os.stat_result, what: str, sticky: int = 0) -> str:
-    """Return how users other than root and this one can write to what `found` describes, "" when none can."""
-    if found.st_uid not in (0, os.geteuid()):
-        return f"{what} belongs to user {found.st_uid}"
-    if found.st_mode & _OF_OTHERS and not found.st_mode & sticky:
-        return f"others may write to {what} (mode {found.st_mode & 0o7777:04o})"
+def _unsafe(status: os.stat_result, what: str, sticky: int = 0) -> str:
+    """Return how users other than root and this one can write to the file of `status`, "" if none can."""
+    if status.st_uid not in (0, os.geteuid()):
+        return f"{what} belongs to user {status.st_uid}"
+    if status.st_mode & _OF_OTHERS and not status.st_mode & sticky:
+        return f"others may write to {what} (mode {status.st_mode & 0o7777:04o})"
     return ""
 
 
@@ -148,9 +148,9 @@ def _open(path: str) -> int:
         raise ConfigError("the configuration file is not used", f"{path}: it is a symbolic link", _SAFE) from exc
     finally:
         os.close(directory)
-    found = os.fstat(fd)
-    why = why or _unsafe(found, "it")
-    if not why and found.st_mode & _S_IFMT != _S_IFREG:
+    status = os.fstat(fd)
+    why = why or _unsafe(status, "it")
+    if not why and status.st_mode & _S_IFMT != _S_IFREG:
         why = "it is no regular file"
     if why:
         os.close(fd)
@@ -175,30 +175,30 @@ def read_config_file(path: str) -> dict[str, Any] | None:
     if len(data) > CONFIG_FILE_LIMIT:
         raise ConfigError("the configuration file is too long", f"{path}: more than {CONFIG_FILE_LIMIT} bytes")
     try:
-        found = loads(data)
+        document = loads(data)
     except ValueError as exc:
         raise ConfigError("the configuration file is not JSON", f"{path}: {exc}") from exc
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise ConfigError("the configuration file holds no JSON object", path)
-    return found
+    return document
 
 
 def _apply_file(settings: Settings, named: str, beside: str, problems: list[ConfigError]) -> None:
-    """Apply the configuration file: the one `named`, else the one `beside` us if it exists, else CONFIG_FILE."""
+    """Apply the configuration file: the one `named`, else the one at `beside` if it exists, else CONFIG_FILE."""
     path = named or beside or CONFIG_FILE
     try:
-        found = read_config_file(path)
-        if found is None and named:
+        values = read_config_file(path)
+        if values is None and named:
             raise ConfigError("the configuration file does not exist", f"ENI_LEDGER_CONFIG={path!r:.200}")
-        if found is None and beside:
+        if values is None and beside:
             path = CONFIG_FILE
-            found = read_config_file(path)
+            values = read_config_file(path)
     except ConfigError as exc:
         problems.append(exc)
-        found = {}
+        values = {}
     if path == beside:  # `install ecs` lays the state directory beside it, and there it is looked for
         settings.state_dir = path[: path.rindex("/")] + "/state"
-    for key, value in (found or {}).items():
+    for key, value in (values or {}).items():
         try:
             if key not in FILE_KEYS:
                 where = f"{key!r:.80} in {path}"
@@ -216,13 +216,13 @@ def load(
     beside: str | None = None,
     problems: list[ConfigError] | None = None,
 ) -> Settings:
-    """Return the settings in force for a call.
+    """Return the effective settings of a call.
 
     `net_conf` is the network configuration of a plugin call, None for a command; `env` the environment; `state_dir`
-    what `--state-dir` said; `beside` a configuration file that goes before CONFIG_FILE if it exists. Raises
+    the value of `--state-dir`; `beside` a configuration file that goes before CONFIG_FILE if it exists. Raises
     InvalidNetworkConfig for a bad value in `net_conf` or `state_dir`, ConfigError for a bad configuration file or
-    environment; or, when there is a list `problems`, puts that there and goes on with what else is said and with the
-    defaults: a typo in a file is no reason to record nothing.
+    environment; or, given a list `problems`, appends the ConfigErrors to it and applies the valid keys and the
+    defaults: a typo in the file must not prevent recording.
     """
     settings = Settings()
     collected: list[ConfigError] = []

@@ -1,6 +1,6 @@
 """Calls of the C library that Python has no function for.
 
-The front door of the bundle has none of this: what calls it is C code there.
+The front door of the bundle does not load this module: its callers are C code there.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def loads(data: str | bytes) -> Any:
 def members(text: str) -> list[tuple[str, Any, int, int]]:
     """Return `(key, value, start, end)` of each member of the JSON object that `text` is; the span is the value's.
 
-    For those who have to hand a member on exactly as it came. Raises ValueError like `loads`.
+    For callers that pass a member on byte for byte. Raises ValueError like `loads`.
     """
     at = _skip(text, 0)
     if text[at : at + 1] != "{":

@@ -1,4 +1,4 @@
-"""What the kernel shows of an attachment: namespace, process, VLAN ID, MAC, trunk, addresses.
+"""Observe an attachment in the kernel: namespace, process, VLAN ID, MAC, trunk, addresses.
 
 A VLAN link that was moved into another namespace keeps its parent, the trunk, in the namespace it came from.
 The kernel tells the parent's index (IFLA_LINK) and by which number the namespace knows the parent's one
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from eni_ledger.kernel.rtnetlink import Link
 
-_DEPTH = 8  # links stacked on each other, more than anybody has
+_DEPTH = 8  # limit for links stacked on each other
 _SIOCGIFNAME, _SIOCGIFHWADDR = 0x8910, 0x8927  # netdevice(7)
 _ARPHRD_ETHER = 1
 _IFREQ = 40
 
 
 class NoInterfaceError(ObserveError):
-    """The namespace was looked at, and the interface is not in it."""
+    """The interface is not in the namespace."""
 
 
 def observe(
@@ -56,10 +56,10 @@ def observe(
     try:
         sock = sock or rtnetlink.open_socket(netns.fd, netns.own_fd)
     except (OSError, ImportError) as exc:
-        found = _from_proc(netns.proc, ifname)
-        if found is None:
+        fields = _from_proc(netns.proc, ifname)
+        if fields is None:
             raise ObserveError("the network namespace cannot be entered", f"{netns.path}: {exc}") from exc
-        return found
+        return fields
     try:
         return _ask(sock, netns, (ifname, instead), others, gateways)
     except OSError as exc:
@@ -72,22 +72,22 @@ def _ask(
     sock: socket, netns: Netns, names: tuple[str, str | None], others: Iterable[str], gateways: bool
 ) -> dict[str, Any]:
     links = rtnetlink.links(sock)
-    by_name = {each.name: each for each in links}
+    by_name = {candidate.name: candidate for candidate in links}
     link = by_name.get(names[0]) or by_name.get(names[1] or "")
     vlan = find_vlan(links, link)
     subject = link or vlan
     if subject is None:
         raise NoInterfaceError("no such interface in the network namespace", f"{names[0]} in {netns.path}")
     addresses = rtnetlink.addresses(sock)
-    found: dict[str, Any] = {"observed_mac": subject.mac, "addresses": addresses.get(subject.index, [])}
+    fields: dict[str, Any] = {"observed_mac": subject.mac, "addresses": addresses.get(subject.index, [])}
     if others:
-        found["elsewhere"] = {name: addresses.get(by_name[name].index, []) for name in others if name in by_name}
+        fields["elsewhere"] = {name: addresses.get(by_name[name].index, []) for name in others if name in by_name}
     if gateways:
-        found["gateways"] = rtnetlink.default_gateways(sock, subject.index)
+        fields["gateways"] = rtnetlink.default_gateways(sock, subject.index)
     if vlan is not None and vlan.vlan_id is not None:
-        found |= {"vlan_id": vlan.vlan_id, "observed_vlan_id": vlan.vlan_id, "protocol": "vlan"}
-        found |= {"branch_mac": vlan.mac, "vlan_protocol": vlan.vlan_protocol, **_trunk(sock, netns, links, vlan)}
-    return {key: value for key, value in found.items() if value is not None}
+        fields |= {"vlan_id": vlan.vlan_id, "observed_vlan_id": vlan.vlan_id, "protocol": "vlan"}
+        fields |= {"branch_mac": vlan.mac, "vlan_protocol": vlan.vlan_protocol, **_trunk(sock, netns, links, vlan)}
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def find_vlan(links: list[Link], link: Link | None) -> Link | None:
@@ -96,7 +96,7 @@ def find_vlan(links: list[Link], link: Link | None) -> Link | None:
     Without `link`, the only VLAN link there is. A VLAN link that has nothing to do with `link` does not
     count: a namespace has other interfaces beside its branch, and they are not on its VLAN.
     """
-    vlans = [each for each in links if each.kind == "vlan"]
+    vlans = [candidate for candidate in links if candidate.kind == "vlan"]
     if link is None:
         return vlans[0] if len(vlans) == 1 else None
     beneath: Link | None = link
@@ -106,7 +106,7 @@ def find_vlan(links: list[Link], link: Link | None) -> Link | None:
         beneath = _parent(links, beneath)
     if beneath is not None and beneath.kind == "vlan":
         return beneath
-    bridged = [each for each in vlans if link.master and each.master == link.master]
+    bridged = [candidate for candidate in vlans if link.master and candidate.master == link.master]
     return bridged[0] if len(bridged) == 1 else None
 
 
@@ -114,20 +114,20 @@ def _parent(links: list[Link], link: Link) -> Link | None:
     """Return the link beneath `link` when it is in the same namespace."""
     if link.parent is None or link.parent_nsid is not None:
         return None
-    return next((each for each in links if each.index == link.parent and each is not link), None)
+    return next((candidate for candidate in links if candidate.index == link.parent and candidate is not link), None)
 
 
 def _trunk(sock: socket, netns: Netns, links: list[Link], vlan: Link) -> dict[str, Any]:
     """Return the fields of the link beneath `vlan`; only its index when that is in a third namespace."""
     if vlan.parent is None:
         return {}
-    found: dict[str, Any] = {"trunk_ifindex": vlan.parent}
+    fields: dict[str, Any] = {"trunk_ifindex": vlan.parent}
     beneath = _parent(links, vlan)
     if beneath is not None:
-        found |= {"trunk_netns_inode": netns.inode, "trunk_ifname": text(beneath.name), "trunk_mac": beneath.mac}
+        fields |= {"trunk_netns_inode": netns.inode, "trunk_ifname": text(beneath.name), "trunk_mac": beneath.mac}
     elif vlan.parent_nsid is not None and _is_ours(sock, netns, vlan.parent_nsid):
-        found |= {"trunk_netns_inode": netns.own[1], **own_link(vlan.parent)}
-    return found
+        fields |= {"trunk_netns_inode": netns.own[1], **own_link(vlan.parent)}
+    return fields
 
 
 def _is_ours(sock: socket, netns: Netns, number: int) -> bool:

@@ -1,4 +1,4 @@
-"""The few questions to the kernel that an observation needs, by rtnetlink in another namespace.
+"""The rtnetlink requests that an observation needs, sent in another network namespace.
 
 Source of the formats: rtnetlink(7), netlink(7) and the kernel's uapi headers `linux/rtnetlink.h`,
 `if_link.h`, `if_addr.h`, `net_namespace.h`. Numbers are in the host's byte order, as the kernel has them. A
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OWN_NETNS = "/proc/thread-self/ns/net"
-#: A pause container has a handful of links. Whoever shows more than this is not read to the end.
+#: A pause container has a handful of links. A longer reply is not read to its end.
 REPLY_LIMIT = 1 << 20
 _TIMEOUT_S = 0.2
 
@@ -61,7 +61,7 @@ _VLAN_PROTOCOLS = {0x8100: "802.1Q", 0x88A8: "802.1ad"}  # ETH_P_8021Q, ETH_P_80
 
 
 class StrayedError(Exception):
-    """The way back into our own network namespace failed: nothing may be done here that depends on it.
+    """setns(2) back into our own network namespace failed: nothing may run here that depends on it.
 
     Not an EniLedgerError on purpose: nothing that handles ordinary failures of an observation may go on after
     it.
@@ -114,15 +114,15 @@ def _number(form: Struct, raw: bytes | None) -> int | None:
 
 def _attributes(data: bytes, at: int = 0) -> dict[int, bytes]:
     """Return the netlink attributes from byte `at` on by type; what does not fit ends them, of two the later counts."""
-    found = {}
+    attributes = {}
     end = len(data)
     while at + _NLATTR.size <= end:
         length, kind = _NLATTR.unpack_from(data, at)
         if length < _NLATTR.size or at + length > end:
             break
-        found[kind & 0x3FFF] = data[at + _NLATTR.size : at + length]  # the two upper bits are flags
+        attributes[kind & 0x3FFF] = data[at + _NLATTR.size : at + length]  # the two upper bits are flags
         at += (length + 3) & ~3
-    return found
+    return attributes
 
 
 def _messages(sock: _socket.socket, kind: int, flags: int, body: bytes) -> Iterator[tuple[int, bytes]]:
@@ -155,12 +155,12 @@ def _messages(sock: _socket.socket, kind: int, flags: int, body: bytes) -> Itera
 
 def links(sock: _socket.socket) -> list[Link]:
     """Return all interfaces of the socket's namespace. Raises OSError, ObserveError."""
-    found = []
+    interfaces = []
     for kind, body in _messages(sock, _RTM_GETLINK, _NLM_F_DUMP, _IFINFOMSG.pack(0, 0, 0, 0, 0)):
         if kind == _RTM_NEWLINK and len(body) >= _IFINFOMSG.size:
             index = _IFINFOMSG.unpack_from(body)[2]
-            found.append(Link(index, _attributes(body, _IFINFOMSG.size)))
-    return found
+            interfaces.append(Link(index, _attributes(body, _IFINFOMSG.size)))
+    return interfaces
 
 
 def _ip_text(family: int, raw: bytes | None) -> str | None:
@@ -173,7 +173,7 @@ def addresses(sock: _socket.socket) -> dict[int, list[str]]:
 
     Link-local addresses are left out, and so is an interface that has no others.
     """
-    found: dict[int, list[str]] = {}
+    by_index: dict[int, list[str]] = {}
     for kind, body in _messages(sock, _RTM_GETADDR, _NLM_F_DUMP, _IFADDRMSG.pack(0, 0, 0, 0, 0)):
         if kind != _RTM_NEWADDR or len(body) < _IFADDRMSG.size:
             continue
@@ -181,13 +181,13 @@ def addresses(sock: _socket.socket) -> dict[int, list[str]]:
         attrs = _attributes(body, _IFADDRMSG.size)
         address = _ip_text(family, attrs.get(_IFA_LOCAL, attrs.get(_IFA_ADDRESS)))
         if scope < _RT_SCOPE_LINK and address:
-            found.setdefault(owner, []).append(f"{address}/{prefix}")
-    return found
+            by_index.setdefault(owner, []).append(f"{address}/{prefix}")
+    return by_index
 
 
 def default_gateways(sock: _socket.socket, index: int) -> list[str]:
     """Return the gateways of the default routes (main table) out of one interface. Raises as `links`."""
-    found = []
+    gateways = []
     for kind, body in _messages(sock, _RTM_GETROUTE, _NLM_F_DUMP, _RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0)):
         if kind != _RTM_NEWROUTE or len(body) < _RTMSG.size:
             continue
@@ -195,9 +195,9 @@ def default_gateways(sock: _socket.socket, index: int) -> list[str]:
         attrs = _attributes(body, _RTMSG.size)
         gateway = _ip_text(family, attrs.get(_RTA_GATEWAY))
         ours = _number(_U32, attrs.get(_RTA_OIF)) == index and table == _RT_TABLE_MAIN
-        if ours and destination == 0 and gateway and gateway not in found:
-            found.append(gateway)
-    return found
+        if ours and destination == 0 and gateway and gateway not in gateways:
+            gateways.append(gateway)
+    return gateways
 
 
 def nsid(sock: _socket.socket, netns_fd: int) -> int | None:
@@ -212,8 +212,8 @@ def nsid(sock: _socket.socket, netns_fd: int) -> int | None:
 
 def identity(path_or_fd: str | int) -> tuple[int, int]:
     """Return device and inode, which together are the identity of a namespace. Raises OSError."""
-    found = os.stat(path_or_fd)
-    return found.st_dev, found.st_ino
+    status = os.stat(path_or_fd)
+    return status.st_dev, status.st_ino
 
 
 def open_socket(netns_fd: int, own_fd: int) -> _socket.socket:

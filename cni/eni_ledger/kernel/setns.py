@@ -15,4 +15,4 @@ def setns(fd: int) -> None:
     if function is not None:
         function(fd, _CLONE_NEWNET)
     elif libc.call("setns", fd, _CLONE_NEWNET) != 0:
-        raise PermissionError("setns is refused; it takes CAP_SYS_ADMIN")  # errno is not to be had this way
+        raise PermissionError("setns is refused; it takes CAP_SYS_ADMIN")  # call_function does not return errno

@@ -28,14 +28,14 @@ def declared(plugin: str, conf: dict[str, Any], cni_args: str) -> dict[str, Any]
         return _of_ecs_eni(conf)
     said = {key.lower(): value for key, value in conf.items()}  # Go takes a key in any case
     if plugin == "vpc-eni":
-        found: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "branch_mac": mac_text(said.get("enimacaddress")),
             "addresses": _texts(said.get("eniipaddresses"), cidr),
             "protocol": "default",
         }
     else:
         said |= _overrides(cni_args)
-        found = {
+        fields = {
             "branch_mac": mac_text(said.get("branchmacaddress")),
             "vlan_id": vlan_number(said.get("branchvlanid")),
             "addresses": _texts(_either(said, "ipaddresses", "branchipaddress"), cidr),
@@ -44,10 +44,10 @@ def declared(plugin: str, conf: dict[str, Any], cni_args: str) -> dict[str, Any]
             "trunk_ifname": _text(said.get("trunkname")),
             "interface_type": _text(said.get("interfacetype")) or "tap",  # the plugin's default
         }
-    found["gateways"] = _texts(_either(said, "gatewayipaddresses", "branchgatewayipaddress"), ip)
+    fields["gateways"] = _texts(_either(said, "gatewayipaddresses", "branchgatewayipaddress"), ip)
     if isinstance(said.get("blockinstancemetadata"), bool):
-        found["block_instance_metadata"] = said["blockinstancemetadata"]
-    return {key: value for key, value in found.items() if value not in (None, [])}
+        fields["block_instance_metadata"] = said["blockinstancemetadata"]
+    return {key: value for key, value in fields.items() if value not in (None, [])}
 
 
 def _of_ecs_eni(conf: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def _of_ecs_eni(conf: dict[str, Any]) -> dict[str, Any]:
         addresses = [conf.get("ipv4-address"), conf.get("ipv6-address")]
     if gateways is None:  # with the prefix length of the subnet
         gateways = [str(conf.get("subnetgateway-ipv4-address", "")).partition("/")[0]]
-    found = {
+    fields = {
         "eni_id": eni_id(conf.get("eni")),
         "branch_mac": mac_text(conf.get("mac")),
         "addresses": _texts(addresses, cidr),
@@ -65,21 +65,21 @@ def _of_ecs_eni(conf: dict[str, Any]) -> dict[str, Any]:
         "gateways": _texts(gateways, ip),
     }
     if isinstance(conf.get("block-instance-metadata"), bool):
-        found["block_instance_metadata"] = conf["block-instance-metadata"]
-    return {key: value for key, value in found.items() if value not in (None, [])}
+        fields["block_instance_metadata"] = conf["block-instance-metadata"]
+    return {key: value for key, value in fields.items() if value not in (None, [])}
 
 
 def _overrides(cni_args: str) -> dict[str, Any]:
     """Return what CNI_ARGS (`key=value;key=value`) sets, under the configuration's names in lower case."""
     given = dict(pair.partition("=")[::2] for pair in cni_args.split(";") if "=" in pair)
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name in ("BranchVlanID", "BranchMACAddress", "BranchIPAddress", "BranchGatewayIPAddress"):
         if given.get(name):
-            found[name.lower()] = given[name]
+            fields[name.lower()] = given[name]
     for name in ("IPAddresses", "GatewayIPAddresses"):
         if given.get(name):
-            found[name.lower()] = given[name].split(",")
-    return found
+            fields[name.lower()] = given[name].split(",")
+    return fields
 
 
 def _text(value: object) -> str | None:
@@ -110,18 +110,20 @@ def netconf_mismatches(said: dict[str, Any], seen: dict[str, Any]) -> list[str]:
     has beyond the declared addresses (IPv6 by router advertisement) is no difference, and what could not be looked at
     is none either.
     """
-    found = []
+    different = []
     # Where the namespace could not be entered, the VLAN ID and the trunk's name are all there is.
     inside = plain(said) and ("observed_mac" in seen or "addresses" in seen)
     if said.get("vlan_id") is not None and said["vlan_id"] != seen.get("observed_vlan_id"):
-        found.append("vlan_id")
+        different.append("vlan_id")
     if inside and said.get("branch_mac") is not None and said["branch_mac"] != seen.get("observed_mac"):
-        found.append("branch_mac")
-    found += [key for key in ("addresses", "gateways") if inside and key in seen and _lacks(seen[key], said.get(key))]
+        different.append("branch_mac")
+    different += [
+        key for key in ("addresses", "gateways") if inside and key in seen and _lacks(seen[key], said.get(key))
+    ]
     for key in ("trunk_mac", "trunk_ifname"):
         if said.get(key) is not None and seen.get(key, said[key]) != said[key]:
-            found.append(key)
-    return found
+            different.append(key)
+    return different
 
 
 def _lacks(seen: list[str], said: list[str] | None) -> bool:

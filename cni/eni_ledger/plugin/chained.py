@@ -1,9 +1,9 @@
-"""ADD, DEL, CHECK, GC and STATUS of a plugin in a chain: pass the result on, and write down what is there.
+"""ADD, DEL, CHECK, GC and STATUS of a plugin in a chain: return prevResult and record the attachment.
 
 The rule of everything here: the faults of a *call* are CNI errors; *our own* faults never are, unless
 `onError` is `fail`. Whatever goes wrong while observing and recording, a bug included, ends in `record.failed`:
-prevResult is printed, the exit status is 0, and it is said aloud on stderr, in the journal and in the failure
-counter.
+prevResult is printed, the exit status is 0, and the failure goes to stderr, the journal and
+failures.jsonl.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def run(call: Call) -> None:
-    """Do what the call asks for. Raises EniLedgerError for what the runtime has to be told as an error."""
+    """Execute the command of the call. Raises EniLedgerError for an error to return to the runtime."""
     {"ADD": add, "DEL": delete, "CHECK": check, "GC": gc, "STATUS": status}[call.command](call)
 
 
@@ -76,8 +76,8 @@ def gc(call: Call) -> None:
     except Exception as exc:
         record.failed(call, settings, event, exc)
         return
-    for each in ended:
-        record.announce(call, settings, each)
+    for event in ended:
+        record.announce(call, settings, event)
 
 
 def status(call: Call) -> None:
@@ -99,7 +99,7 @@ def check(call: Call) -> None:
     """CHECK: compare what was recorded with what the kernel shows now.
 
     Raises UnknownContainer when the namespace is gone, AttachmentChanged when something is another. An attachment
-    that is not in the ledger is NotRecorded with `onError` `fail`, else only a word on stderr.
+    that is not in the ledger is NotRecorded with `onError` `fail`, else only a line on stderr.
     """
     prev = prev_result(call)[0] if call.prev_text else {}
     settings = record.settings_of(call)
@@ -160,20 +160,20 @@ def _valid_attachments(conf: dict[str, Any]) -> set[tuple[str, str]] | None:
             continue
         if not isinstance(listed, list):
             raise errors.InvalidNetworkConfig(f"{key} is not a list", f"{key}={listed!r:.80}")
-        found: set[tuple[str, str]] = set()
+        valid: set[tuple[str, str]] = set()
         for item in listed:
             attachment = item if isinstance(item, dict) else {}
             container_id, ifname = attachment.get("containerID"), attachment.get("ifname")
             if not (isinstance(container_id, str) and isinstance(ifname, str)):
                 hint = 'each has to be {"containerID": "...", "ifname": "..."}'
                 raise errors.InvalidNetworkConfig(f"malformed attachment in {key}", f"{item!r:.80}", hint)
-            found.add((container_id, ifname))
-        return found
+            valid.add((container_id, ifname))
+        return valid
     return None
 
 
 def _open_netns(call: Call) -> Netns | errors.ObserveError:
-    """Return the namespace, or why it cannot be had. Raises InvalidNetns when it is the plugin's own."""
+    """Return the namespace, or why it cannot be opened. Raises InvalidNetns when it is the plugin's own."""
     try:
         netns = Netns(call.netns)
     except errors.ObserveError as exc:

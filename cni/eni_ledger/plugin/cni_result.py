@@ -36,11 +36,11 @@ class Declared:
 
     def all_addresses(self) -> list[str]:
         """Return the addresses, those elsewhere last."""
-        found = list(self.addresses)
+        addresses = list(self.addresses)
         for listed in self.elsewhere.values():
             for address in listed:
-                _put(found, address)
-        return found
+                _put(addresses, address)
+        return addresses
 
 
 def attachment(prev: dict[str, Any], ifname: str) -> Declared:
@@ -49,33 +49,33 @@ def attachment(prev: dict[str, Any], ifname: str) -> Declared:
     `ip4` and `ip6` up to 0.2.0, `ips` after that. An entry of `ips` on one of the container's other interfaces is
     that one's. All others are the attachment's: also what has no interface, or the host's end of the pair.
     """
-    said = Declared()
-    interfaces = [one if isinstance(one, dict) else {} for one in _list(prev.get("interfaces"))]
-    inside = [index for index, one in enumerate(interfaces) if one.get("sandbox")]
+    declared = Declared()
+    interfaces = [entry if isinstance(entry, dict) else {} for entry in _list(prev.get("interfaces"))]
+    inside = [index for index, entry in enumerate(interfaces) if entry.get("sandbox")]
     ours = _ours(interfaces, inside, ifname)
     if ours is not None:
-        said.mac = mac_text(interfaces[ours].get("mac"))
+        declared.mac = mac_text(interfaces[ours].get("mac"))
         name = _name(interfaces[ours])
-        said.ifname = name if name and name != ifname else None
+        declared.ifname = name if name and name != ifname else None
     for entry in _objects([prev.get("ip4"), prev.get("ip6"), *_list(prev.get("ips"))]):
         owner = entry.get("interface")
         address = cidr(entry.get("address", entry.get("ip")))
         other = _name(interfaces[owner]) if type(owner) is int and owner in inside and owner != ours else None
         if other and other != ifname:
-            _put(said.elsewhere.setdefault(other, []), address)
+            _put(declared.elsewhere.setdefault(other, []), address)
             continue
-        _put(said.addresses, address)
-        _put(said.gateways, ip(entry.get("gateway")))
+        _put(declared.addresses, address)
+        _put(declared.gateways, ip(entry.get("gateway")))
     if len(inside) < 2:  # a route does not say whose it is
-        _add_routes(said, prev)
-    return said
+        _add_routes(declared, prev)
+    return declared
 
 
 def _ours(interfaces: list[dict[str, Any]], inside: list[int], ifname: str) -> int | None:
     """Return the index of the container's interface: the one asked for, else the first that is in a sandbox."""
     named = [index for index in inside if interfaces[index].get("name") == ifname]
-    if not inside:  # a result that says of none where it is
-        named = [index for index, one in enumerate(interfaces) if one.get("name") == ifname]
+    if not inside:  # a result without any sandbox
+        named = [index for index, entry in enumerate(interfaces) if entry.get("name") == ifname]
     return next(iter(named or inside), None)
 
 
@@ -84,16 +84,16 @@ def _name(interface: dict[str, Any]) -> str | None:
     return name if isinstance(name, str) and 0 < len(name) <= _NAME_MAX else None
 
 
-def _add_routes(said: Declared, prev: dict[str, Any]) -> None:
+def _add_routes(declared: Declared, prev: dict[str, Any]) -> None:
     """Add the gateways of default routes; one without a gateway goes to that of an address of its family."""
     of_old = [_list(old.get("routes")) for old in (prev.get("ip4"), prev.get("ip6")) if isinstance(old, dict)]
     for route in _objects([*_list(prev.get("routes")), *(route for routes in of_old for route in routes)]):
         if route.get("dst") in _DEFAULT:
             gateway = ip(route.get("gw"))
-            _put(said.gateways, gateway)
+            _put(declared.gateways, gateway)
             family = ":" in route["dst"]
-            for each in [gateway] if gateway else [one for one in said.gateways if (":" in one) == family]:
-                _put(said.default, each)
+            for each in [gateway] if gateway else [known for known in declared.gateways if (":" in known) == family]:
+                _put(declared.default, each)
 
 
 def mac(prev: object, ifname: str) -> str | None:
@@ -101,24 +101,24 @@ def mac(prev: object, ifname: str) -> str | None:
     return attachment(prev, ifname).mac if isinstance(prev, dict) else None
 
 
-def result_mismatches(said: Declared, seen: dict[str, Any], mac_key: str) -> list[str]:
+def result_mismatches(declared: Declared, seen: dict[str, Any], mac_key: str) -> list[str]:
     """Return which of `ifname`, `mac_key`, `addresses` and `gateways` the kernel shows otherwise than declared.
 
     What the kernel has beyond what was declared (IPv6 by router advertisement) is no difference, and what could not be
     looked at is none either. A gateway is only one where a default route to it was declared.
     """
-    found = ["ifname"] if said.ifname else []
+    different = ["ifname"] if declared.ifname else []
     if "addresses" not in seen:  # the namespace could not be entered
-        return found
-    if said.mac and said.mac != seen.get("observed_mac"):
-        found.append(mac_key)
+        return different
+    if declared.mac and declared.mac != seen.get("observed_mac"):
+        different.append(mac_key)
     there = seen.get("elsewhere", {})
-    lacking = any(not set(listed) <= set(there.get(name, ())) for name, listed in said.elsewhere.items())
-    if lacking or not set(said.addresses) <= set(seen["addresses"]):
-        found.append("addresses")
-    if "gateways" in seen and not set(said.default) <= set(seen["gateways"]):
-        found.append("gateways")
-    return found
+    lacking = any(not set(listed) <= set(there.get(name, ())) for name, listed in declared.elsewhere.items())
+    if lacking or not set(declared.addresses) <= set(seen["addresses"]):
+        different.append("addresses")
+    if "gateways" in seen and not set(declared.default) <= set(seen["gateways"]):
+        different.append("gateways")
+    return different
 
 
 def _list(value: object) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Run the plugin that we stand in front of, so that neither it nor the runtime notices.
+"""Run the delegate of an interposed call, transparently for it and for the runtime.
 
 It gets our arguments, our environment and the bytes of our standard input; its standard error is ours; its answer is
 kept until what it did is recorded. It dies with us (`PR_SET_PDEATHSIG`, prctl(2)): the ECS agent kills a plugin that
@@ -40,25 +40,25 @@ def find(directory: str, name: str) -> str:
     """
     path = f"{directory}/{name}"
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc)
         raise DelegateError("the delegate cannot be found", f"{path}: {reason}", _HINT) from exc
-    if not os.access(path, os.X_OK) or found.st_mode & _S_IFMT == _S_IFDIR:
+    if not os.access(path, os.X_OK) or status.st_mode & _S_IFMT == _S_IFDIR:
         raise DelegateError("the delegate cannot be executed", path, _HINT)
-    if (found.st_dev, found.st_ino) in (_identity("/proc/self/exe"), _identity(sys.argv[0])):
+    if (status.st_dev, status.st_ino) in (_identity("/proc/self/exe"), _identity(sys.argv[0])):
         raise DelegateError("the delegate is eni-ledger itself", path, _HINT)
-    if process.is_marked():  # it calls us by way of the plugin path, and would go on without end
+    if process.is_marked():  # it calls us through the plugin path: an endless loop
         raise DelegateError("the delegate of eni-ledger is another eni-ledger", path, _HINT)
     return path
 
 
 def _identity(path: str) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def refusal(directory: str, name: str, failed: int) -> DelegateError:
@@ -82,7 +82,7 @@ def exec_delegate(path: str, env: Mapping[str, str]) -> NoReturn:
 
 
 def prepare_process() -> None:
-    """Make this process one that can stand before another: interrupts end it, descriptors 0 to 2 are open.
+    """Prepare this process to start the delegate: an interrupt ends it, descriptors 0 to 2 are open.
 
     Closed ones are opened on /dev/null, as Go's runtime does in the real plugins: a file of ours in their place would
     be mistaken for them.
@@ -144,7 +144,7 @@ class Running:
     """The delegate at work as our child.
 
     `data` is what standard input gave. From here on the signals that we forward are blocked in this process, and stay
-    so: what the delegate did is to be recorded and handed on, whoever asks us to end.
+    so: what the delegate did must be recorded and forwarded even if a signal asks this process to end.
     """
 
     def __init__(self, path: str, env: Mapping[str, str], data: bytes) -> None:
@@ -175,11 +175,11 @@ class Running:
         pause = work(signalled) if work else None
         while not done:
             if work and pause is not None:
-                found = sigtimedwait(self._awaited, pause)
-                if found is None:
+                info = sigtimedwait(self._awaited, pause)
+                if info is None:
                     pause = work(signalled)
                     continue
-                number = found.si_signo
+                number = info.si_signo
             else:
                 number = sigwait(self._awaited)
             if number != SIGCHLD:
@@ -195,7 +195,7 @@ class Running:
         return status, b"".join(chunks), took_ms
 
     def give_up(self) -> None:
-        """Go on: there is nobody else to note that the call is not recorded."""
+        """Do nothing: no other process can note that the call is not recorded."""
 
     def forward_answer(self, answer: bytes) -> None:
         """Write the answer to our standard output. Raises IoFailure when that fails."""

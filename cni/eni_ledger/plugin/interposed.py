@@ -1,7 +1,7 @@
-"""Standing in front of `vpc-branch-eni`, `vpc-eni` or `ecs-eni`: run the real one, pass on its answer, record it.
+"""Interposed calls of `vpc-branch-eni`, `vpc-eni` or `ecs-eni`: run the delegate, relay its answer, record the call.
 
 The ECS agent reads no conflist; it executes one plugin by file name. Called by such a name, we run the delegate of that
-name and are to the agent what it is: same standard output and error, same exit status, byte for byte. What can be done
+name and relay its standard output, standard error and exit status byte for byte. What can be done
 while it works (reading the configuration, the boot ID, the agent's database) is done then; in the bundle another
 process has started it and hands its answer on (`build/front/early.h`, `supervise.h`). Whatever fails here is ours
 and never reaches the agent, unless `onError` is `fail`.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def run(name: str, call: Call) -> None:
-    """Be the plugin `name` for this call. Raises DelegateError when it cannot be run; otherwise never returns.
+    """Run the delegate `name` and exit as it exits. Raises DelegateError if it cannot run; otherwise never returns.
 
     With `onError` `fail` also whatever kept a successful call from being recorded.
     """
@@ -70,7 +70,7 @@ def run(name: str, call: Call) -> None:
 
 
 def _start(name: str, call: Call, settings: Settings) -> delegate.Running:
-    """Start the delegate as our child, or become it. Raises DelegateError."""
+    """Start the delegate as our child, or replace this process by it. Raises DelegateError."""
     env = original_environment(call.env)
     if call.command not in ("ADD", "DEL") or len(sys.argv) > 1:
         delegate.exec_delegate(delegate.find(settings.delegate_dir, name), env)
@@ -118,7 +118,7 @@ def _record(
 
 
 def _settings(call: Call) -> Settings:
-    """Return the settings in force; whatever is wrong with them is ours alone. Never raises."""
+    """Return the effective settings; faults go into `call.problems`. Never raises."""
     try:
         return record.settings_of(call, beside=_config_beside())
     except Exception as exc:
@@ -143,7 +143,7 @@ def _config_beside() -> str | None:
 def exec_unrecorded(
     call: Call, settings: Settings, path: str, env: dict[str, str], data: bytes | None, exc: Exception
 ) -> NoReturn:
-    """Become the delegate, because there is no way to stand beside it (no memory, no process): unrecorded, but run."""
+    """Replace this process by the delegate, unrecorded, because it cannot be started as a child (no memory)."""
     record.failed(call, settings, _bare(call), exc)
     if data is not None:
         os.dup2(delegate.memory_file(data), 0)

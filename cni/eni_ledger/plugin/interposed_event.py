@@ -1,4 +1,4 @@
-"""What an interposed call comes to: what is known while the delegate works, what is seen when it has answered.
+"""The event of an interposed call: what is known while the delegate runs, and what the kernel shows afterwards.
 
 Loaded once the delegate is at work: until then every import delays the task.
 """
@@ -56,10 +56,10 @@ class Prepared:
             ahead()
         if self.search is None:
             return None
-        found = None if signalled() else self.search.again(signalled)
-        if found is None:
+        identity = None if signalled() else self.search.again(signalled)
+        if identity is None:
             return self.search.pause()
-        self.event |= found
+        self.event |= identity
         self.search = None
         return None
 
@@ -116,7 +116,7 @@ def _begin_search(call: Call, settings: Settings, prepared: Prepared) -> None:
 
 
 def warm_up(settings: Settings, prepared: Prepared) -> None:
-    """Load and run now, while there is time, what is to be quick once the delegate has answered. Never raises."""
+    """Warm code and page cache while the delegate runs. Never raises."""
     try:
         from eni_ledger.journald import send
         from eni_ledger.kernel import rtnetlink
@@ -129,7 +129,7 @@ def warm_up(settings: Settings, prepared: Prepared) -> None:
             rtnetlink.links(prepared.sock)
             rtnetlink.addresses(prepared.sock)
             rtnetlink.default_gateways(prepared.sock, 1)
-    except Exception:  # whatever it is: the delegate is at work, and in earnest it is told
+    except Exception:  # whatever it is: the delegate runs, and the real attempt reports it
         if prepared.sock is not None:  # half an answer may be left in it
             prepared.sock.close()
             prepared.sock = None

@@ -1,4 +1,4 @@
-"""A delegate that dies with us, and what else Python has no call for.
+"""Start a delegate that dies with this process, and other system calls that Python lacks.
 
 The bundle has this module in C (`build/front/front_door.c`): there the supervisor, another process, has started the
 delegate; `early`, `wait`, `has_ended` and `forward_answer` talk to the supervisor, and what starts a delegate is not
@@ -94,7 +94,7 @@ def spawn(
     """
     libc.call("getpid")  # loaded here: what fails in the child cannot be told apart
     awaited = [int(SIGCHLD), *(number for number in forwarded if getsignal(number) != SIG_IGN)]
-    told, tell = os.pipe2(os.O_CLOEXEC)
+    reader, writer = os.pipe2(os.O_CLOEXEC)
     mask = pthread_sigmask(SIG_BLOCK, awaited)
     children = signal(SIGCHLD, SIG_DFL)
     parent = os.getpid()
@@ -103,8 +103,8 @@ def spawn(
     except OSError:
         signal(SIGCHLD, children)
         pthread_sigmask(SIG_SETMASK, mask)
-        os.close(told)
-        os.close(tell)
+        os.close(reader)
+        os.close(writer)
         raise
     if pid == 0:
         try:
@@ -118,12 +118,12 @@ def spawn(
             pthread_sigmask(SIG_SETMASK, mask)
             os.execve(path, list(arguments), dict(environment))  # noqa: S606 - the delegate, by its full path
         except OSError as exc:
-            os.write(tell, b"%d" % (exc.errno or 0))
+            os.write(writer, b"%d" % (exc.errno or 0))
         finally:
             os._exit(_CANNOT_RUN)
-    os.close(tell)
-    failed = os.read(told, 16)
-    os.close(told)
+    os.close(writer)
+    failed = os.read(reader, 16)
+    os.close(reader)
     if failed:
         os.waitpid(pid, 0)
     return pid, int(failed or b"0"), awaited
@@ -136,7 +136,7 @@ def without_handlers() -> None:
 
 
 def restore_default_signals() -> None:
-    """Undo what the interpreter did at its start and a delegate would inherit, and mark the process as one of it."""
+    """Restore the signal dispositions that the interpreter changed, and mark the process as a delegate."""
     for number in (SIGPIPE, SIGXFSZ):
         signal(number, SIG_DFL)
     try:

@@ -81,7 +81,7 @@ class Call:
         self._stderr = stderr
 
     def reply(self, text: str) -> None:
-        """Write the one JSON document of this call to standard output; IoFailure when nobody reads it."""
+        """Write the one JSON document of this call to standard output; raises IoFailure if that fails."""
         self.replied = True
         try:
             if self._stdout is None:
@@ -99,7 +99,7 @@ class Call:
                 self._stderr.write(line.encode("utf-8", "backslashreplace"))
                 self._stderr.flush()
         except (OSError, ValueError):
-            pass  # nobody listens; there is nowhere left to say so
+            pass  # stderr is closed: there is no other place to report to
 
 
 def shown(text: str) -> str:
@@ -172,21 +172,21 @@ def read_stdin(stdin: BinaryIO | None) -> bytes:
 
 
 def parse_conf(call: Call, data: bytes) -> None:
-    """Fill in what the network configuration says, as far as it says it: `conf`, `prev_text`, `version`, `network`.
+    """Set the call's fields from the network configuration: `conf`, `prev_text`, `version`, `network`.
 
-    Raises DecodeFailure for what is no JSON object. Whether it is one that we can use is for `read_conf`.
+    Raises DecodeFailure if `data` is not a JSON object. `read_conf` validates the values.
     """
     if not data:
         raise errors.DecodeFailure("no network configuration on standard input")
     try:
         text = data.decode()
-        found = members(text)
+        pairs = members(text)
     except UnicodeDecodeError as exc:
         raise errors.DecodeFailure("the network configuration is not UTF-8", f"at byte {exc.start}") from None
     except ValueError as exc:
         raise errors.DecodeFailure("the network configuration is not a JSON object", str(exc)) from None
-    call.conf = {key: value for key, value, _, _ in found}
-    for key, value, start, end in found:
+    call.conf = {key: value for key, value, _, _ in pairs}
+    for key, value, start, end in pairs:
         if key == "prevResult":
             call.prev_text = "" if value is None else text[start:end]
     version = call.conf.get("cniVersion") or "0.1.0"
@@ -198,7 +198,7 @@ def parse_conf(call: Call, data: bytes) -> None:
 
 
 def read_conf(call: Call, data: bytes) -> None:
-    """Do so for a configuration that is meant for us. Raises InvalidNetworkConfig, IncompatibleVersion besides."""
+    """Parse and validate a configuration. Raises DecodeFailure, InvalidNetworkConfig, IncompatibleVersion."""
     parse_conf(call, data)
     name = call.conf.get("name")
     if name is None or name == "":
@@ -267,7 +267,7 @@ def _answer_version(call: Call, stdin: BinaryIO | None) -> None:
     """Answer VERSION. Whatever standard input holds, the answer is the same but for the version it echoes."""
     version: object = LATEST
     try:
-        if stdin is not None and not stdin.isatty():  # by hand, on a terminal, nobody should have to type ^D
+        if stdin is not None and not stdin.isatty():  # on a terminal, do not wait for ^D
             version = {key: value for key, value, _, _ in members(read_stdin(stdin).decode())}.get("cniVersion")
     except (errors.DecodeFailure, errors.IoFailure, OSError, ValueError):
         pass

@@ -1,7 +1,7 @@
-"""Recording, as every way of being called does it: our own faults are told aloud and never become the task's.
+"""Record an event for a chained or interposed call. Failures of ours never fail the call.
 
-Whatever goes wrong here, a bug included, ends in `failed`: it is said on stderr, in the journal and in the failure
-counter, and raised only when `onError` is `fail`.
+Every failure, a bug included, ends in `failed`: it goes to stderr, the journal and failures.jsonl, and is raised only
+if `onError` is `fail`.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _BEGUN = 3
 
 
 def settings_of(call: Call, beside: str | None = None) -> Settings:
-    """Return the settings in force, from a configuration file `beside` us if there is one.
+    """Return the effective settings; a configuration file at `beside` goes before the host's.
 
     Raises InvalidNetworkConfig for a fault in the network configuration. A fault in the host's own configuration file
-    is ours and harms nobody: it goes into `call.problems`, and what it says otherwise holds.
+    does not fail the call: it goes into `call.problems`, and the valid keys apply.
     """
     return load(call.conf, call.env, beside=beside, problems=call.problems)
 
 
 def refuse_problems(call: Call, settings: Settings) -> None:
-    """Raise what is wrong with the host's configuration when `onError` is `fail`: who says so wants to know."""
+    """Raise the first fault of the host's configuration if `onError` is `fail`."""
     if call.problems and settings.on_error == "fail":
         raise call.problems[0]
 
@@ -49,7 +49,7 @@ def record(call: Call, settings: Settings, event: Event) -> Event | None:
 
 
 def tell(call: Call, settings: Settings, event: Event, text: str) -> None:
-    """Say `text` on stderr. Where that would hide why the delegate failed: in the journal and failures.jsonl.
+    """Write `text` to stderr; if that would hide why the delegate failed, to the journal and failures.jsonl.
 
     Never raises.
     """
@@ -69,9 +69,9 @@ def tell(call: Call, settings: Settings, event: Event, text: str) -> None:
 
 
 def announce(call: Call, settings: Settings, written: Event, *, quiet: bool = False) -> None:
-    """Send the entry to the journal and say on stderr what the operator should know. Never raises.
+    """Send the event to the journal and report on stderr what the operator should know. Never raises.
 
-    With `quiet` the error in the event is not ours to tell.
+    With `quiet` the error in the event is not reported: the delegate has already reported it.
     """
     try:
         if written["event"] == "add" and "error_msg" in written and not quiet:
@@ -94,7 +94,7 @@ def announce(call: Call, settings: Settings, written: Event, *, quiet: bool = Fa
 
 
 def _tell_unfit(call: Call, settings: Settings, written: Event) -> None:
-    """Say that the state directory is on a file system that promises too little: once, with a ledger's first event."""
+    """Report an unsuitable file system of the state directory, once, with a ledger's first event."""
     from eni_ledger.ledger.write.probe import unsuitable_filesystem
 
     why = unsuitable_filesystem(settings.state_dir)
@@ -107,7 +107,7 @@ def _tell_unfit(call: Call, settings: Settings, written: Event) -> None:
 
 
 def _tell_problem(call: Call, settings: Settings, written: Event, problem: errors.ConfigError) -> None:
-    """Say what is wrong with the host's configuration: recorded all the same, but perhaps not where it should be."""
+    """Report a fault of the host's configuration: the event may be recorded in another place than meant."""
     from eni_ledger.ledger.write.probe import note_failure
 
     message = f"recorded in {settings.state_dir}, though the configuration is at fault: {problem}"
@@ -120,7 +120,7 @@ def _tell_problem(call: Call, settings: Settings, written: Event, problem: error
 
 
 def failed(call: Call, settings: Settings, event: Event, exc: Exception) -> None:
-    """Say everywhere that the event was not recorded; raise it when `onError` is `fail`, or when it cannot be said."""
+    """Report everywhere that the event was not recorded; raise if `onError` is `fail` or nothing can be reported."""
     why = str(exc) if isinstance(exc, errors.EniLedgerError) else f"{type(exc).__name__}: {exc}"
     message = f"{call.command} not recorded: {why}"
     try:
