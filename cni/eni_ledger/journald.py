@@ -223,7 +223,8 @@ def _shown(value: object, limit: int = 80) -> str:
 
 def _sentence(event: Mapping[str, Any]) -> str:
     kind = str(event.get("event"))
-    count = len(event.get("live") or ())
+    live = event.get("live")
+    count = len(live) if isinstance(live, (list, tuple)) else 0
     if kind == "boot":
         text = f"{_host(event)} booted (boot ID {_shown(event.get('boot_id', 'unknown'))})"
         return f"{text}; associations of earlier boots have ended"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eni_ledger import journald
@@ -278,6 +278,7 @@ VALUES = st.one_of(
 )
 
 
+@example(event={"live": 1})
 @given(event=st.dictionaries(st.one_of(st.sampled_from([*KEYS, "message", "priority", "ip"]), TEXTS), VALUES))
 def test_any_event_is_one_wellformed_entry_with_one_head(
     tmp_path_factory: pytest.TempPathFactory, event: dict[str, Any]
