@@ -1,4 +1,4 @@
-"""`eni-ledger doctor`: is everything as it should be?"""
+"""`eni-ledger doctor`: check whether this host records every attachment."""
 
 from __future__ import annotations
 
@@ -40,12 +40,11 @@ EXAMPLES = [
 def command(
     ctx: click.Context, as_json: bool, conf_dirs: tuple[str, ...], state_dir: str | None, no_color: bool
 ) -> int:
-    """Ask everything that can be asked of this host: is trunking on, does the running ECS agent call eni-ledger, are
-    the agent's own plugins in place, is the ledger sound and does it have the last ADD, could everything be
-    recorded, is journald there, is it known whose each branch is, does the kernel agree, is there room, are
-    the timers on.
+    """Check this host: is trunking on, does the running ECS agent call eni-ledger, are the agent's own plugins in
+    place, is the ledger sound and does it contain the last ADD, was everything recorded, does journald answer, does
+    every branch have its ENI and task, does the kernel agree with the ledger, is there disk space, are the timers on.
 
-    It changes nothing. Exit status 0 when nothing failed, 1 otherwise. To be run as root, on the host.
+    doctor changes nothing. Run it as root, on the host. Exit status 0 when no check failed, 1 otherwise.
     """
     session = session_of(ctx, state_dir, no_color)
     given = state_dir if state_dir is not None else (ctx.find_object(Defaults) or Defaults()).state_dir

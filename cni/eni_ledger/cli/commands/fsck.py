@@ -1,4 +1,4 @@
-"""`eni-ledger fsck`: is every line what was written, and is none missing?"""
+"""`eni-ledger fsck`: check that every line is as written and that none is missing."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ DAMAGE_FOUND = 1
 SHOWN = 10  # damages printed; a wiped disk has thousands, and --json has them all
 
 EXAMPLES = [
-    ("eni-ledger fsck", "proves the chain of checksums through all segments"),
+    ("eni-ledger fsck", "checks the chain of checksums through all segments"),
     ("eni-ledger fsck --json | jq .damage", "every damaged place: path, line, offset"),
-    ("eni-ledger fsck --repair", "sets torn tails aside, seals what is damaged, rebuilds state.json"),
-    ("eni-ledger fsck --state-dir /mnt/evidence/eni-ledger", "a copy that was taken from another host"),
+    ("eni-ledger fsck --repair", "sets a torn tail aside, seals a damaged segment, rebuilds state.json"),
+    ("eni-ledger fsck --state-dir /mnt/evidence/eni-ledger", "checks a copy from another host"),
 ]
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Prove that the ledger is what was written.")
-@click.option("--repair", is_flag=True, help="First do what the next writer would have to, and say what was done.")
+@click.option("--repair", is_flag=True, help="First do what the next ADD would have to do, and report it.")
 @click.option("--json", "as_json", is_flag=True, help='Print one document: "sound", "segments", "damage", "notes", ...')
 @reading
 @click.pass_context
 def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | None, no_color: bool) -> int:
-    """Prove the chain of checksums over all segments and tell file, line and offset of every damaged place. Offsets in
-    packed segments (.gz) are those of what they inflate to.
+    """Check the chain of checksums over all segments and print file, line and offset of every damaged place. Offsets
+    in packed segments (.gz) count uncompressed bytes.
 
-    It changes nothing and takes no lock. With --repair it first does what the next ADD would have to do, and says so:
-    sets a torn tail aside, seals a damaged active segment as it is and begins a new one that names the damage, writes
-    state.json anew, folds in the spool. What it changes it copies to quarantine/ before. Damage in sealed segments
-    stays as it was found.
+    fsck takes no lock and changes nothing. With --repair it first does what the next ADD would have to do, and reports
+    it: sets a torn tail aside, seals a damaged active segment unchanged and begins a new one that names the damage,
+    rebuilds state.json, folds in the spool. It copies whatever it changes to quarantine/ first. It never changes a
+    damaged sealed segment.
 
-    Exit status 0 when all is sound, 1 when there is damage.
+    Exit status 0 when the ledger is sound, 1 when it is damaged.
     """
     session = session_of(ctx, state_dir, no_color)
     path = session.state_dir()

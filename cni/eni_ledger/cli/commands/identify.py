@@ -21,9 +21,9 @@ Event = dict[str, Any]
 DISAGREE = 1
 
 EXAMPLES = [
-    ("eni-ledger identify", "asks all sources in order, and records what they know"),
-    ("eni-ledger identify --source agent-db,docker --dry-run", "asks these two, and records nothing"),
-    ("eni-ledger identify --all --json | jq .incomplete", "also all that ever ended; what is still not known"),
+    ("eni-ledger identify", "asks all sources in order and records the answers"),
+    ("eni-ledger identify --source agent-db,docker --dry-run", "asks these two and records nothing"),
+    ("eni-ledger identify --all --json | jq .incomplete", "asks about ended associations too; what is still unknown"),
 ]
 
 
@@ -32,16 +32,16 @@ EXAMPLES = [
     "--source",
     "sources",
     metavar="NAME[,NAME...]",
-    help=f"Whom to ask, in this order: {', '.join(NAMES)} (all of them).",
+    help=f"Sources to ask, in this order. Default: {', '.join(NAMES)}.",
 )
 @click.option(
     "--timeout",
     type=click.FloatRange(0, 60, min_open=True),
     default=TIMEOUT_S,
     metavar="SECONDS",
-    help="How long to wait for each answer (2); who does not answer is not asked again.",
+    help="Time limit for each answer, 2 by default. A source that does not answer is not asked again.",
 )
-@click.option("--all", "everything", is_flag=True, help="Also what ended before the last run.")
+@click.option("--all", "everything", is_flag=True, help="Also ask about associations that ended before the last run.")
 @click.option("--dry-run", is_flag=True, help="Record nothing.")
 @click.option("--json", "as_json", is_flag=True, help='Print one document: "identified", "disagreements", ...')
 @reading
@@ -56,13 +56,14 @@ def command(
     state_dir: str | None,
     no_color: bool,
 ) -> int:
-    """Find out what was not known when an interface joined: the ENI ID and the task (agent-db: the agent's database;
-    docker: labels of the pause container; ec2: DescribeNetworkInterfaces, with boto3) and the ENI ID of the trunk
-    (imds, ec2). Asked about are the live associations and, of agent-db and docker, those that have ended since the last
-    run that could ask both. What is found is recorded by identify events. Nothing that is known is ever overwritten: a
-    source that says otherwise is reported.
+    """Find the ENI ID, task and trunk ENI ID that were not known at ADD, and record them as identify events.
 
-    Exit status 0, also when something is still not known; 1 when sources disagree; 3 when a source that was named
+    Sources: agent-db (the ECS agent's database), docker (labels of the pause container), imds (the trunk's ENI ID),
+    ec2 (DescribeNetworkInterfaces; needs boto3). All are asked about live associations; agent-db and docker also about
+    those that ended since the last run that could ask both. A known value is never overwritten: a source that
+    contradicts it is reported.
+
+    Exit status 0, even when something is still unknown; 1 when sources disagree; 3 when a source named with --source
     cannot be asked.
     """
     session = session_of(ctx, state_dir, no_color)

@@ -1,4 +1,4 @@
-"""`eni-ledger list`: what is live, now or at some time."""
+"""`eni-ledger list`: the live associations, now or at a given time."""
 
 from __future__ import annotations
 

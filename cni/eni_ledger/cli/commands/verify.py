@@ -29,14 +29,14 @@ _STYLES = {
 }
 
 EXAMPLES = [
-    ("eni-ledger verify", "compares, and changes nothing"),
-    ("eni-ledger verify --adopt --mark-lost", "also writes down what nobody recorded, and what is gone"),
+    ("eni-ledger verify", "compares and changes nothing"),
+    ("eni-ledger verify --adopt --mark-lost", "also records unrecorded attachments, and ends those that are gone"),
     ("eni-ledger verify --json | jq .unrecorded", "VLAN links of a trunk that the ledger does not know"),
 ]
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Compare the ledger with the kernel.")
-@click.option("--adopt", is_flag=True, help="Record attachments that nobody recorded (adopt events).")
+@click.option("--adopt", is_flag=True, help="Record attachments that the ledger does not have (adopt events).")
 @click.option("--mark-lost", is_flag=True, help="End associations whose namespace or interface is gone (lost events).")
 @click.option("--json", "as_json", is_flag=True, help='Print one document: "associations", "unrecorded", ...')
 @reading
@@ -44,13 +44,15 @@ EXAMPLES = [
 def command(
     ctx: click.Context, adopt: bool, mark_lost: bool, as_json: bool, state_dir: str | None, no_color: bool
 ) -> int:
-    """Look into every network namespace of the host and compare the live associations with the VLAN links of trunks
-    in them: fine, gone (the namespace or the interface), changed (another MAC, VLAN or trunk), unknown (not all
-    namespaces could be looked into), conflict (two of one ENI or VLAN; both stay live), and unrecorded ones.
+    """Compare the live associations with the trunks' VLAN links in every network namespace of the host: fine, gone
+    (no namespace or no interface), changed (another MAC, VLAN or trunk), unknown (not every namespace could be read),
+    conflict (two with one ENI or VLAN; both stay live), unrecorded (not in the ledger).
 
-    Without --adopt and --mark-lost nothing is changed. Exit status 0 when both agree, or do now that everything was
-    mended; 1 when differences remain; 3 without a ledger, but --adopt begins one. What has changed is never mended: the
-    ledger keeps what was recorded. To be run as root, on the host and not in a container.
+    Without --adopt and --mark-lost, verify changes nothing. An association that changed keeps what was recorded.
+    Run it as root, on the host and not in a container.
+
+    Exit status 0 when both agree, also after --adopt or --mark-lost; 1 when differences remain; 3 without a ledger,
+    which --adopt would create.
     """
     from eni_ledger.kernel.scan import scan
     from eni_ledger.reconcile import verify
