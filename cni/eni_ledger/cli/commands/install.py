@@ -39,8 +39,8 @@ bundle_option = click.option(
 def command(ctx: click.Context) -> None:
     """Put eni-ledger where the container runtime calls it.
 
-    Only what is missing is done, so it can be run again: after an interruption, and to upgrade. `eni-ledger
-    uninstall` puts everything back as it was.
+    install does only what is missing: run it again after an interruption, or to upgrade. `eni-ledger uninstall`
+    restores what was there before.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

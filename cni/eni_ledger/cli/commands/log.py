@@ -80,7 +80,7 @@ def command(
 
 
 def _none(history: History, first: str | None, last: str | None) -> NotFound:
-    """Return the error for a range of time without events."""
+    """Return the error for a time range without events."""
     if last and (nothing := coverage.unknown(history, last)):
         return nothing
     words = [f"{word} {clock(ts)} UTC" for word, ts in (("from", first), ("until", last)) if ts]
@@ -88,7 +88,7 @@ def _none(history: History, first: str | None, last: str | None) -> NotFound:
 
 
 def _print(events: Iterable[dict[str, Any]], session: Session, *, as_json: bool, at_once: bool) -> int:
-    """Print the events as they come, and return how many; `at_once` is for somebody who waits for the next one."""
+    """Print the events as they come and return their number; `at_once` flushes after each one, for --follow."""
     screen = session.screen
     shown = 0
     if as_json:

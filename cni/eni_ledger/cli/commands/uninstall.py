@@ -1,4 +1,4 @@
-"""`eni-ledger uninstall`: everything as it was before `eni-ledger install`."""
+"""`eni-ledger uninstall`: restore what `eni-ledger install` changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CNI_EXAMPLES = [
 @click.group(cls=Group, examples=EXAMPLES, invoke_without_command=True, short_help="Put everything back.")
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Put back what `eni-ledger install` found: lines, links and files, byte for byte."""
+    """Restore what `eni-ledger install` changed: lines, links and files, byte for byte."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -42,10 +42,10 @@ def command(ctx: click.Context) -> None:
 def ecs(
     ctx: click.Context, purge: bool, root: str, dry_run: bool, restart: bool, as_json: bool, no_color: bool
 ) -> None:
-    """Put /etc/ecs/ecs.config back and remove what is ours, as soon as the running agent does not need it.
+    """Restore /etc/ecs/ecs.config, and remove eni-ledger once the running agent no longer needs it.
 
-    An agent that runs has read its configuration at its start: until its restart it calls eni-ledger's plugins, and
-    they stay. The ledger stays in /var/lib/ecs/data/eni-ledger/state.
+    The agent reads its configuration only when it starts. Until its restart it calls eni-ledger's plugins, so they
+    stay; use --restart, or run this again later. The ledger stays in /var/lib/ecs/data/eni-ledger/state.
     """
     tree = tree_at(root)
     report = InstallReport(dry_run=dry_run, root=tree.root)
@@ -74,10 +74,10 @@ def chained(
     as_json: bool,
     no_color: bool,
 ) -> None:
-    """Put conflists and the directory of plugins back. The ledger stays where it is.
+    """Restore the conflists and the plugin directory. The ledger stays where it is.
 
-    A network configuration that calls eni-ledger, and that `install cni` did not change, would fail from then on: with
-    one of those nothing is done. --conf-dir can be given several times.
+    A network configuration that calls eni-ledger and was not changed by `install cni` would fail afterwards: uninstall
+    then does nothing, unless --force is given. --conf-dir can be given several times.
     """
     tree = tree_at(root)
     report = InstallReport(dry_run=dry_run, root=tree.root)
