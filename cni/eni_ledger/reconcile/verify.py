@@ -1,7 +1,7 @@
-"""The ledger's live associations held against the kernel: what is as recorded, gone, changed, or nobody's.
+"""Compare the ledger's live associations with the kernel: as recorded, gone, changed or unrecorded.
 
-Only `adopt` and `lost` events come of it, and only on request; they are chosen with the writers' lock held, so that an
-attachment which a runtime records meanwhile is neither adopted nor lost.
+On request it records `adopt` and `lost` events. They are chosen under the writers' lock, so that an attachment which a
+runtime records meanwhile is neither adopted nor lost.
 """
 
 from __future__ import annotations

@@ -25,9 +25,9 @@ EXAMPLES = [
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Pack, index and retire old segments.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@click.option("--retain-days", metavar="DAYS", type=click.IntRange(min=0), help="In place of retainDays.")
-@click.option("--retain-bytes", metavar="BYTES", type=click.IntRange(min=0), help="In place of retainBytes.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+@click.option("--retain-days", metavar="DAYS", type=click.IntRange(min=0), help="Override retainDays, for this run.")
+@click.option("--retain-bytes", metavar="BYTES", type=click.IntRange(min=0), help="Override retainBytes, for this run.")
 @click.option("--json", "as_json", is_flag=True, help='Print one document: "removed", "packed", "indexed", "left".')
 @reading
 @click.pass_context
@@ -40,12 +40,11 @@ def command(
     state_dir: str | None,
     no_color: bool,
 ) -> int:
-    """Keep the history small and quick to ask. Sealed segments are packed (gzip, some eight times smaller; zcat, log
-    shippers and Athena read them) and get an index, so that who answers from a few hundred events of millions. Those
-    that retainDays and retainBytes of the configuration do not keep are removed; what is left still answers for every
-    moment of retainDays.
+    """Pack sealed segments (gzip, about eight times smaller; zcat, log shippers and Athena read them), index them, so
+    that who reads a few hundred events of millions, and remove those beyond retainDays and retainBytes of the
+    configuration. What remains still answers for every moment of retainDays.
 
-    ADDs go on meanwhile. Damaged segments stay as they are, and are named: exit status 1.
+    ADDs go on meanwhile. Damaged segments are left unchanged and named: exit status 1.
     """
     session = session_of(ctx, state_dir, no_color)
     settings = settings_of(session)
