@@ -83,7 +83,7 @@ def check_seen(host: Host, pid: int) -> None:
     """Assert that the process is known for the agent and looked at in its own root."""
     (seen,) = host.agent().ours()
     assert (seen.pid, seen.belongs, seen.outside) == (pid, True, False)
-    assert host.agent().in_force(PLUGIN_PATH) is True
+    assert host.agent().is_effective(PLUGIN_PATH) is True
     assert host.agent().plugins(DELEGATES) == ["ecs-bridge", "vpc-branch-eni", "vpc-eni"]
     found = host.ask()
     assert (found["interposed"].status, f"process {pid}" in found["interposed"].message) == (OK, True), found
@@ -97,7 +97,7 @@ def test_an_agent_whose_root_is_its_own(host: Host, empty: Path) -> None:
     assert host.agent().ours() == []
     with container(empty, host.data, ENV) as pid:
         check_seen(host, pid)
-    assert host.agent().in_force(PLUGIN_PATH) is None
+    assert host.agent().is_effective(PLUGIN_PATH) is None
 
 
 def test_the_agents_container_under_docker(host: Host, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -126,7 +126,7 @@ def test_the_agents_container_under_docker(host: Host, tmp_path_factory: pytest.
 def test_an_agent_with_other_data(host: Host, empty: Path, tmp_path: Path) -> None:
     (tmp_path / "opt/ecs data").mkdir(parents=True)
     with container(empty, tmp_path / "opt/ecs data", ENV) as pid:
-        assert host.agent().in_force(PLUGIN_PATH) is None
+        assert host.agent().is_effective(PLUGIN_PATH) is None
         assert host.agent().using(PLUGIN_PATH) == []
         (other,) = [one for one in host.agent().others() if one.pid == pid]
         assert other.data is not None

@@ -1,10 +1,10 @@
-"""Which process is the ECS agent, told by what only root can arrange.
+"""Identifies the ECS agent's process by properties that only root can set up.
 
-A name and an environment are anybody's to choose. A *candidate* is a process of uid 0 in this user namespace whose name
-is `agent` and whose environment has ECS_DATADIR, which amazon-ecs-init sets (`ecs-init/docker/docker.go`,
+Any user can choose a process's name and environment. A *candidate* is a process of uid 0 in this user namespace whose
+name is `agent` and whose environment has ECS_DATADIR, which amazon-ecs-init sets (`ecs-init/docker/docker.go`,
 getContainerConfig). It is the agent of this installation when its /data is the host's data directory: the same device
-and inode. Everything is read through one open directory of proc(5), which stays with its process: a later process of
-the same number is never mistaken for it.
+and inode. All reads go through one open directory of proc(5), which stays bound to its process: a
+later process with the same PID is not mistaken for it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _SET_ID = stat.S_ISUID | stat.S_ISGID
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that is a candidate, or a plugin at work in the agent's container.
+    """A candidate, or a plugin that runs in the agent's container.
 
     `start` is in clock ticks after boot. `belongs` is whether its /data is the host's data directory, `outside` whether
-    its root directory is this process's own; `data` is where its /data is on this host, None when it has none or that
-    cannot be told.
+    its root directory is this process's own; `data` is where its /data is on this host, None when that is
+    not known.
     """
 
     pid: int
@@ -45,12 +45,12 @@ class Process:
 
     @property
     def is_candidate(self) -> bool:
-        """Whether it is an ECS agent, of this installation or another one."""
+        """Whether this is an ECS agent, of this installation or another one."""
         return self.name == NAME or (self.name == NAME_ON_HOST and self.outside)
 
     @property
     def plugin_path(self) -> str | None:
-        """The plugin directory that it was given, None for the agent's default."""
+        """The plugin directory in its environment, None for the agent's default."""
         return self.env.get(KEY) or None
 
 
@@ -65,10 +65,10 @@ def opened(proc: str, pid: int) -> Iterator[int]:
 
 
 def read_process(proc_fd: int, pid: int, data: os.stat_result | None) -> Process | None:
-    """Return what the process is to us, None when it is neither a candidate nor at work for one.
+    """Return the process, None when it is neither a candidate nor a plugin that one runs.
 
-    `data` is the host's data directory. Raises OSError: PermissionError when it may be the agent and does not let us
-    see, ProcessLookupError or FileNotFoundError when it has ended.
+    `data` is the host's data directory. Raises OSError: PermissionError when it may be the agent and cannot be
+    inspected, ProcessLookupError or FileNotFoundError when it has ended.
     """
     if not _is_root(proc_fd):
         return None
@@ -95,8 +95,8 @@ def read_process(proc_fd: int, pid: int, data: os.stat_result | None) -> Process
     # Last: a process that had other privileges, or was another program, when its environment was read is none.
     if not _is_root(proc_fd) or process_start(".", dir_fd=proc_fd) != start:
         return None
-    found = Process(pid, start, name, belongs, outside, where, env)
-    return found if found.is_candidate or belongs else None
+    process = Process(pid, start, name, belongs, outside, where, env)
+    return process if process.is_candidate or belongs else None
 
 
 def _read(proc_fd: int, name: str) -> bytes:
@@ -106,17 +106,17 @@ def _read(proc_fd: int, name: str) -> bytes:
 
 def _is_root(proc_fd: int) -> bool:
     """Tell whether real, effective, saved and file system user ID are 0, as this user namespace sees them."""
-    line = next((one for one in _read(proc_fd, "status").splitlines() if one.startswith(b"Uid:")), b"")
+    line = next((row for row in _read(proc_fd, "status").splitlines() if row.startswith(b"Uid:")), b"")
     return line.split()[1:] == [b"0"] * 4
 
 
 def _environment(proc_fd: int) -> dict[str, str]:
     pairs = (entry.partition("=") for entry in _read(proc_fd, "environ").decode("utf-8", "replace").split("\0"))
-    found: dict[str, str] = {}
+    env: dict[str, str] = {}
     for name, equals, value in pairs:
         if equals:
-            found.setdefault(name, value)  # getenv(3) and Go's os.Getenv take the first
-    return found
+            env.setdefault(name, value)  # getenv(3) and Go's os.Getenv take the first
+    return env
 
 
 def _in_our_user_namespace(proc_fd: int) -> bool:
@@ -136,21 +136,21 @@ def _stat_or_none(root: Root) -> os.stat_result | None:
 
 
 def _host_path(proc_fd: int) -> str | None:
-    """Return which directory of this host is mounted at /data there, None when that cannot be told."""
-    theirs = [one for one in _mounts(_read(proc_fd, "mountinfo")) if one[2] == DATA_IN_CONTAINER]
+    """Return the host directory that is mounted at /data there, None if it cannot be determined."""
+    theirs = [mount for mount in _mounts(_read(proc_fd, "mountinfo")) if mount[2] == DATA_IN_CONTAINER]
     if not theirs:
         return None
     device, source, _ = theirs[-1]
     with open("/proc/self/mountinfo", "rb") as file:
-        ours = [one for one in _mounts(file.read(_LIMIT)) if one[0] == device and _below(source, one[1])]
-    if not ours:
+        own = [mount for mount in _mounts(file.read(_LIMIT)) if mount[0] == device and _below(source, mount[1])]
+    if not own:
         return None
-    _, top, place = max(ours, key=lambda one: len(one[1]))
+    _, top, place = max(own, key=lambda mount: len(mount[1]))
     return os.path.normpath(f"{place}/{source[len(top) :]}")
 
 
 def _mounts(data: bytes) -> list[tuple[str, str, str]]:
-    """Return of each mount the device, the directory of the file system, and where it is; mountinfo of proc(5)."""
+    """Return device, root within the file system and mount point of each mount; mountinfo of proc(5)."""
     rows = (line.decode("utf-8", "replace").split(" ") for line in data.splitlines())
     return [(row[2], _plain(row[3]), _plain(row[4])) for row in rows if len(row) > 4]
 

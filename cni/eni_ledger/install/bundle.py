@@ -1,4 +1,4 @@
-"""The bundle that is to be installed: where it is, what it is called, and what it needs."""
+"""The bundle to install: its directory, name, version and architecture."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from eni_ledger.install.layout import CLI, FRONT
 MACHINES = {62: "x86_64", 183: "aarch64"}
 _PT_INTERP = 3
 _VERSION = re.compile(r"eni-ledger ([0-9A-Za-z][0-9A-Za-z.+_-]{0,40})")
-_PATIENCE = 30.0  # seconds; the command line takes a quarter of one
+_TIMEOUT_S = 30.0  # the command line answers in about 0.25 s
 
 
 class Bundle:
     """A directory with the two executables and what they share. `name` is unique for its content."""
 
     def __init__(self, directory: str) -> None:
-        """Read all of it. Raises InstallError when it is no bundle."""
+        """Read the whole directory. Raises InstallError if it is not a bundle."""
         self.directory = os.path.realpath(directory)
         for program in (FRONT, CLI):
             path = os.path.join(self.directory, program)
@@ -55,7 +55,7 @@ def find(given: str | None) -> Bundle:
 
 
 def machine_of(path: str) -> str | None:
-    """Return the architecture that an ELF executable is for as uname(2) has it, None when that cannot be told."""
+    """Return the architecture of an ELF executable, named as uname(2) does; None if it is not ELF or unreadable."""
     try:
         with Path(path).open("rb") as file:
             head = file.read(20)
@@ -89,14 +89,14 @@ def loader_of(path: str) -> str | None:
 
 
 def _version(front: str) -> str | None:
-    """Return what the bundle says of itself, None when it does not run here (it may be for another machine)."""
+    """Return the version that `--version` prints, None if the program does not run on this machine."""
     env = {key: value for key, value in original_environment(os.environ).items() if not key.startswith("CNI_")}
     try:
-        done = subprocess.run([front, "--version"], env=env, capture_output=True, timeout=_PATIENCE, check=False)
+        done = subprocess.run([front, "--version"], env=env, capture_output=True, timeout=_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = _VERSION.fullmatch(done.stdout.decode("utf-8", "replace").strip())
-    return found[1] if found and done.returncode == 0 else None
+    match = _VERSION.fullmatch(done.stdout.decode("utf-8", "replace").strip())
+    return match[1] if match and done.returncode == 0 else None
 
 
 def _measure(directory: str) -> tuple[int, str]:
@@ -105,16 +105,16 @@ def _measure(directory: str) -> tuple[int, str]:
     size = 0
     for inner, dirs, files in os.walk(directory):
         dirs.sort()
-        for name in sorted([*files, *(one for one in dirs if os.path.islink(os.path.join(inner, one)))]):
+        for name in sorted([*files, *(name for name in dirs if os.path.islink(os.path.join(inner, name)))]):
             path = os.path.join(inner, name)
-            what = os.path.relpath(path, directory)
+            inner_path = os.path.relpath(path, directory)
             if os.path.islink(path):
-                total.update(f"link {what} {os.readlink(path)}\n".encode("utf-8", "surrogateescape"))
+                total.update(f"link {inner_path} {os.readlink(path)}\n".encode("utf-8", "surrogateescape"))
                 continue
             with open(path, "rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
-                found = os.fstat(file.fileno())
-            size += found.st_size
-            kind = "program" if found.st_mode & 0o111 else "file"
-            total.update(f"{kind} {what} {content}\n".encode("utf-8", "surrogateescape"))
+                status = os.fstat(file.fileno())
+            size += status.st_size
+            kind = "program" if status.st_mode & 0o111 else "file"
+            total.update(f"{kind} {inner_path} {content}\n".encode("utf-8", "surrogateescape"))
     return size, total.hexdigest()

@@ -1,4 +1,4 @@
-"""The running agent, as /proc and systemd show it: which plugin directory it uses, and having it start again."""
+"""The running ECS agent, from /proc and systemd: which plugin directory it uses, and how to restart it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eni_ledger.install.layout import AGENT_DATA, DATA_IN_CONTAINER, PLUGIN_PATH
 from eni_ledger.install.process_root import Root
 
 _STATUS = ("systemctl", "is-active", "--quiet", "ecs")
-# systemd stops the agent with a grace of its own, and the agent's image may have to be loaded first.
+# seconds; systemd grants the agent time to stop, and its image may have to be loaded first
 _PATIENCE = 180.0
 _POLL = 0.25
 
@@ -38,28 +38,28 @@ class Agent:
         self._run = run or execute
 
     def processes(self) -> list[Process]:
-        """Return every ECS agent on this host, and the plugins at work and the init in the container of ours.
+        """Return every ECS agent on this host, and the init and running plugins of this installation's container.
 
-        `hidden` tells then whether there was one that may be the agent and may not be looked at.
+        Sets `hidden` when a process may be the agent and cannot be inspected.
         """
-        found = []
+        processes = []
         self.hidden = False
         for name in os.listdir(self.proc):
             if not name.isdecimal():
                 continue
             try:
                 with agent_process.opened(self.proc, int(name)) as fd:
-                    one = self._examine(fd, int(name))
+                    process = self._read_process(fd, int(name))
             except PermissionError:
                 self.hidden = True
                 continue
             except (OSError, ValueError, IndexError):
                 continue  # it has ended
-            if one is not None:
-                found.append(one)
-        return found
+            if process is not None:
+                processes.append(process)
+        return processes
 
-    def _examine(self, proc_fd: int, pid: int) -> Process | None:
+    def _read_process(self, proc_fd: int, pid: int) -> Process | None:
         try:
             data = os.stat(self.data)
         except OSError:
@@ -67,18 +67,18 @@ class Agent:
         return agent_process.read_process(proc_fd, pid, data)
 
     def ours(self) -> list[Process]:
-        """Return the agent of this installation; two while one takes over from the other."""
-        return [one for one in self.processes() if one.is_candidate and one.belongs]
+        """Return the agents of this installation: two during a takeover, else at most one."""
+        return [process for process in self.processes() if process.is_candidate and process.belongs]
 
     def others(self) -> list[Process]:
         """Return the agents whose /data is not this host's data directory."""
-        return [one for one in self.processes() if one.is_candidate and not one.belongs]
+        return [process for process in self.processes() if process.is_candidate and not process.belongs]
 
     @contextmanager
     def root_of(self, process: Process) -> Iterator[Root]:
         """Open the root directory of a process that `processes` returned. Raises OSError, also when it has ended."""
         with agent_process.opened(self.proc, process.pid) as fd:
-            if self._examine(fd, process.pid) != process:
+            if self._read_process(fd, process.pid) != process:
                 raise FileNotFoundError(errno.ENOENT, "the process has ended", f"{self.proc}/{process.pid}")
             with Root.of_process(fd) as root:
                 yield root
@@ -86,19 +86,19 @@ class Agent:
     def using(self, plugin_path: str) -> list[Process]:
         """Return the processes of this installation that call plugins in `plugin_path`: the agent, a plugin at work."""
         own = os.getpid()
-        found = [one for one in self.processes() if one.belongs and same_path(one.plugin_path, plugin_path)]
-        return [one for one in found if one.pid != own]
+        processes = [process for process in self.processes() if process.belongs and process.pid != own]
+        return [process for process in processes if same_path(process.plugin_path, plugin_path)]
 
-    def in_force(self, plugin_path: str) -> bool | None:
+    def is_effective(self, plugin_path: str) -> bool | None:
         """Tell whether the running agent calls plugins in `plugin_path`; None when no agent runs."""
         agents = self.ours()
-        return any(same_path(one.plugin_path, plugin_path) for one in agents) if agents else None
+        return any(same_path(agent.plugin_path, plugin_path) for agent in agents) if agents else None
 
     def plugins(self, directory: str) -> list[str] | None:
         """Return the names in a directory of the running agent's image; None when no agent runs."""
-        for one in self.ours():
+        for agent in self.ours():
             try:
-                with self.root_of(one) as root:
+                with self.root_of(agent) as root:
                     return root.names(directory)
             except OSError:
                 return []
@@ -109,7 +109,7 @@ class Agent:
         return self._run(("systemctl", "is-active", "--quiet", unit)) == 0
 
     def restart(self) -> bool:
-        """Restart the agent if it runs; return False when it does not, for it will read its configuration at its start.
+        """Restart the agent if it runs; return False if it does not run, since it reads its configuration at start.
 
         Starting it would be wrong: in user data the unit waits for cloud-init to end, and cloud-init for us.
         Raises InstallError.
@@ -126,19 +126,19 @@ class Agent:
         return True
 
     def wait_for(self, plugin_path: str) -> bool:
-        """Wait until an agent with `plugin_path` runs; return whether one does."""
+        """Wait at most `_PATIENCE` for an agent with `plugin_path`; return whether one runs."""
         end = time.monotonic() + _PATIENCE
-        while not self.in_force(plugin_path):
+        while not self.is_effective(plugin_path):
             if time.monotonic() > end:
                 return False
             time.sleep(_POLL)
         return True
 
 
-def refusal(one: Process) -> InstallError:
-    """Return why an agent whose /data is not this host's data directory is a reason not to install, and which it is."""
-    who = f"{one.name} (PID {one.pid})"
-    if one.outside:
+def refusal(agent: Process) -> InstallError:
+    """Return the error for an agent whose /data is not this host's data directory, naming the process."""
+    who = f"{agent.name} (PID {agent.pid})"
+    if agent.outside:
         return InstallError(
             "the ECS agent runs outside of a container",
             f"{who} has this host's own root directory, in which {PLUGIN_PATH} is not what `install ecs` makes",
@@ -146,13 +146,13 @@ def refusal(one: Process) -> InstallError:
         )
     return InstallError(
         "an ECS agent with another data directory runs on this host; after a restart it would find no plugin",
-        f"{who} has {one.data or 'no directory of this host'} at {DATA_IN_CONTAINER}, not {AGENT_DATA}",
+        f"{who} has {agent.data or 'no directory of this host'} at {DATA_IN_CONTAINER}, not {AGENT_DATA}",
         f"start it with --volume={AGENT_DATA}:{DATA_IN_CONTAINER}, as ecs-init does, or stop it",
     )
 
 
 def execute(command: Sequence[str]) -> int:
-    """Run a command of systemd's and return its exit status. Raises InstallError when it cannot be run."""
+    """Run a systemd command and return its exit status. Raises InstallError when it cannot be run."""
     try:
         return subprocess.run(
             command, env=original_environment(os.environ), stdout=subprocess.DEVNULL, timeout=_PATIENCE, check=False

@@ -1,4 +1,4 @@
-"""What is going to be done, as a list: printed by `--dry-run`, executed otherwise, the same either way."""
+"""The list of changes to make: `--dry-run` prints it, otherwise it is executed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Step:
-    """One thing to do: `what` says it in the imperative, `path` is what it changes."""
+    """One change: `what` describes it in the imperative, `path` is the file or directory it changes."""
 
     def __init__(self, what: str, path: str, do: Callable[[], None]) -> None:
         self.what = what
@@ -16,7 +16,7 @@ class Step:
 
 
 class Plan:
-    """Steps in their order, and notes for whoever reads them. Only what is still to be done is in a plan."""
+    """Steps in order, and notes for the operator. A plan has only the changes that are still missing."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -27,11 +27,11 @@ class Plan:
         self.steps.append(Step(what, path, lambda: do(*args)))
 
     def note(self, text: str) -> None:
-        """Append something that the reader should know."""
+        """Append a note for the operator."""
         self.notes.append(text)
 
     def run(self, done: Callable[[Step], None]) -> None:
-        """Do everything, calling `done` after each step."""
+        """Execute the steps in order, and call `done` after each."""
         for step in self.steps:
             step.do()
             done(step)

@@ -1,4 +1,4 @@
-"""What is looked at before anything is proven or changed: a reason to stop is an error, a reason to look is a note."""
+"""Checks before a proof or a change. A reason to stop raises InstallError; the rest becomes a note."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from eni_ledger.install.supported_host import MANAGED_PLUGINS, managed_plugins, 
 from eni_ledger.install.tree import Tree
 
 GLIBC = (2, 34)  # build/bundle refuses to make one that needs a later one
-_SPARE = 64 * 1024 * 1024  # bytes that are to be left for the ledger and for the agent's own database
+_SPARE = 64 * 1024 * 1024  # bytes to leave for the ledger and the agent's database
 _EXECUTABLES = ("/usr/bin/true", "/usr/sbin/init", "/sbin/init", "/bin/true")
 
 
 class Unproven(InstallError):
-    """Nothing was found out about the bundle, for want of a world to try it in."""
+    """The bundle was not tried: no environment for a trial could be made."""
 
 
 def check_agent(tree: Tree, agent: Agent) -> None:
-    """Raise InstallError when the ECS agent of this host cannot be made to call other plugins, or would find none."""
+    """Raise InstallError when this host's ECS agent cannot be given another plugin directory, or would not see it."""
     others = agent.others() if tree.is_host else []
     if others:
         raise refusal(others[0])
@@ -33,7 +33,7 @@ def check_agent(tree: Tree, agent: Agent) -> None:
 
 
 def check_ecs_host(tree: Tree) -> None:
-    """Raise InstallError unless the tree is one of a host with the ECS agent."""
+    """Raise InstallError unless the tree has the ECS agent's directories."""
     wanted = ((layout.ECS_DIR, "the agent's configuration"), (layout.AGENT_DATA, "the agent's data directory"))
     missing = [f"{path}, {what}" for path, what in wanted if not tree.is_dir(path)]
     if missing:
@@ -43,7 +43,7 @@ def check_ecs_host(tree: Tree) -> None:
 
 
 def check_writable(tree: Tree, *paths: str) -> None:
-    """Raise InstallError unless we may change what is in the directories `paths`; or are to be made."""
+    """Raise InstallError unless the directories `paths`, or their nearest existing parents, are writable."""
     for path in paths:
         real = tree.real(tree.nearest(path))
         if os.statvfs(real).f_flag & os.ST_RDONLY:
@@ -53,12 +53,12 @@ def check_writable(tree: Tree, *paths: str) -> None:
 
 
 def check_place(tree: Tree, path: str, bundle: Bundle) -> None:
-    """Raise InstallError unless there is room for the bundle in the directory `path`, and leave to execute it."""
-    found = os.statvfs(tree.real(path))
-    if found.f_flag & os.ST_NOEXEC:
+    """Raise InstallError unless the file system of `path` has room for the bundle and allows execution."""
+    status = os.statvfs(tree.real(path))
+    if status.f_flag & os.ST_NOEXEC:
         hint = "mount it without noexec"
         raise InstallError("programs must not be executed from this file system", tree.real(path), hint)
-    free = found.f_bavail * found.f_frsize
+    free = status.f_bavail * status.f_frsize
     if free < bundle.size + _SPARE:
         wanted = (bundle.size + _SPARE) >> 20
         raise InstallError("there is not enough room", f"{tree.real(path)}: {free >> 20} MiB free, {wanted} MiB needed")

@@ -1,7 +1,7 @@
-"""The file system of another process, looked at by descriptor from that process's root directory.
+"""Reads the file system of another process, by descriptor from that process's root directory.
 
-A path below `/proc/PID/root` cannot be handed to the kernel as it stands: an absolute symbolic link in it would be
-resolved in the root directory of this process. Here each component is opened below the one before (openat(2) with
+A path below `/proc/PID/root` cannot be passed to the kernel directly: it would resolve an absolute symbolic link
+ in the root directory of this process. Here each component is opened below the one before (openat(2) with
 O_PATH and O_NOFOLLOW), a link is read and followed inside the other root, and `..` goes no higher than that root.
 """
 
@@ -55,14 +55,14 @@ class Root:
             os.close(readable)
 
     def is_program(self, path: str) -> bool:
-        """Tell whether there is a regular file at `path` that somebody may execute. Raises PermissionError."""
+        """Tell whether there is a regular file at `path` with an execute bit. Raises PermissionError."""
         try:
-            found = self.stat(path)
+            status = self.stat(path)
         except PermissionError:
             raise
         except OSError:
             return False
-        return stat.S_ISREG(found.st_mode) and bool(found.st_mode & 0o111)
+        return stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o111)
 
     @contextmanager
     def _held(self, path: str) -> Iterator[int]:

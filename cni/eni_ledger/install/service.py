@@ -1,4 +1,4 @@
-"""Installing and uninstalling from the first check to the last word: what the commands call, and a library user may."""
+"""Install and uninstall, from the checks to the report: called by the commands, and usable as a library."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ RESTART = " ".join(layout.RESTART)
 
 
 class InstallReport:
-    """What was done, or would be: `steps` in their order, how the bundle was `shown` to run, `notes` for the reader.
+    """The changes made, or planned: `steps` in order, `shown` the proofs of the bundle, `notes` for the operator.
 
-    `unproven` is why a dry run could not show that the bundle runs: without --no-proof nothing would be done. `timers`
-    is what turns on those that are off, None when all are on. `restarted` is None when nobody asked for that.
-    `effective` is what makes the change take effect, None when nothing has to. `root` is what paths of steps are shown
-    below: that of a tree which is not this host.
+    `unproven` is why a dry run could not prove the bundle; an install without --no-proof would stop there. `timers` is
+    the command that enables the disabled timers, None if all are enabled. `restarted` is None if no restart was
+    requested. `effective` is the command that makes the change effective, None if none is needed. `root` is prefixed
+    to the paths of steps: the root of a tree that is not this host.
     """
 
     def __init__(self, *, dry_run: bool, done: Callable[[Step], None] | None = None, root: str = "/") -> None:
@@ -41,7 +41,7 @@ class InstallReport:
         self._done = done or (lambda _: None)
 
     def carry_out(self, plan: Plan) -> None:
-        """Do what is in `plan`, or only note it."""
+        """Execute `plan`, or in a dry run only list its steps."""
         self.notes += [note for note in plan.notes if note not in self.notes]
         if self.dry_run:
             self.steps += map(self._shown, plan.steps)
@@ -80,9 +80,9 @@ def install_ecs(
     prove: bool = True,
     restart: bool = False,
 ) -> None:
-    """Put the bundle in front of the agent's plugins, into `report`. Raises InstallError; then nothing was changed.
+    """Put the bundle in front of the agent's plugins; fill `report`. Raises InstallError, before any change.
 
-    Only a restart that fails comes after the changes: the configuration is in force at the agent's next start.
+    Only a failed restart comes after the changes: the configuration then takes effect at the agent's next start.
     """
     if restart and not tree.is_host:
         raise UsageError("--restart is for this host, --root for another one", hint="leave one of them out")
@@ -112,13 +112,13 @@ def install_ecs(
 
 
 def _make_effective(agent: Agent, report: InstallReport, *, restart: bool) -> None:
-    """Restart the agent if that is wanted and needed, or tell how."""
-    in_force = agent.in_force(layout.PLUGIN_PATH)
-    if in_force:
+    """Restart the agent if requested and needed; else put the command into `report`."""
+    is_effective = agent.is_effective(layout.PLUGIN_PATH)
+    if is_effective:
         report.notes.append("the running agent calls its plugins through eni-ledger")
         return
     report.effective = RESTART
-    if in_force is None:
+    if is_effective is None:
         report.notes.append("no running agent was seen; one reads this at its start")
     if not restart or report.dry_run:
         return
@@ -135,7 +135,7 @@ def _make_effective(agent: Agent, report: InstallReport, *, restart: bool) -> No
 def uninstall_ecs(
     tree: Tree, agent: Agent, report: InstallReport, *, purge: bool = False, restart: bool = False
 ) -> None:
-    """Put back what was there, into `report`. Raises InstallError when the running agent still needs our files."""
+    """Restore the state before `install_ecs`; fill `report`. Raises InstallError while the agent needs our files."""
     if restart and not tree.is_host:
         raise UsageError("--restart is for this host, --root for another one", hint="leave one of them out")
     if (
@@ -143,7 +143,7 @@ def uninstall_ecs(
         and not tree.exists(layout.HOST_CONFIG)
         and not tree.exists(layout.ECS_CONFIG)
     ):
-        return  # never an ECS host, or not any more
+        return  # not an ECS host
     preflight.check_writable(tree, layout.ECS_DIR, layout.AGENT_DATA)
     with tree.lock(layout.AGENT_DATA if tree.is_dir(layout.AGENT_DATA) else layout.ECS_DIR):
         report.carry_out(ecs_uninstall.plan_setting(tree))
@@ -160,7 +160,7 @@ def uninstall_ecs(
 def install_cni(
     tree: Tree, bundle: Bundle, report: InstallReport, *, bin_dir: str | None = None, path: str | None = None
 ) -> None:
-    """Put the bundle where a runtime finds it, and into the conflist `path` if there is one.
+    """Put the bundle into a runtime's plugin directory, and into the conflist `path` if given.
 
     Without `bin_dir` the plugin directory is that of the conflist's other plugins and of the runtimes' configuration.
     Raises InstallError, also when that is not exactly one.
@@ -186,7 +186,7 @@ def uninstall_cni(
     conf_dirs: Sequence[str] | None = None,
     force: bool = False,
 ) -> None:
-    """Put back what was there before `install_cni`, into `report`.
+    """Restore the state before `install_cni`; fill `report`.
 
     Raises InstallError, also when a configuration in `conf_dirs` (default: where the runtimes read them) would call a
     plugin that is gone, unless `force`.

@@ -1,9 +1,10 @@
-"""The proof that a bundle runs where the agent will run it, before anything of the host is changed.
+"""Proves that a bundle runs in the agent's environment before the host is changed.
 
-In a world that has what the agent's container has and nothing else, the front door is called as the agent calls it:
-VERSION, then an ADD as `vpc-branch-eni` whose delegate is a stand-in, and the ledger of that world has to have the ADD
-in it. A private mount namespace is such a world (`world.py`); where Docker answers, a container is a better one
-(`docker_world.py`): with the image of the agent, if the host has it, its real plugins are the delegates.
+The environment has the file systems of the agent's container and no others. The trial calls the front door in it as
+the agent does: VERSION, then an ADD as `vpc-branch-eni` with a stand-in as the delegate; the ADD must then be in the
+ledger.
+`trial_mountns.py` makes the environment from a private mount namespace. Where Docker answers, `trial_docker.py` uses a
+container, which is closer; with the agent's image on the host, the agent's own plugins are the delegates.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ LIBRARIES = (
 PROC = ("/proc", "/host/proc")
 
 DELEGATES = "/amazon-ecs-cni-plugins"
-STAND_IN = f"{IN_CONTAINER}/bundle/{CLI}"  # it takes no notice of a CNI call, prints its help, and ends with 0
+STAND_IN = f"{IN_CONTAINER}/bundle/{CLI}"  # ignores CNI_*, prints its help and exits with 0
 AS_PLUGIN = f"{PLUGIN_PATH}/vpc-branch-eni"
 SETTINGS = {"stateDir": f"{IN_CONTAINER}/state", "delegateDir": DELEGATES, "journald": False}
 LEDGER = f"{IN_CONTAINER}/state/ledger.jsonl"
@@ -39,11 +40,11 @@ _MAC = "0a:00:00:00:00:01"
 
 
 class Unprovable(Exception):
-    """The world could not be made, which says nothing about the bundle."""
+    """The environment of the trial could not be made, which says nothing about the bundle."""
 
 
 class TrialCall:
-    """One call of the proof: the program, its environment and standard input."""
+    """One call of a trial: the program, its environment and standard input."""
 
     def __init__(self, path: str, env: Mapping[str, str], stdin: bytes) -> None:
         self.path = path
@@ -52,13 +53,13 @@ class TrialCall:
 
 
 def version_call() -> TrialCall:
-    """Return the call that asks for the versions of the specification."""
+    """Return the VERSION call."""
     stdin = json.dumps({"cniVersion": "1.0.0"}).encode()
     return TrialCall(f"{IN_CONTAINER}/bundle/{FRONT}", {"CNI_COMMAND": "VERSION", "CNI_PATH": DELEGATES}, stdin)
 
 
 def add_call() -> TrialCall:
-    """Return an ADD as the agent makes it, of an attachment that is none."""
+    """Return an ADD as the agent makes it, for an attachment that does not exist."""
     conf = {
         "cniVersion": "0.3.0",
         "name": "network-name",
@@ -81,44 +82,44 @@ def add_call() -> TrialCall:
 
 
 def judge_version(status: int, stdout: bytes, stderr: bytes) -> None:
-    """Raise InstallError unless this is the answer to `version_call`."""
-    said = _object(stdout)
-    if status != 0 or not isinstance(said.get("supportedVersions"), list):
+    """Raise InstallError unless the result answers `version_call`."""
+    answer = _object(stdout)
+    if status != 0 or not isinstance(answer.get("supportedVersions"), list):
         raise failed("it does not answer VERSION", status, stderr)
 
 
 def judge_add(status: int, stdout: bytes, stderr: bytes, ledger: bytes | None) -> None:
-    """Raise InstallError unless `add_call` went through to the stand-in and is in `ledger`."""
+    """Raise InstallError unless `add_call` reached the stand-in and its event is in `ledger`."""
     if status != 0 or not stdout.strip():
         raise failed("its call of the delegate fails", status, stderr)
     events = [_object(line) for line in (ledger or b"").splitlines()]
-    if not any(one.get("event") == "add" and one.get("container_id") == CONTAINER_ID for one in events):
+    if not any(event.get("event") == "add" and event.get("container_id") == CONTAINER_ID for event in events):
         raise failed("an ADD is not in the ledger", status, stderr)
 
 
 def judge_capabilities(status: int, stdout: bytes, stderr: bytes) -> None:
-    """Raise InstallError unless this is what the agent wants to hear from a plugin of its own, through us."""
-    said = _object(stdout)
-    if status != 0 or "awsvpc-network-mode" not in (said.get("capabilities") or ()):
+    """Raise InstallError unless the result has the capability that the agent requires of vpc-branch-eni."""
+    answer = _object(stdout)
+    if status != 0 or "awsvpc-network-mode" not in (answer.get("capabilities") or ()):
         raise failed("the agent's own vpc-branch-eni does not answer through it", status, stderr)
 
 
 def failed(what: str, status: int, stderr: bytes) -> InstallError:
-    """Return the error for a bundle that does not do what it should, with the last that it said."""
+    """Return the error for a bundle that failed a trial, with the last lines of its standard error."""
     lines = stderr.decode("utf-8", "replace").strip().splitlines()
-    # Of a Python program's last words the first is the reason, the second PyInstaller's remark on it.
-    said = " / ".join(line.strip() for line in lines[-2:]) if lines else "it says nothing"
+    # Of the last two lines of a Python program the first is the reason, the second is from PyInstaller.
+    output = " / ".join(line.strip() for line in lines[-2:]) if lines else "it says nothing"
     how = f"signal {-status}" if status < 0 else f"status {status}"
     return InstallError(
         "this bundle does not run in the agent's container; nothing was changed",
-        f"{what}: {how}, {said:.300}",
+        f"{what}: {how}, {output:.300}",
         "take a bundle for this machine's architecture and glibc; eni-ledger install ecs --dry-run tries again",
     )
 
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}

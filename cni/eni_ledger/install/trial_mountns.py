@@ -1,6 +1,6 @@
-"""A world like the agent's container, made of a private mount namespace: its file systems and no others.
+"""Proves a bundle in a private mount namespace that has the file systems of the agent's container and no others.
 
-Everything is mounted below a tmpfs that no other process sees, and is gone with the last process in it.
+All mounts are below a tmpfs that no other process sees; they go away with the last process in the namespace.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from eni_ledger.install.trial import Unprovable
 
 _CLONE_NEWNS = 0x00020000  # linux/sched.h
 _MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18  # linux/mount.h
-_PATIENCE = 30.0  # seconds for one call
+_TIMEOUT_S = 30.0  # for one call
 _DEVICES = ("null", "zero", "random", "urandom")
 
 
 def prove_in_namespace(bundle: str, library_root: str = "/") -> str:
-    """Call the bundle in such a world with the libraries below `library_root`; return what was shown, one sentence.
+    """Call the bundle with the libraries below `library_root`; return the proof in one sentence.
 
-    Raises InstallError when the bundle fails, Unprovable when the world cannot be made.
+    Raises InstallError when the bundle fails, Unprovable when the mount namespace cannot be made.
     """
     libraries = Tree(library_root)
     if not os.path.isdir(libraries.real("/usr/lib")):
         raise Unprovable(f"{library_root} has no /usr/lib to run it with")
     loader = loader_of(os.path.join(bundle, FRONT))
-    # Of an image the library may be missing; where this very program runs, it is the bundle that asks for another one.
+    # An image may lack the C library; on this host, where this program runs, a missing loader is the bundle's fault.
     if loader is not None and not libraries.is_host and not os.path.exists(libraries.real(loader)):
         raise InstallError(
             "this tree lacks the C library that the agent's container takes from its host; nothing was changed",
             f"there is no {os.path.join(library_root, loader[1:])}",
-            "mount all of the image (glibc), or go on without a proof: --no-proof",
+            "mount all of the image (glibc), or skip the proof: --no-proof",
         )
     answer = _apart(lambda: _inside(bundle, library_root))
     if "error" in answer:
@@ -52,42 +52,42 @@ def prove_in_namespace(bundle: str, library_root: str = "/") -> str:
 
 
 def _apart(work: Callable[[], None]) -> dict[str, str]:
-    """Run `work` in a process with mounts of its own; return {} or what went wrong."""
+    """Run `work` in a child with a private mount namespace; return {} or the error."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        said: dict[str, str] = {}
+        outcome: dict[str, str] = {}
         try:
             os.close(reader)
             _own_mounts()
             work()
         except InstallError as exc:
-            said = {"error": exc.msg, "details": exc.details, "hint": exc.hint}
-        except Exception as exc:  # whatever it is: the parent has to know, and this process must end here
-            said = {"unprovable": str(exc) or type(exc).__name__}
+            outcome = {"error": exc.msg, "details": exc.details, "hint": exc.hint}
+        except Exception as exc:  # any failure must reach the parent, and the child must not return
+            outcome = {"unprovable": str(exc) or type(exc).__name__}
         finally:
-            os.write(writer, json.dumps(said).encode())
+            os.write(writer, json.dumps(outcome).encode())
             os._exit(0)
     os.close(writer)
     with open(reader, "rb") as pipe:
         data = pipe.read()
     os.waitpid(pid, 0)
-    return dict(json.loads(data)) if data else {"unprovable": "the process that tried it was ended"}
+    return dict(json.loads(data)) if data else {"unprovable": "the process of the trial was killed"}
 
 
 def _own_mounts() -> None:
     if _libc().unshare(_CLONE_NEWNS) != 0:
-        raise Unprovable(f"no mount namespace of one's own: {os.strerror(ctypes.get_errno())}")
+        raise Unprovable(f"no private mount namespace: {os.strerror(ctypes.get_errno())}")
     _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
 
 
 def _inside(bundle: str, library_root: str) -> None:
-    """Make the world and call the bundle in it. Raises InstallError, Unprovable, OSError."""
+    """Mount the environment and call the bundle in it. Raises InstallError, Unprovable, OSError."""
     libraries = Tree(library_root)
     sources = {inside: libraries.real(host) for host, inside in trial.LIBRARIES}
     sources |= {f"{IN_CONTAINER}/bundle": bundle, "/proc": "/proc", trial.PROC[1]: trial.PROC[0]}
     sources |= {f"/dev/{name}": f"/dev/{name}" for name in _DEVICES}
-    # By descriptor: what is mounted next may hide them.
+    # By descriptor: the mounts that follow may hide the paths.
     held = {inside: os.open(real, os.O_PATH) for inside, real in sources.items() if os.path.exists(real)}
     world = gettempdir()
     _mount("tmpfs", world, "tmpfs", 0, "mode=0755")
@@ -110,7 +110,7 @@ def _inside(bundle: str, library_root: str) -> None:
 
 
 def _furnish(world: Path) -> None:
-    """Lay out what `install ecs` does, with a stand-in for the delegate."""
+    """Lay out the files as `install ecs` does, with a stand-in for the delegate."""
     (world / "tmp").mkdir()
     for link, target in (
         (trial.AS_PLUGIN, f"../bundle/{FRONT}"),
@@ -126,7 +126,7 @@ def _call(world: str, call: trial.TrialCall) -> tuple[int, bytes, bytes]:
     def enter() -> None:
         os.chroot(world)
         os.chdir("/")
-        # Python ignores it, a plugin of the agent's starts without that.
+        # Python ignores SIGPIPE; the agent starts a plugin with the default action.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
     try:
@@ -136,12 +136,12 @@ def _call(world: str, call: trial.TrialCall) -> tuple[int, bytes, bytes]:
             input=call.stdin,
             capture_output=True,
             preexec_fn=enter,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT_S,
             check=False,
         )
     except subprocess.TimeoutExpired as exc:
         raise trial.failed("it does not end", -signal.SIGKILL, exc.stderr or b"") from exc
-    except FileNotFoundError as exc:  # its own loader, above all: a bundle for another machine or another libc
+    except FileNotFoundError as exc:  # most often its loader: a bundle for another machine or libc
         raise trial.failed("it cannot be started", 127, str(exc).encode()) from exc
     except OSError as exc:
         raise trial.failed("it cannot be started", 126, str(exc).encode()) from exc
@@ -154,7 +154,7 @@ def _libc() -> ctypes.CDLL:
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     """Call mount(2). Raises OSError."""
-    args = [None if one is None else os.fsencode(one) for one in (source, target, kind)]
+    args = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
     if _libc().mount(*args, ctypes.c_ulong(flags), None if data is None else os.fsencode(data)) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), target)

@@ -62,29 +62,29 @@ def host(tmp_path: Path) -> Host:
 
 class TestSeen:
     def test_no_agent(self, host: Host) -> None:
-        assert host.agent().in_force(PLUGIN_PATH) is None
+        assert host.agent().is_effective(PLUGIN_PATH) is None
         assert host.agent().using(PLUGIN_PATH) == []
         assert host.agent().plugins("/amazon-ecs-cni-plugins") is None
 
-    @pytest.mark.parametrize(("path", "in_force"), [(None, False), ("/other", False), (PLUGIN_PATH, True)])
-    def test_an_agent(self, host: Host, path: str | None, in_force: bool) -> None:
+    @pytest.mark.parametrize(("path", "is_effective"), [(None, False), ("/other", False), (PLUGIN_PATH, True)])
+    def test_an_agent(self, host: Host, path: str | None, is_effective: bool) -> None:
         host.agent_with(path)
-        assert host.agent().in_force(PLUGIN_PATH) is in_force
-        assert [one.pid for one in host.agent().using(PLUGIN_PATH)] == ([4711] if in_force else [])
+        assert host.agent().is_effective(PLUGIN_PATH) is is_effective
+        assert [one.pid for one in host.agent().using(PLUGIN_PATH)] == ([4711] if is_effective else [])
 
     def test_another_program_of_that_name_is_not_it(self, host: Host) -> None:
         host.process(99, "agent", {"SSH_AUTH_SOCK": "/x"})
-        assert host.agent().in_force(PLUGIN_PATH) is None
+        assert host.agent().is_effective(PLUGIN_PATH) is None
 
     def test_the_path_is_compared_as_a_path(self, host: Host) -> None:
         host.agent_with("/data//eni-ledger/./plugins/")
-        assert host.agent().in_force(PLUGIN_PATH) is True
+        assert host.agent().is_effective(PLUGIN_PATH) is True
 
     def test_an_agent_with_other_data_is_another_one(self, host: Host, tmp_path: Path) -> None:
         (tmp_path / "other/data").mkdir(parents=True)
         env = {"ECS_DATADIR": "/data", "ECS_CNI_PLUGINS_PATH": PLUGIN_PATH}
         host.process(99, "agent", env, root=tmp_path / "other")
-        assert host.agent().in_force(PLUGIN_PATH) is None
+        assert host.agent().is_effective(PLUGIN_PATH) is None
         assert host.agent().using(PLUGIN_PATH) == []
         assert [one.pid for one in host.agent().others()] == [99]
 
