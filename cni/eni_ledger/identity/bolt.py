@@ -27,7 +27,7 @@ the past.
 bbolt has no checksums on other pages. In exchange everything that the format fixes is checked: ids, flags, bounds,
 keys ascending and within what the branch above promises, data without gaps, no page used twice, none of them free.
 
-The file is read with pread: a mapping of a file that somebody cuts short is a SIGBUS, and that would be the task's end.
+The file is read with pread: reading a mapping of a file that is truncated meanwhile raises SIGBUS and ends the call.
 
 Standard library only: this module is loaded on ADD.
 """
@@ -218,7 +218,7 @@ class ReadTransaction:
 
 
 def within(seconds: float) -> Over:
-    """Return what tells, asked from now on, whether so many seconds are over."""
+    """Return a function that returns whether `seconds` have passed since this call."""
     deadline = monotonic() + seconds
     return lambda: monotonic() > deadline
 
@@ -271,7 +271,7 @@ def _raw_metas(fd: int) -> tuple[bytes, bytes]:
 
 
 def _metas(fd: int, over: Over) -> tuple[bytes, bytes]:
-    """Return both metas, valid. One that is just being written is given a moment."""
+    """Return both metas, valid; wait while one of them is being written. Raises Unreadable."""
     while True:
         metas = _raw_metas(fd)
         alike = metas[0][8:12] == metas[1][8:12] and _txid(metas[0]) != _txid(metas[1])

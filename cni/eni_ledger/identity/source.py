@@ -1,7 +1,7 @@
-"""Who is asked for the identity of an attachment after it was made, and what becomes of the answers.
+"""Sources of an attachment's identity: where `identify` looks up ENI and task after the ADD.
 
-A source answers for one association with the keys of an `identify` event. Sources are asked in an order; the first that
-knows a key gives it, and one that says otherwise than what is known disagrees: that is reported and never written.
+A source answers for one association with the keys of an `identify` event. Sources are asked in order. The first that
+knows a key gives its value; a later one with another value disagrees: that is reported and never written.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ TIMEOUT_S = 2.0
 
 
 class Unavailable(EniLedgerError):
-    """A source cannot be asked; `hint` is what would have to be done.
+    """A source cannot be asked; `hint` says what to do about it.
 
-    `absent` is whether there is none on this host, so that there is nothing to wait for.
+    `absent`: this host does not have the source, so that waiting for it is useless.
     """
 
     def __init__(self, msg: str, details: str = "", hint: str = "", *, absent: bool = False) -> None:
@@ -34,7 +34,7 @@ class Unavailable(EniLedgerError):
 
 
 class Source(Protocol):
-    """One who may know. `gives` are the keys that it can answer; `past` whether it knows of what has ended."""
+    """A source. `gives` are the keys that it can answer; `past` is whether it knows ended associations."""
 
     name: str
     gives: frozenset[str]
