@@ -1,4 +1,4 @@
-"""The doctor's questions about trunking and the ECS agent.
+"""Doctor checks of trunking and the ECS agent.
 
 Source: amazon-ecs-agent, `agent/config` (ECS_ENABLE_TASK_ENI, off by default; ECS_ENABLE_HIGH_DENSITY_ENI, on by
 default), `ecs-init/docker` (sets the former to true unless a file has it), `ecs-agent/api/attachment/eni` (type
@@ -24,6 +24,8 @@ from eni_ledger.install import env_file, layout
 from eni_ledger.install.ecs_agent import refusal
 from eni_ledger.install.process_root import Root
 from eni_ledger.install.supported_host import unsuited
+from eni_ledger.kernel.scan import attachments
+from eni_ledger.ledger.format.line import format_ts
 from eni_ledger.ledger.format.live import happened_at
 from eni_ledger.reconcile import agent_log
 from eni_ledger.render.text import counted
@@ -44,13 +46,11 @@ _RESTART = "systemctl restart ecs"
 
 def trunk(host: Host) -> Finding:
     """Is there a trunk, with branches?"""
-    from eni_ledger.kernel.scan import attachments
-
-    found, unseen = attachments(host.scan), host.scan.unreadable
-    if found:
-        names = sorted({str(each.get("trunk_ifname", "a link of another namespace")) for each in found})
-        least = f"at least {len(found)}" if unseen else str(len(found))
-        return Finding("trunk", OK, f"{least} {'branch' if len(found) == 1 else 'branches'} on {', '.join(names)}")
+    branches, unseen = attachments(host.scan), host.scan.unreadable
+    if branches:
+        names = sorted({str(branch.get("trunk_ifname", "a link of another namespace")) for branch in branches})
+        least = f"at least {len(branches)}" if unseen else str(len(branches))
+        return Finding("trunk", OK, f"{least} {'branch' if len(branches) == 1 else 'branches'} on {', '.join(names)}")
     macs = _trunk_macs(host)
     link = next((link.name for link in host.scan.own if link.mac in (macs or ())), None)
     if unseen:
@@ -72,10 +72,10 @@ def trunk(host: Host) -> Finding:
 def _trunk_macs(host: Host) -> set[str] | None:
     """Return the MACs of the trunks that ECS attached, from agent.db; None when there is no such file."""
     try:
-        found = host.agent_objects("eniattachments")
+        attached = host.agent_objects("eniattachments")
     except FileNotFoundError:
         return None
-    return {str(one.get("macAddress", "")).lower() for one in found if one.get("attachmentType") == "instance-eni"}
+    return {str(eni.get("macAddress", "")).lower() for eni in attached if eni.get("attachmentType") == "instance-eni"}
 
 
 def agent_configuration(host: Host) -> Finding:
@@ -89,24 +89,24 @@ def agent_configuration(host: Host) -> Finding:
         return Finding(name, SKIPPED, str(refusal(host.other_agent)))
     running = bool(host.agent_env)
     # For an agent that is started, ecs-init sets ECS_ENABLE_TASK_ENI=true unless one of the files has the key.
-    said = host.agent_env if running else {TASK_ENI: "true", **host.agent_file}
-    if not env_file.boolean(said.get(TASK_ENI, "")):
+    variables = host.agent_env if running else {TASK_ENI: "true", **host.agent_file}
+    if not env_file.boolean(variables.get(TASK_ENI, "")):
         where = "the running agent" if running else host.set_in(TASK_ENI)
-        words = f"{where} has {_assigned(said, TASK_ENI, 'off')}: no task can use awsvpc"
+        words = f"{where} has {_assigned(variables, TASK_ENI, 'off')}: no task can use awsvpc"
         return Finding(name, FAIL, words, f"{TASK_ENI}=true in {layout.ECS_CONFIG}, then {_RESTART}")
-    if env_file.boolean(said.get(TRUNKING, "")) is False:
+    if env_file.boolean(variables.get(TRUNKING, "")) is False:
         where = "the running agent" if running else host.set_in(TRUNKING)
         hint = f"take {TRUNKING} out of {host.set_in(TRUNKING)}, then {_RESTART}"
-        return Finding(name, FAIL, f"{where} has {_assigned(said, TRUNKING, 'on')}: no trunking", hint)
+        return Finding(name, FAIL, f"{where} has {_assigned(variables, TRUNKING, 'on')}: no trunking", hint)
     if not running:
         words = "the agent does not run; its configuration files turn neither task ENIs nor trunking off"
         return Finding(name, WARN, words, "systemctl start ecs")
     return Finding(name, OK, "the running agent has task ENIs and trunking on")
 
 
-def _assigned(said: dict[str, str], key: str, default: str) -> str:
-    """Return in words what `key` is set to, and what it means when it is no boolean."""
-    value = said.get(key)
+def _assigned(variables: dict[str, str], key: str, default: str) -> str:
+    """Return the assignment of `key` as text, and what counts instead if its value is not a boolean."""
+    value = variables.get(key)
     if value is None:
         return f"no {key}"
     if value.strip() and env_file.boolean(value) is None:
@@ -175,7 +175,7 @@ def interposed(host: Host) -> Finding:
 
 
 def _why_not(host: Host) -> InstallError | None:
-    """Return why no agent of this host can be made to call eni-ledger as it is, None when nothing is known of that."""
+    """Return why no agent of this host can call eni-ledger, None if no such reason is known."""
     if host.other_agent is not None:
         return refusal(host.other_agent)
     return unsuited(host.paths.tree, agent_runs=False)
@@ -189,7 +189,7 @@ def _names(root: Root, directory: str) -> list[str]:
 
 
 def delegates(host: Host) -> Finding:
-    """Are the plugins there that eni-ledger stands in front of?"""
+    """Does the agent's image have the plugins that eni-ledger delegates to?"""
     name = "delegates"
     if host.agent_hidden:
         return hidden(name, "the environment of the agent")
@@ -209,10 +209,10 @@ def delegates(host: Host) -> Finding:
 def _delegate_dir(host: Host) -> str:
     try:
         with open(host.paths.of(layout.CONFIG), encoding="utf-8") as file:
-            found = minijson.loads(file.read())
+            document = minijson.loads(file.read())
     except FileNotFoundError:
         return AGENT_PLUGIN_DIR
-    return str(found.get("delegateDir", AGENT_PLUGIN_DIR)) if isinstance(found, dict) else AGENT_PLUGIN_DIR
+    return str(document.get("delegateDir", AGENT_PLUGIN_DIR)) if isinstance(document, dict) else AGENT_PLUGIN_DIR
 
 
 def last_add(host: Host) -> Finding:
@@ -250,7 +250,7 @@ def last_add(host: Host) -> Finding:
 
 
 def _recorded(host: Host, add: dict[str, Any]) -> bool:
-    """Tell whether the ledger has the call; one that the log says no outcome of may have been recorded as failed."""
+    """Tell whether the ledger has the call. Without an outcome in the log, a recorded failure counts as well."""
     begin = datetime.fromisoformat(add["occurred_ts"]).astimezone(UTC) - timedelta(seconds=2)
     since = begin.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     kinds = ("add", "add_failed") if add.get("unconfirmed") else ("add",)
@@ -267,8 +267,6 @@ def _recorded(host: Host, add: dict[str, Any]) -> bool:
 
 def _started(host: Host) -> str | None:
     """Return when the running agent started, as the ledger writes times; None when it does not run."""
-    from eni_ledger.ledger.format.line import format_ts
-
     if host.agent is None:
         return None
     with open(f"{host.paths.proc}/stat", encoding="ascii", errors="replace") as file:

@@ -1,4 +1,4 @@
-"""What the doctor's checks look at, each part read once, and the form of their findings."""
+"""The host as the doctor's checks see it, each part read once; the type of their findings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NO_LEDGER = "there is no ledger yet; the first ADD makes it"
 
 @dataclass(slots=True)
 class Finding:
-    """The answer to one question: `name` of the check, `status`, a sentence, and for what is not ok what to do."""
+    """The result of one check: its `name`, `status`, a sentence, and a `hint` on what to do unless it is ok."""
 
     name: str
     status: str
@@ -43,28 +43,28 @@ class Finding:
 
 
 class Paths:
-    """Where things are on the host. `root` is `/` but for tests; `proc` is below it too."""
+    """Paths on the host. `root` is `/` except in tests; `proc` is below it as well."""
 
     def __init__(self, root: str = "/") -> None:
         self.tree = Tree(root)
 
     def of(self, path: str) -> str:
-        """Return where a path of the host is."""
+        """Return the real path of a host path."""
         return self.tree.real(path)
 
     @property
     def proc(self) -> str:
-        """Return where proc(5) is."""
+        """Return the mount point of proc(5)."""
         return self.of("/proc")
 
     @property
     def agent_log(self) -> str:
-        """Return the name of the plugins' log."""
+        """Return the path of the plugins' log."""
         return self.of("/var/log/ecs/vpc-branch-eni.log")
 
     @property
     def agent_db(self) -> str:
-        """Return where the agent keeps its state."""
+        """Return the path of the agent's database."""
         return self.of(f"{layout.AGENT_DATA}/agent.db")
 
 
@@ -119,17 +119,17 @@ class Host:
 
     @cached_property
     def _candidates(self) -> list[Process]:
-        return [one for one in self.agents.processes() if one.is_candidate]
+        return [process for process in self.agents.processes() if process.is_candidate]
 
     @property
     def agent(self) -> Process | None:
         """Return the running agent of this host, None when there is none."""
-        return next((one for one in self._candidates if one.belongs), None)
+        return next((process for process in self._candidates if process.belongs), None)
 
     @property
     def other_agent(self) -> Process | None:
         """Return an agent whose /data is not this host's data directory, None when there is none."""
-        return next((one for one in self._candidates if not one.belongs), None)
+        return next((process for process in self._candidates if not process.belongs), None)
 
     @property
     def agent_hidden(self) -> bool:
@@ -205,8 +205,8 @@ class Host:
         """Return what a bucket of agent.db holds. Raises OSError, bolt.Unreadable."""
 
         def read(snapshot: bolt.ReadTransaction) -> list[dict[str, Any]]:
-            found = snapshot.buckets().get(bucket.encode())
-            values = [minijson.loads(value) for _, value in snapshot.items(found)] if found else []
+            page = snapshot.buckets().get(bucket.encode())
+            values = [minijson.loads(value) for _, value in snapshot.items(page)] if page else []
             return [value for value in values if isinstance(value, dict)]
 
         return bolt.view(self.paths.agent_db, bolt.within(2.0), read)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING
 
 from eni_ledger.base import minijson
 from eni_ledger.base.errors import FutureFormat
@@ -14,10 +13,8 @@ from eni_ledger.journald import SOCKETS
 from eni_ledger.ledger.check.fsck import fsck
 from eni_ledger.ledger.format.directory import open_file, open_state_dir
 from eni_ledger.ledger.write.probe import FAILURES, FAILURES_LIMIT, unsuitable_filesystem
+from eni_ledger.reconcile.verify import VerifyReport, compare
 from eni_ledger.render.text import counted, short_id
-
-if TYPE_CHECKING:
-    from eni_ledger.reconcile.verify import VerifyReport
 
 #: Below this an ADD will soon not be recorded; the second is what a busy host writes in some weeks.
 DISK_FAIL, DISK_WARN = 16 << 20, 256 << 20
@@ -50,7 +47,7 @@ def ledger(host: Host) -> Finding:
 
 
 def failures(host: Host) -> Finding:
-    """Are there events that could not be recorded?"""
+    """Did any event fail to be recorded?"""
     if missing := host.no_ledger("failures"):
         return missing
     path = os.path.join(host.settings.state_dir, FAILURES)
@@ -72,7 +69,7 @@ def failures(host: Host) -> Finding:
 
 
 def _newest(lines: list[bytes]) -> str:
-    """Return in words what the last line says, "" when it says nothing."""
+    """Return the newest failure as text, "" if its line cannot be parsed."""
     try:
         last = minijson.loads(lines[-1])
         of = f" of {last['ifname']} in {last['container_id'][:12]}" if "container_id" in last else ""
@@ -111,11 +108,11 @@ def journal(host: Host) -> Finding:
 
 
 def identity(host: Host) -> Finding:
-    """Is it known of each live branch which ENI and whose it is?"""
+    """Are the ENI and the task of each live branch known?"""
     if missing := host.no_ledger("identity"):
         return missing
-    branches = [one for one in host.live if is_branch(one)]
-    lacking = [one for one in branches if wanted(one)]
+    branches = [association for association in host.live if is_branch(association)]
+    lacking = [branch for branch in branches if wanted(branch)]
     if not branches:
         return Finding("identity", SKIPPED, "no branch is live in the ledger")
     if lacking:
@@ -126,9 +123,7 @@ def identity(host: Host) -> Finding:
 
 
 def kernel(host: Host) -> Finding:
-    """Does the kernel have what the ledger says?"""
-    from eni_ledger.reconcile.verify import compare
-
+    """Does the kernel agree with the ledger?"""
     if other := host.of_another("kernel"):
         return other
     missing = host.no_ledger("kernel")
@@ -156,16 +151,16 @@ def kernel(host: Host) -> Finding:
         return Finding("kernel", WARN, f"{why}: {words}", "run it on the host, not in a container")
     if report.conflicts:
         both = report.conflicts[0]
-        ids = " and ".join(short_id(one["association_id"]) for one in (both.one, both.other))
+        ids = " and ".join(short_id(association["association_id"]) for association in (both.one, both.other))
         hint = "eni-ledger verify shows all; both stay live until the DEL of one of them"
         return Finding("kernel", WARN, f"{words}: {ids}: {both.why}", hint)
-    why = next(one.why for one in report.verdicts if one.status == "unknown")
+    why = next(verdict.why for verdict in report.verdicts if verdict.status == "unknown")
     hint = f"{host.command('verify')} shows which; the DEL of its container ends it"
     return Finding("kernel", WARN, f"{words}: {why}", hint)
 
 
 def _mending(report: VerifyReport, host: Host) -> str:
-    """Return the command that mends what can be mended, or shows what cannot."""
+    """Return the command that resolves the difference, or shows it if none can."""
     options = [
         *(["--adopt"] if report.unrecorded else []),
         *(["--mark-lost"] if report.count("gone") else []),
@@ -180,19 +175,19 @@ def _path_of(unreadable: str) -> str:
 
 
 def disk(host: Host) -> Finding:
-    """Is there room for the ledger, on a file system that keeps what it is given?"""
+    """Does the file system have room for the ledger, and is it durable?"""
     if other := host.of_another("disk"):
         return other
     path = host.settings.state_dir
     while not os.path.isdir(path):
         path = os.path.dirname(path)
-    found = os.statvfs(path)
-    free = found.f_bavail * found.f_frsize
+    filesystem = os.statvfs(path)
+    free = filesystem.f_bavail * filesystem.f_frsize
     words = f"{free >> 20} MiB are free in {path}"
     hint = 'make room, or lower "retainBytes" in the configuration'
-    if found.f_files and not found.f_favail:
+    if filesystem.f_files and not filesystem.f_favail:
         return Finding("disk", FAIL, f"no inode is free in {path}", "remove files")
-    if found.f_flag & os.ST_RDONLY:
+    if filesystem.f_flag & os.ST_RDONLY:
         return Finding("disk", FAIL, f"{path} is on a read-only file system", "mount it for writing")
     if free >= DISK_FAIL and (why := unsuitable_filesystem(path, f"{host.paths.proc}/self/mountinfo")):
         return Finding("disk", WARN, why, 'set "stateDir" to a directory of a local file system')

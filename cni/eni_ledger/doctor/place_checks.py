@@ -1,4 +1,4 @@
-"""The doctor's question about the place of the ledger: is it one, and who may put another directory there?"""
+"""Doctor check of the state directory: is it valid, and who else may replace it?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LINKS = 40  # as many as Linux follows in one path (path_resolution(7))
 
 
 def state_dir(host: Host) -> Finding:
-    """Is the state directory one for a ledger, and may nobody but root put another in its place?"""
+    """Is the state directory valid, and may only root replace it?"""
     if other := host.of_another("state-dir"):
         return other
     path = host.settings.state_dir
@@ -30,39 +30,39 @@ def state_dir(host: Host) -> Finding:
     except StateDirError as exc:
         if not isinstance(exc.__cause__, FileNotFoundError | PermissionError):
             return Finding("state-dir", FAIL, str(exc), exc.hint)
-    found = list(dict.fromkeys(writers_above(path)))
-    if found:
+    writers = list(dict.fromkeys(writers_above(path)))
+    if writers:
         hint = "chown root and chmod go-w these directories, or set stateDir to a place that only root may change"
         return Finding(
-            "state-dir", WARN, f"others may put another directory in place of {path}: {'; '.join(found)}", hint
+            "state-dir", WARN, f"others may put another directory in place of {path}: {'; '.join(writers)}", hint
         )
     return Finding("state-dir", OK, f"only root may put another directory in place of {path}")
 
 
 def writers_above(path: str) -> Iterator[str]:
-    """Yield in words who but root and this user may write to a directory on the way to `path`, links followed.
+    """Yield as text who besides root and this user may write to a directory on the way to `path`, links followed.
 
-    In one with the sticky bit nobody can remove or rename what root has made (unlink(2)), so there it counts only for
-    what is not there yet.
+    The sticky bit protects entries that root owns from removal and renaming (unlink(2)): such a directory counts only
+    if the next component does not exist yet.
     """
     trusted = (0, os.geteuid())
     for directory, name in _way(path):
-        found = os.stat(directory)
-        if found.st_uid not in trusted:
-            yield f"{_user(found.st_uid)} owns {directory}"
-        if found.st_mode & stat.S_ISVTX and found.st_uid in trusted and _owner(directory, name) in trusted:
+        status = os.stat(directory)
+        if status.st_uid not in trusted:
+            yield f"{_user(status.st_uid)} owns {directory}"
+        if status.st_mode & stat.S_ISVTX and status.st_uid in trusted and _owner(directory, name) in trusted:
             continue
-        mode = f"(mode {stat.S_IMODE(found.st_mode):04o})"
-        if found.st_mode & stat.S_IWOTH:
+        mode = f"(mode {stat.S_IMODE(status.st_mode):04o})"
+        if status.st_mode & stat.S_IWOTH:
             yield f"everybody may write to {directory} {mode}"
-        elif found.st_mode & stat.S_IWGRP:
-            yield f"{_group(found.st_gid)} may write to {directory} {mode}"
+        elif status.st_mode & stat.S_IWGRP:
+            yield f"{_group(status.st_gid)} may write to {directory} {mode}"
 
 
 def _way(path: str) -> Iterator[tuple[str, str]]:
-    """Yield each directory that the kernel looks into on the way to `path`, with the name that it looks for.
+    """Yield each existing directory that path resolution of `path` searches, with the name that it looks up.
 
-    As far as they are there.
+    See path_resolution(7).
     """
     left = path.split("/")[::-1]
     directory, links = "/", 0

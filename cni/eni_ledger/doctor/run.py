@@ -1,21 +1,17 @@
-"""Is everything as it should be? One finding for each question, from what this host shows. Changes nothing.
+"""Run the checks of this host: one finding for each. Changes nothing.
 
-Every check stands alone: what keeps one from looking is its finding, and the others go on. On a host without the ECS
-agent the questions about it are skipped with the reason.
+Checks are independent: an error in one becomes its finding, and the others run. On a host without the ECS agent its
+checks are skipped with the reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from eni_ledger.base.config import Settings
 from eni_ledger.base.errors import EniLedgerError
 from eni_ledger.doctor.host import FAIL, WARN, Check, Finding, Host, Paths, hidden
 from eni_ledger.identity import bolt
-
-if TYPE_CHECKING:
-    pass
 
 
 def run_checks(
@@ -24,11 +20,12 @@ def run_checks(
     conf_dirs: Sequence[str] | None = None,
     configured: str | None = None,
 ) -> list[Finding]:
-    """Return the findings, in the order in which one thing rests on another. Raises nothing for what is amiss.
+    """Return the findings, prerequisites first. A fault of the host is a finding, not an exception.
 
-    `conf_dirs` is where network configurations are, by default where the runtimes of this host read them; `configured`
-    the state directory of this host's configuration, if another one is asked for.
+    `conf_dirs` are the directories of network configurations, by default those that the runtimes of this host read.
+    `configured` is the state directory of this host's configuration, if `settings` name another one.
     """
+    # They import pyroute2, which `doctor --help` does without.
     from eni_ledger.doctor import agent_checks, chain_checks, ledger_checks, place_checks, timer_checks
 
     host = Host(settings, paths or Paths(), conf_dirs, configured)
@@ -47,7 +44,7 @@ def _run(check: Check, host: Host) -> Finding:
     try:
         return check(host)
     except PermissionError as exc:
-        return hidden(name, str(exc.filename or "what it asks"))
+        return hidden(name, str(exc.filename or "a file that it reads"))
     except EniLedgerError as exc:
         return Finding(name, FAIL, str(exc), exc.hint)
     except (OSError, ValueError, bolt.Unreadable) as exc:

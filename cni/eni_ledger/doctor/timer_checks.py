@@ -1,4 +1,4 @@
-"""The doctor's question about the timers: what is promised of the ledger over days rests on them."""
+"""Doctor check of the timers, which complete, verify and pack the ledger."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from eni_ledger.install.timers import PURPOSE, SYSTEMD, disabled, enabling, expe
 
 
 def timers(host: Host) -> Finding:
-    """Are the timers on that complete, prove and pack the ledger?"""
+    """Are the timers enabled that complete, verify and pack the ledger?"""
     name = "timers"
     if not os.path.isdir(host.paths.of(SYSTEMD)):
         return Finding(name, SKIPPED, "systemd does not run here")
@@ -19,11 +19,11 @@ def timers(host: Host) -> Finding:
     wanted = expected(ecs=host.has_ecs)
     tree = host.paths.tree
     off = disabled(tree, wanted)
-    stopped = [one for one in wanted if one not in off and tree.is_host and not _active(host, one)]
+    stopped = [timer for timer in wanted if timer not in off and tree.is_host and not _active(host, timer)]
     if not off and not stopped:
         return Finding(name, OK, f"{', '.join(wanted)} are on")
-    words = [f"{one} is off: {PURPOSE[one]}" for one in off]
-    words += [f"{one} is enabled and not started" for one in stopped]
+    words = [f"{timer} is off: {PURPOSE[timer]}" for timer in off]
+    words += [f"{timer} is enabled and not started" for timer in stopped]
     return Finding(name, WARN, "; ".join(words), enabling(tree, [*off, *stopped]))
 
 
