@@ -70,7 +70,7 @@ eni_ledger() {
   return "$status"
 }
 
-# First the cluster. The agent takes the last line of a key, so a second one would overrule that of somebody else.
+# The cluster first. The agent takes the last line of a key, so a second one would override an existing setting.
 config=/etc/ecs/ecs.config
 if [ -n "$ECS_CLUSTER" ]; then
   if there=$(grep --max-count=1 '^[[:space:]]*ECS_CLUSTER=' "$config" 2>/dev/null); then

@@ -33,7 +33,7 @@ FROM read_json(
 )
 WHERE filename NOT IN (SELECT file || '.gz' FROM glob('ledger-*.jsonl'));
 
--- What ended what, and when: a del or lost of its own, an add that superseded it, a boot of the host.
+-- What ended what, and when: its own del or lost, an add that superseded it, a boot of the host.
 CREATE OR REPLACE VIEW ends AS
 SELECT association_id, coalesce(spooled_ts, ts) AS until,
        CASE WHEN reason = 'rebooted' THEN reason ELSE event END AS ended_by, seq AS end_seq
