@@ -524,7 +524,8 @@ class TestCommands:
 
     def test_errors_say_what_to_do(self, host: Path, tmp_path: Path) -> None:
         done = self.run("install", "ecs", "--root", str(tmp_path / "nowhere"))
-        assert (done.returncode, done.stderr.splitlines()[0][:27]) == (2, "error: --root is no directo")
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: --root is not a directory: ")
         done = self.run("install", "ecs", "--root", str(host))
         assert done.returncode == 3
         assert "try: unpack the tar.gz" in done.stderr
