@@ -71,11 +71,11 @@ class Session:
             self.screen.note(f"note: {safe(self.state_dir())}: {why}")
 
     def _doubt(self) -> str:
-        from eni_ledger.ledger.format.directory import doubt, open_state_dir
+        from eni_ledger.ledger.format.directory import open_state_dir, unsafe_because
 
         dir_fd = open_state_dir(self.state_dir(), reading=True)
         try:
-            return doubt(dir_fd)
+            return unsafe_because(dir_fd)
         finally:
             os.close(dir_fd)
 

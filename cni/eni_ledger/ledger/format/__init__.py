@@ -1,1 +1,1 @@
-"""The bytes of a ledger: lines, segments, state.json, the directory, and the rules that say what is live."""
+"""The file format: lines, segments, state.json, the state directory, and the rules of what is live."""

@@ -1,20 +1,20 @@
-"""Packed segments: `ledger-<first>-<last>.jsonl.gz`, made by `prune` of sealed segments that are sound.
+"""Packed segments: `ledger-<first>-<last>.jsonl.gz`. `prune` makes them from sealed segments without damage.
 
-A gzip file (RFC 1952) of many members, whole lines in each: `zcat`, log shippers and Athena read it as any other, and a
-query inflates only the members that matter. The header of each member has a field of ours (`EL`, as BGZF has `BC`),
-little-endian:
+A packed segment is a gzip file (RFC 1952) of many members with whole lines. `zcat`, log shippers and Athena read it as
+any gzip file; a query inflates only the members it needs. The header of each member has an extra field `EL` (as BGZF
+has `BC`), little-endian:
 
 ====== === ==========================================================================================
-length u32 bytes of the member
-line   u32 number in the segment of its first line, from 1
-offset u64 bytes of the segment before it, uncompressed
+length u32 size of the member in bytes
+line   u32 number of its first line in the segment, from 1
+offset u64 uncompressed bytes of the segment before it
 before u32 CRC that its first line is chained to
-check  u32 CRC-32 of these four numbers and of the member behind this field
+check  u32 CRC-32 of the four numbers above and of the rest of the member
 ====== === ==========================================================================================
 
-Everything in a member is covered by `check` or known beforehand, so no flipped bit goes unseen; behind a damaged member
-the next one is found by how it begins, and says itself where it stands. Standard library only: a writer may have to
-read one.
+Every bit of a member is either covered by `check` or constant, so any flipped bit is detected. After a damaged member,
+a reader finds the next one by its magic bytes; the header says where in the segment it belongs. Standard library only:
+a writer may have to read a packed segment.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 SUFFIX = ".gz"
 MEMBER = 64 * 1024
-"""Bytes of lines in a member, at least, but for the last: some 100 events, what a look-up has to inflate.
+"""Smallest size of the lines in a member, in bytes, except the last one: about 100 events, which a look-up inflates.
 
-Half of it would make a segment 8% larger, and an index 4%.
+Half the size makes a segment 8% larger and an index 4%.
 """
 
 LONGEST = 256 * 1024 * 1024
-"""Bytes that a member may inflate to."""
+"""Largest size of an inflated member, in bytes."""
 
 _FIELD = Struct("<IIQII")
 _NUMBERS = Struct("<IIQI")
@@ -48,7 +48,7 @@ _CHUNK = 1 << 20
 
 
 class Member:
-    """One member: where it is in the file (`at`, `length`), and where its lines are in the segment."""
+    """One member: its place in the file (`at`, `length`), and the place of its lines in the segment."""
 
     __slots__ = ("at", "before", "length", "line", "offset")
 
@@ -61,18 +61,17 @@ class Member:
 
 
 def pack(data: bytes, line: int, offset: int, before: int, level: int = 6) -> bytes:
-    """Return the member that holds the lines `data`."""
-    squeeze = zlib.compressobj(level, zlib.DEFLATED, -15)
-    body = squeeze.compress(data) + squeeze.flush() + _TRAILER.pack(zlib.crc32(data), len(data))
+    """Return a member with the lines `data`."""
+    compressor = zlib.compressobj(level, zlib.DEFLATED, -15)
+    body = compressor.compress(data) + compressor.flush() + _TRAILER.pack(zlib.crc32(data), len(data))
     numbers = _NUMBERS.pack(_HEAD + len(body), line, offset, before)
     return MAGIC + numbers + zlib.crc32(body, zlib.crc32(numbers)).to_bytes(4, "little") + body
 
 
 def unpack(raw: bytes, at: int = 0, *, thorough: bool = False) -> tuple[Member, bytes]:
-    """Return the member that `raw` is, read at `at`, and its lines; raise ValueError if it is not what was packed.
+    """Return the member in `raw`, which was read at `at`, and its lines. Raises ValueError if `check` does not match.
 
-    `check` proves that. A `thorough` look, when it has just been packed, is whether other tools read the same: it goes
-    by gzip's own sum as well.
+    `thorough` also verifies the CRC of gzip, which other tools go by; `prune` does so after packing.
     """
     if len(raw) < _HEAD + _TRAILER.size or raw[: len(MAGIC)] != MAGIC:
         raise ValueError("not a member of a packed segment")
@@ -98,8 +97,9 @@ def read_member(fd: int, at: int, length: int) -> tuple[Member, bytes]:
 
 
 def members(fd: int, start: int = 0, *, thorough: bool = False) -> Iterator[tuple[Member, bytes] | int]:
-    """Yield each member, from the one at byte `start` on, with its lines; for a place that holds none, the number of
-    bytes up to the next one. `thorough` as in `unpack`. Raises OSError.
+    """Yield each member with its lines, from the one at byte `start`; for bytes that are not a member, their number.
+
+    `thorough` as in `unpack`. Raises OSError.
     """
     at, end = start, os.fstat(fd).st_size
     while at < end:
@@ -119,55 +119,54 @@ def members(fd: int, start: int = 0, *, thorough: bool = False) -> Iterator[tupl
 
 
 def _next(fd: int, at: int, end: int) -> int:
-    """Return the first place from `at` on at which a member begins, `end` when there is none."""
+    """Return the offset of the first member from `at` on, or `end` if there is none."""
     kept = b""
     while at < end and (chunk := os.pread(fd, _CHUNK, at)):
-        found = (kept + chunk).find(MAGIC)
-        if found >= 0:
-            return at - len(kept) + found
+        position = (kept + chunk).find(MAGIC)
+        if position >= 0:
+            return at - len(kept) + position
         at += len(chunk)
         kept = (kept + chunk)[-len(MAGIC) + 1 :]
     return end
 
 
 def lines(fd: int, start: int = 0) -> Iterator[tuple[int, int, bytes, int | None]]:
-    """Yield `(number, offset, line, before)` of each line (newline included), `before` at the head of a member.
+    """Yield `(number, offset, line, before)` of each line (newline included) from the member at byte `start` on.
 
-    From the member at byte `start` on.
-    A damaged member is yielded as one empty line at the place where its first one was to be; the one behind it says
-    itself where it stands. Offsets are those in the inflated segment. Raises OSError.
+    `before` is the CRC before the first line of a member, None for the other lines. A damaged member is one empty line
+    at the place of its first line. Offsets are those in the inflated segment. Raises OSError.
     """
     number, offset, lost = 1, 0, start > 0
-    for found in members(fd, start):
-        if isinstance(found, int):
+    for piece in members(fd, start):
+        if isinstance(piece, int):
             yield number, offset, b"", None
             lost = True
             continue
-        member, data = found
+        member, data = piece
         if (member.line, member.offset) != (number, offset) and not lost:
-            yield number, offset, b"", None  # sound in itself, and not where it belongs
+            yield number, offset, b"", None  # intact, but in the wrong place
         if member.line < number:
-            continue  # of what has been there already
+            continue  # a repetition of earlier lines
         number, offset, lost = member.line, member.offset, False
-        found_lines = split(data)
+        its_lines = split(data)
         befores = chain((member.before,), repeat(None))
-        # All in C: `fsck` comes here with every line of a history.
-        yield from zip(count(number), accumulate(map(len, found_lines), initial=offset), found_lines, befores)
-        number, offset = number + len(found_lines), offset + len(data)
+        # All in C, because `fsck` reads every line of a ledger.
+        yield from zip(count(number), accumulate(map(len, its_lines), initial=offset), its_lines, befores)
+        number, offset = number + len(its_lines), offset + len(data)
 
 
 def inflated_size(fd: int) -> int:
-    """Return the bytes of the segment in the packed file, as far as its members are sound. Raises OSError."""
+    """Return the uncompressed size of a packed segment in bytes, without damaged members. Raises OSError."""
     size = 0
-    for found in members(fd):
-        if not isinstance(found, int):
-            size = max(size, found[0].offset + len(found[1]))
+    for piece in members(fd):
+        if not isinstance(piece, int):
+            size = max(size, piece[0].offset + len(piece[1]))
     return size
 
 
 def split(data: bytes) -> list[bytes]:
-    """Return the lines of `data`, newlines included; the last one may have none."""
-    if b"\r" not in data:  # which a line of ours has not; else splitlines would take it for an end
+    """Return the lines of `data` with their newlines; the last one may have none."""
+    if b"\r" not in data:  # splitlines would also split at CR, which no line of a writer contains
         return data.splitlines(keepends=True)
     pieces = [piece + b"\n" for piece in data.split(b"\n")]
     pieces[-1] = pieces[-1][:-1]

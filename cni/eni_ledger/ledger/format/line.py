@@ -1,4 +1,4 @@
-"""One event, one line: the order of the keys, the time stamp, and the CRC chain.
+"""Encodes and decodes one event as one line: order of the keys, time stamp, CRC chain.
 
 The format is specified in the docstring of `eni_ledger.ledger`. Standard library only: loaded on every ADD.
 """
@@ -29,15 +29,15 @@ KEYS = (
     "task_arn", "cluster", "task_family", "task_revision", "service",
     "via", "plugin", "cni_version", "took_ms", "error_code", "error_msg",
 )  # fmt: skip
-"""The keys of an event in the order in which they are written; keys that are not here follow, then `crc`."""
+"""The keys of an event in the order in which they are written. Other keys follow, then `crc`."""
 
 EVENTS = ("add", "add_failed", "del", "identify", "adopt", "lost", "boot", "checkpoint", "import")
 
 MARKS = ("boot", "import", "identify", "late", "spooled", "step", "damage")
-"""Kinds of events that matter to questions that do not name them: `marks_of` says which is which."""
+"""Kinds of events that matter to questions that do not name them; see `marks_of`."""
 
 TRAILER = len(',"crc":"00000000"}\n')
-"""Bytes at the end of a line that its CRC is not of."""
+"""Bytes at the end of a line that its CRC does not cover."""
 
 _DAYS_BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
 
@@ -55,9 +55,9 @@ def format_ts(us: int) -> str:
 
 
 def parse_ts(ts: str) -> int:
-    """Return the microseconds since 1970 of a `ts` as `format_ts` writes it. Raises ValueError.
+    """Return the microseconds since 1970 of a `ts` in the format of `format_ts`. Raises ValueError.
 
-    Own arithmetic (days of the proleptic Gregorian calendar) since `calendar` and `datetime` cost an ADD 2 ms.
+    Computes the days of the proleptic Gregorian calendar itself: importing `calendar` or `datetime` costs an ADD 2 ms.
     """
     if len(ts) != 27 or ts[4] + ts[7] + ts[10] + ts[13] + ts[16] + ts[19] + ts[26] != "--T::.Z":
         raise ValueError(f"not a ledger time stamp: {ts!r:.40}")
@@ -78,8 +78,8 @@ def parse_ts(ts: str) -> int:
 def encode(event: dict[str, Any], previous_crc: int) -> tuple[bytes, int]:
     """Return the line (with its newline) of `event` and its CRC, chained to `previous_crc`.
 
-    Null values are left out: absent and null mean the same. A lone surrogate, which UTF-8 cannot carry, becomes
-    ``?``; everything else is kept. Raises TypeError or ValueError for a value without a JSON form.
+    Leaves out null values: absent and null mean the same. Replaces lone surrogates, which UTF-8 cannot encode, by
+    ``?``. Raises TypeError or ValueError for a value that JSON cannot represent.
     """
     ordered = {key: event[key] for key in KEYS if event.get(key) is not None}
     for key, value in event.items():
@@ -91,7 +91,7 @@ def encode(event: dict[str, Any], previous_crc: int) -> tuple[bytes, int]:
 
 
 def stated_crc(line: bytes) -> int:
-    """Return the CRC that a line (with its newline) carries. Raises ValueError when its end is not that of a line."""
+    """Return the CRC that a line (with its newline) states. Raises ValueError if it does not end like a line."""
     tail = line[-TRAILER:]
     digits = tail[8:16]
     if tail[:8] != b',"crc":"' or tail[16:] != b'"}\n' or len(digits) != 8:
@@ -103,7 +103,7 @@ def stated_crc(line: bytes) -> int:
 
 
 def sound(line: bytes, previous_crc: int) -> bool:
-    """Tell whether `line` (with its newline) is what a writer wrote after the line whose CRC is `previous_crc`."""
+    """Return whether the CRC of `line` (with its newline) is right after a line with the CRC `previous_crc`."""
     try:
         return stated_crc(line) == crc32(line[:-TRAILER], previous_crc)
     except ValueError:
@@ -111,7 +111,7 @@ def sound(line: bytes, previous_crc: int) -> bool:
 
 
 def decode(line: bytes) -> dict[str, Any]:
-    """Return the event of a line, `crc` included. Raises ValueError for what is no JSON object."""
+    """Return the event of a line, including `crc`. Raises ValueError if the line is not a JSON object."""
     event = loads(line)
     if not isinstance(event, dict):
         raise ValueError("the line holds no JSON object")
@@ -119,7 +119,7 @@ def decode(line: bytes) -> dict[str, Any]:
 
 
 def marks_of(event: dict[str, Any]) -> Iterator[str]:
-    """Yield those of `MARKS` that an event has."""
+    """Yield the `MARKS` of an event."""
     kind = event["event"]
     if kind in ("boot", "import", "identify"):
         yield kind

@@ -1,8 +1,7 @@
-"""Live associations: which events start and end one, and `state.json`, where they stand between two events.
+"""Live associations: which events start one and which end it.
 
-`Live.apply` is the one place that knows what ends an association; the writer, the readers and fsck all go through
-it. It takes what an add ended from the line; what goes into the line is for `supersede`. Standard library only: loaded
-on every ADD.
+Writer, readers and fsck all use `Live.apply` to decide what ends an association. It takes what an add superseded from
+the line; `supersede` decides what the line says. Standard library only: loaded on every ADD.
 """
 
 from __future__ import annotations
@@ -21,30 +20,30 @@ _OF_THE_EVENT = frozenset(
      "supersedes", "reason", "identity_source", "late", "imported_event", "occurred_ts", "import_id",
      "sync")
 )  # fmt: skip
-"""Keys that belong to one event and not to the association that it starts."""
+"""Keys of an event that its association does not take over."""
 
 IDENTITY = ("eni_id", "task_arn", "cluster", "task_family", "task_revision", "service")
-"""Keys of an association that may become known after its add: its ENI, and its task."""
+"""Keys of an association that may become known after its add: the ENI and the task."""
 
 _NOT_ON_DEL = frozenset(("since", "until", "ended_by", "add_seq", "end_seq", "via", "cni_version"))
-"""Keys of an association that its del does not repeat."""
+"""Keys of an association that the event at its end does not repeat."""
 
 
 def happened_at(event: dict[str, Any]) -> str:
-    """Return the time at which an event happened: `ts`, or for one that went through the spool `spooled_ts`."""
+    """Return the time of an event: `spooled_ts` if it waited in the spool, else `ts`."""
     return str(event.get("spooled_ts") or event["ts"])
 
 
 def association_of(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the association that an `add` or `adopt` event starts: its own keys, `since` and `add_seq`."""
-    found = {key: value for key, value in event.items() if key not in _OF_THE_EVENT and value is not None}
-    found["since"] = happened_at(event)
-    found["add_seq"] = event["seq"]
-    return found
+    """Return the association that an `add` or `adopt` event starts: the keys of the event, `since` and `add_seq`."""
+    association = {key: value for key, value in event.items() if key not in _OF_THE_EVENT and value is not None}
+    association["since"] = happened_at(event)
+    association["add_seq"] = event["seq"]
+    return association
 
 
 def identity_of(association: dict[str, Any]) -> dict[str, Any]:
-    """Return what an event that ends the association repeats of it, so that a search finds both ends."""
+    """Return the keys that an event at the end of an association repeats, so that a search finds both ends."""
     return {key: value for key, value in association.items() if key not in _NOT_ON_DEL}
 
 
@@ -53,21 +52,21 @@ _COMPARED = ("container_id", "ifname", "netns_inode", "netns_dev", "vlan_id", "v
 
 
 def is_well_formed(association: object) -> bool:
-    """Tell whether an association has what `Live` and its readers need, in types that they can compare.
+    """Return whether an association has the keys that `Live` and the readers need, in types that they can compare.
 
-    Whoever can write the ledger as root can write anything into it with a sound CRC; that is shown as it is, and has no
-    bearing on what is live.
+    Root can write any JSON into the ledger with a matching CRC. Such an event is shown unchanged and does not affect
+    what is live.
     """
     try:
-        found: Any = association
-        hash(tuple(map(found.get, _COMPARED)))
-        return isinstance(found["association_id"], str) and isinstance(found["since"], str) and found["add_seq"] >= 0
+        keys: Any = association
+        hash(tuple(map(keys.get, _COMPARED)))
+        return isinstance(keys["association_id"], str) and isinstance(keys["since"], str) and keys["add_seq"] >= 0
     except (AttributeError, KeyError, TypeError):
         return False
 
 
 def superseded(event: dict[str, Any]) -> list[str]:
-    """Return the IDs of the associations that an event says it superseded."""
+    """Return the IDs in the `supersedes` of an event."""
     stated = event.get("supersedes")
     return list(map(str, stated)) if isinstance(stated, list) else []
 
@@ -75,7 +74,7 @@ def superseded(event: dict[str, Any]) -> list[str]:
 class Live:
     """The associations that are live after the events applied so far.
 
-    `boot_id` is that of the last `boot` or `checkpoint`. Iterating gives the associations in the order of their adds.
+    `boot_id` is that of the last `boot` or `checkpoint`. Iteration is in the order of the adds.
     """
 
     def __init__(self, associations: Iterable[dict[str, Any]] = (), boot_id: str | None = None) -> None:
@@ -83,7 +82,9 @@ class Live:
 
     def _reset(self, associations: Iterable[dict[str, Any]], boot_id: str | None) -> None:
         self.boot_id = boot_id
-        self._by_id = {one["association_id"]: one for one in associations if is_well_formed(one)}
+        self._by_id = {
+            association["association_id"]: association for association in associations if is_well_formed(association)
+        }
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self._by_id.values())
@@ -92,14 +93,14 @@ class Live:
         return len(self._by_id)
 
     def get(self, association_id: str) -> dict[str, Any] | None:
-        """Return the live association with this id, or None."""
+        """Return the live association with this ID, or None."""
         return self._by_id.get(association_id)
 
     def apply(self, event: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
-        """Take one event into account; return the associations that it ended, each with the reason.
+        """Apply one event; return the associations that it ended, each with the reason.
 
-        Reasons are ``del``, ``lost``, ``superseded`` and ``rebooted``. Events of a kind that has no bearing on what is
-        live (or that this version does not know) change nothing.
+        Reasons are ``del``, ``lost``, ``superseded`` and ``rebooted``. Other kinds of events, also unknown ones, change
+        nothing.
         """
         kind = event["event"]
         if kind in ("add", "adopt"):
@@ -115,7 +116,7 @@ class Live:
         if kind == "boot":
             return self._boot(event.get("boot_id"))
         if kind == "checkpoint":
-            # What is live is stated anew. Only behind a damaged piece can that differ from what was replayed.
+            # A checkpoint restates what is live. It differs from the replayed events only after damage.
             live = event.get("live")
             stated = list(filter(is_well_formed, live)) if isinstance(live, list) else []
             kept = {association["association_id"] for association in stated}
@@ -137,7 +138,7 @@ class Live:
         return gone
 
     def _identify(self, event: dict[str, Any]) -> None:
-        """Add to an association what was not known when it began; what was known is never overwritten."""
+        """Add to an association the keys that were not known at its add; never overwrite one."""
         association = self._by_id.get(str(event.get("association_id", "")))
         if association is not None and is_well_formed({**association_of(event), **association}):
             for name, value in association_of(event).items():
@@ -147,12 +148,12 @@ class Live:
 def apply_to_lines(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> list[bytes]:
     """Return the lines of the live associations after `event`.
 
-    Only the lines that the event can touch are parsed: those with the ID of an association that it names. What becomes
-    of these, `Live` decides.
+    Parses only the lines that the event can change, which contain an ID that it names, and applies the event to these
+    with `Live`.
     """
     kind = event["event"]
     if kind in ("add", "adopt"):
-        needles = [text_of(one) for one in (event["association_id"], *superseded(event))]
+        needles = [text_of(value) for value in (event["association_id"], *superseded(event))]
     elif kind in ("del", "lost", "identify"):
         needles = [text_of(event["association_id"])]
     elif kind in ("boot", "checkpoint"):
@@ -163,20 +164,21 @@ def apply_to_lines(lines: list[bytes], event: dict[str, Any], boot_id: str | Non
     ids = {line: association["association_id"] for line, association in touched.items() if is_well_formed(association)}
     live = Live(touched.values(), boot_id)
     live.apply(event)
-    spliced = []
-    for line in lines:  # what stays keeps its place: the order is that of the adds, as a replay of the ledger has it
+    result = []
+    for line in lines:  # keep the order of the adds, as a replay of the ledger does
         if line not in ids:
-            spliced.append(line)
+            result.append(line)
         elif (kept := live.get(ids[line])) is not None:
-            spliced.append(encode_association(kept))
-    known = set(ids.values())
-    return spliced + [encode_association(each) for each in live if each["association_id"] not in known]
+            result.append(encode_association(kept))
+    parsed_ids = set(ids.values())
+    added = [association for association in live if association["association_id"] not in parsed_ids]
+    return result + [encode_association(association) for association in added]
 
 
 def text_of(value: object) -> bytes:
-    """Return what is in every line that has `value`, however it was written there.
+    """Return bytes that each line with `value` contains, whichever version wrote it.
 
-    Nothing for a text with an escape in it: there is more than one way to write that, and other versions have another.
+    Empty if the JSON form of `value` has an escape, because versions escape differently.
     """
     text = dumps(value).encode("utf-8", "replace")
     return b"" if b"\\" in text else text

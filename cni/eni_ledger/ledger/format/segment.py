@@ -1,7 +1,7 @@
-"""Segments: their names, their lines, the chain through them, and the end of one.
+"""Segments: file names, lines, the chain, and the end of a segment.
 
-File names are the design: `ledger.jsonl` is written to, `ledger-<first>-<last>.jsonl` (seq numbers, 16 digits) never
-changes again; with `.gz` it is the same, packed. Standard library only: loaded on every ADD.
+Writers append to `ledger.jsonl` only. `ledger-<first>-<last>.jsonl` (seq numbers, 16 digits) is sealed and never
+changes again; with `.gz` it is packed. Standard library only: loaded on every ADD.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 ACTIVE = "ledger.jsonl"
 PACKED = ".gz"
-"""What the name of a packed segment ends with; see `packed`."""
+"""Suffix of a packed segment; see `gzip_members`."""
 
 INDEX = ".index"
-"""What stands in the name of a segment's index in place of `.jsonl`; see `index`."""
+"""Suffix of a segment's index, in place of `.jsonl`; see `archive.index`."""
 
 MAX_LINE = 64 * 1024 * 1024
-"""Bytes. Nothing that a writer makes comes near; a file without newlines is not read into memory for ever."""
+"""Longest line that is read, in bytes. Writers stay far below; the limit bounds memory for a file without newlines."""
 
 REQUIRED = frozenset(("ts", "seq", "event"))
-"""Keys without which a line is no event."""
+"""Keys that every event has."""
 
 _CHUNK = 1 << 20
 _FIRST_LOOK = 8192
-"""Bytes read from the end of the active segment on every ADD: two ordinary lines and to spare."""
+"""Bytes read from the end of the active segment on every ADD: more than two ordinary lines."""
 
 
 def sealed_name(first: int, last: int) -> str:
@@ -42,7 +42,7 @@ def sealed_name(first: int, last: int) -> str:
 
 
 def sealed_range(name: str) -> tuple[int, int] | None:
-    """Return `(first, last)` of a sealed segment's name, packed or not, None when the name is not one."""
+    """Return `(first, last)` of the name of a sealed segment, plain or packed; None for any other name."""
     first, last = name[7:23], name[24:40]
     if (
         name[40:] in (".jsonl", ".jsonl.gz")
@@ -58,7 +58,7 @@ def sealed_range(name: str) -> tuple[int, int] | None:
 
 
 def forms(name: str) -> tuple[str, str, str]:
-    """Return the names of a sealed segment as it was sealed, of the same packed, and of its index."""
+    """Return the file names of a sealed segment: plain, packed, and its index."""
     stem = name[:40]
     return f"{stem}.jsonl", f"{stem}.jsonl{PACKED}", f"{stem}{INDEX}"
 
@@ -69,19 +69,19 @@ def list_sealed(dir_fd: int) -> list[str]:
 
 
 def sealed_among(names: list[str]) -> list[str]:
-    """Return those of sealed segments, oldest first, each once.
+    """Return the names of sealed segments in `names`, oldest first, each segment once.
 
-    One that is being packed is there in both forms for a moment; then it is the one that was sealed.
+    While a segment is packed, both forms exist for a moment; the plain one is returned.
     """
-    found: list[str] = []
+    sealed: list[str] = []
     for name in sorted(name for name in names if sealed_range(name)):
-        if not found or found[-1][:40] != name[:40]:
-            found.append(name)
-    return found
+        if not sealed or sealed[-1][:40] != name[:40]:
+            sealed.append(name)
+    return sealed
 
 
 def check_version(event: dict[str, Any], name: str) -> None:
-    """Raise FutureFormat when the event was written in a later format than this code knows."""
+    """Raise FutureFormat if the event has a later format version than this code reads."""
     version = event.get("v")
     if isinstance(version, int) and version > VERSION:
         raise FutureFormat(
@@ -92,15 +92,14 @@ def check_version(event: dict[str, Any], name: str) -> None:
 
 
 def lines_of(fd: int, name: str, end: int, start: int = 0) -> Iterator[tuple[int, int, bytes, int | None]]:
-    """Yield `(number, offset, line, before)` of each line (newline included) of a segment, from the start.
+    """Yield `(number, offset, line, before)` of each line (newline included) of a segment.
 
-    Only what is before byte `end`, unless it is packed: then from the member at byte `start` on, offsets are those of
-    the inflated segment, and `before` is the CRC of the line before where the file states it. An empty line is a place
-    where something is that cannot be read: a damaged member of a packed segment, a line of more than MAX_LINE bytes, a
-    last one without an end.
+    A plain segment is read from its start to byte `end`. A packed one is read from the member at byte `start`; offsets
+    are those in the inflated segment, and `before` is the CRC of the line before, where the file states it. An empty
+    line stands for bytes that cannot be read: a damaged member, a line longer than MAX_LINE, a last line without LF.
     """
     if name.endswith(PACKED):
-        from eni_ledger.ledger.format import gzip_members  # a writer seldom has to
+        from eni_ledger.ledger.format import gzip_members  # rarely needed by a writer
 
         yield from gzip_members.lines(fd, start)
         return
@@ -118,7 +117,7 @@ def lines_of(fd: int, name: str, end: int, start: int = 0) -> Iterator[tuple[int
             number += 1
             yield number, offset, piece + b"\n", None
             offset += len(piece) + 1
-    # A file that has become shorter than `end` is a writer taking back what it could not sync.
+    # A file shorter than `end` by now was truncated by a writer whose sync failed.
     if offset < end <= os.fstat(fd).st_size:
         yield number + 1, offset, b"", None
 
@@ -133,13 +132,12 @@ def walk(
     loads: Callable[[bytes], Any] = _loads,
     start: int = 0,
 ) -> Iterator[tuple[int, int, dict[str, Any], int]]:
-    """Yield `(number, offset, event, crc)` of each line that the chain proves to be what was written.
+    """Yield `(number, offset, event, crc)` of each line whose CRC matches.
 
-    `previous_crc` is that of the line before the segment; None takes the word of the checkpoint at its head (for
-    reading one segment alone), or of the member at byte `start` of a packed one. At a line that is not what was written
-    LedgerDamaged is raised, with file, line and offset; or, when there is a list `damage`, put there, and the walk goes
-    on: a later line is proven when its CRC fits the one that the line before it states. Raises FutureFormat for a later
-    format, OSError.
+    `previous_crc` is the CRC of the line before the segment. With None, the checkpoint at the head of the segment
+    states it (to read one segment alone), or the member at byte `start` of a packed one. For a line whose CRC does not
+    match, raises LedgerDamaged with file, line and offset; with a list `damage`, appends the error there, goes on, and
+    takes the CRC that the damaged line states for the next one. Raises FutureFormat, OSError.
     """
     crc = previous_crc
     for number, offset, line, before in lines_of(fd, name, end, start):
@@ -153,10 +151,10 @@ def walk(
                 check_version(event, name)
                 yield number, offset, event, crc
                 continue
-        found = LedgerDamaged("the ledger is damaged", path=name, line=number, offset=offset)
+        error = LedgerDamaged("the ledger is damaged", path=name, line=number, offset=offset)
         if damage is None:
-            raise found
-        damage.append(found)
+            raise error
+        damage.append(error)
         try:
             crc = stated_crc(line)
         except ValueError:
@@ -164,7 +162,7 @@ def walk(
 
 
 def _event_of(line: bytes, loads: Callable[[bytes], Any]) -> dict[str, Any] | None:
-    """Return the event of a line, None when it holds none."""
+    """Return the event of a line, or None if the line is not an event."""
     try:
         event = loads(line)
     except ValueError:
@@ -173,7 +171,7 @@ def _event_of(line: bytes, loads: Callable[[bytes], Any]) -> dict[str, Any] | No
 
 
 def _stated_previous(event: dict[str, Any]) -> int | None:
-    """Return the CRC that a checkpoint says it is chained to, None when it is no checkpoint."""
+    """Return the CRC that a checkpoint is chained to, or None if the event is not a checkpoint."""
     try:
         return int(event["prev_crc"], 16)
     except (KeyError, ValueError, TypeError):
@@ -186,7 +184,7 @@ def newlines(fd: int, end: int) -> int:
 
 
 class Tail:
-    """Where a chain ends: the last event's seq, CRC and time (microseconds), and the size up to it in bytes."""
+    """The end of a chain: seq, CRC and time (microseconds since 1970) of the last event, and the size in bytes."""
 
     __slots__ = ("crc", "seq", "size", "ts_us")
 
@@ -200,8 +198,8 @@ class Tail:
 def read_tail(fd: int, name: str) -> tuple[Tail | None, int]:
     """Return the Tail of a segment and the number of torn bytes behind its last newline.
 
-    The Tail is None when the file holds no complete line. Reads from the end, so it costs the same for any length.
-    Raises LedgerDamaged when the last complete line is not what was written, FutureFormat for a later format.
+    The Tail is None if the file has no complete line. Reads backwards from the end, so the cost does not depend on the
+    size. Raises LedgerDamaged if the CRC of the last complete line does not match, FutureFormat, OSError.
     """
     size = os.fstat(fd).st_size
     look = _FIRST_LOOK

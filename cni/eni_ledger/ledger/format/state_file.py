@@ -1,4 +1,4 @@
-"""`state.json`: the live associations as of one line of the ledger. Derived: it can always be made anew.
+"""`state.json`: the live associations after one line of the ledger. Derived: it can always be rebuilt.
 
 Standard library only: loaded on every ADD.
 """
@@ -21,14 +21,14 @@ STATE_FILE = "state.json"
 
 
 _LIMIT = 64 * 1024 * 1024
-"""Bytes. A thousand associations take one; a file that somebody made larger is not read into memory."""
+"""Largest file that is read, in bytes. A thousand associations take about 1 MiB."""
 
 
 _SUM_LENGTH = len(',"sum":"00000000","associations":[')
 
 
 def parsed(line: bytes) -> Any:
-    """Return the association of a line, None when it holds none."""
+    """Return the JSON value of a line, or None if it has none."""
     try:
         return loads(line)
     except ValueError:
@@ -36,12 +36,12 @@ def parsed(line: bytes) -> Any:
 
 
 def encode_association(association: dict[str, Any]) -> bytes:
-    """Return the line of `state.json` for an association, without comma and newline."""
+    """Return an association as a line of `state.json`, without comma and newline."""
     return dumps(association).encode("utf-8", "replace")
 
 
 class StateFile:
-    """`state.json`: `head`, what is known of the last event in it, and one line of JSON per association."""
+    """`state.json`: its `head`, and one line of JSON for each association."""
 
     __slots__ = ("head", "lines")
 
@@ -50,37 +50,37 @@ class StateFile:
         self.lines = lines
 
     def marks(self) -> tuple[set[str], int] | None:
-        """Return the marks of the active segment's events, and the bytes of it that they are of; None for not known."""
+        """Return the marks of the active segment, and the bytes of it that they cover; None if they are not known."""
         marks, size = self.head.get("marks"), self.head.get("size")
         if not isinstance(marks, list) or not isinstance(size, int) or size < 0:
             return None
         return ({*marks}, size) if all(isinstance(mark, str) for mark in marks) else None
 
     def encode(self) -> bytes:
-        """Return the bytes of the file: one JSON document with one association per line."""
+        """Return the bytes of the file: one JSON document, with one association in each line."""
         head = dumps(self.head)[:-1].encode("utf-8", "replace")
         body = b",\n".join(self.lines) + b"\n" if self.lines else b""
         return b'%b,"sum":"%08x","associations":[\n%b]}\n' % (head, crc32(body, crc32(head)), body)
 
 
 def decode(data: bytes) -> StateFile | None:
-    """Return the StateFile that `data` holds, or None when it is not, to the byte, what a writer wrote."""
+    """Return the StateFile in `data`, or None if its `sum` does not match."""
     first, newline, rest = data.partition(b"\n")
     head, body = first[:-_SUM_LENGTH], rest[:-3]
     stated = b',"sum":"%08x","associations":[' % crc32(body, crc32(head))
     if not newline or first[-_SUM_LENGTH:] != stated or rest[-3:] != b"]}\n":
         return None
     try:
-        found = loads(head + b"}")
-        if not isinstance(found, dict) or not isinstance(found["seq"], int):
+        stated_head = loads(head + b"}")
+        if not isinstance(stated_head, dict) or not isinstance(stated_head["seq"], int):
             return None
     except (ValueError, KeyError):
         return None
-    return StateFile(found, body[:-1].split(b",\n") if body else [])
+    return StateFile(stated_head, body[:-1].split(b",\n") if body else [])
 
 
 def read(dir_fd: int) -> StateFile | None:
-    """Return what `state.json` says, or None when it is missing or unusable: it can always be rebuilt."""
+    """Return the content of `state.json`, or None if it is missing or unusable."""
     try:
         fd = open_file(dir_fd, STATE_FILE, os.O_RDONLY)
     except (OSError, StateDirError):
@@ -99,5 +99,5 @@ def read(dir_fd: int) -> StateFile | None:
 
 
 def write(dir_fd: int, state: StateFile) -> None:
-    """Replace `state.json`. Not synced: after a crash its `sum` tells, and it is rebuilt. Raises OSError."""
+    """Replace `state.json`, without a sync: after a crash `sum` shows whether it is whole. Raises OSError."""
     write_file(dir_fd, STATE_FILE, state.encode(), sync=False)

@@ -1,7 +1,7 @@
-"""Which live associations an add supersedes, and which one a del ends: the writer's rules.
+"""The writer's rules for which live associations an add supersedes and which one a del ends.
 
-What they come to is in the line (`supersedes`, `association_id`), and readers take it from there. So a ledger keeps
-its answers when these rules change. Standard library only: loaded on every ADD.
+The line states the result (`supersedes`, `association_id`), and readers take it from there. So the answers about old
+events do not change when these rules do. Standard library only: loaded on every ADD.
 """
 
 from __future__ import annotations
@@ -18,36 +18,40 @@ if TYPE_CHECKING:
     Association = dict[str, Any]
     Event = dict[str, Any]
 
-#: What an attachment's `del` says of it besides container ID and ifname; the line has what was recorded instead.
+#: Keys by which a `del` selects its association beside container ID and ifname. Its line has the recorded values.
 HINTS = ("netns", "vlan_id", "branch_mac", "declared_mac")
 
 _MACS = ("branch_mac", "observed_mac", "declared_mac")
 
 
 def ended_by(lines: list[bytes], event: Event) -> list[str]:
-    """Return the IDs of the live associations that certainly cannot be true beside the add or adopt `event`.
+    """Return the IDs of the live associations that certainly cannot exist beside the add or adopt `event`.
 
-    `lines` are those of `state.json`. Only what has the event's container ID, namespace or VLAN ID in it is parsed: an
-    ADD among 120 live associations costs a search through their bytes and not 120 times JSON.
+    `lines` are those of `state.json`. Only lines that contain the container ID, namespace or VLAN ID of the event are
+    parsed: with 120 live associations, an ADD costs a search through their bytes instead of parsing 120 objects.
     """
     needles = [
         b'%b":%b' % (key.encode(), text_of(value))
         for key, value in (
             ("container_id", event.get("container_id")),
             ("netns_inode", event.get("netns_inode")),
-            ("vlan_id", event.get("vlan_id")),  # of observed_vlan_id, too
+            ("vlan_id", event.get("vlan_id")),  # also finds observed_vlan_id
             ("vlan_id", event.get("observed_vlan_id")),
         )
         if value is not None
     ]
     touched = (parsed(line) for line in lines if any(needle in line for needle in needles))
-    return [one["association_id"] for one in touched if is_well_formed(one) and excludes(event, one)]
+    return [
+        association["association_id"]
+        for association in touched
+        if is_well_formed(association) and excludes(event, association)
+    ]
 
 
 def excludes(one: Association, other: Association) -> bool:
-    """Tell whether two associations certainly cannot both be true.
+    """Return whether two associations certainly cannot exist at the same time.
 
-    They have the same interface of the same namespace; the same VLAN of the same trunk; or they are one attachment.
+    They have the same interface of the same namespace, the same VLAN of the same trunk, or are the same attachment.
     """
     return _same_interface(one, other) or _same_vlan(one, other) or _same_attachment(one, other)
 
@@ -59,10 +63,10 @@ def _same_interface(one: Association, other: Association) -> bool:
 
 
 def _same_vlan(one: Association, other: Association) -> bool:
-    """Tell whether both have the same VLAN ID of the same protocol on the same trunk.
+    """Return whether both have the same VLAN ID and protocol on the same trunk.
 
-    The trunk is the link that the kernel showed, by its index and the namespace that this is an index of. MAC addresses
-    are shared by links that are stacked on each other; so the trunk's stands in only where neither has a link.
+    The trunk is the link that the kernel shows, identified by its index and its namespace. Stacked links share a MAC
+    address, so the MAC of the trunk counts only if neither association has a link.
     """
     if one.get("vlan_protocol") != other.get("vlan_protocol"):
         return False
@@ -75,21 +79,21 @@ def _same_vlan(one: Association, other: Association) -> bool:
 
 
 def on_link(association: Association) -> Any:
-    """Return the VLAN ID that an association has on the trunk's link: the kernel's, if it showed one."""
-    seen = association.get("observed_vlan_id")
-    return association.get("vlan_id") if seen is None else seen
+    """Return the VLAN ID of an association on the link of the trunk: the kernel's if known, else the declared one."""
+    observed = association.get("observed_vlan_id")
+    return association.get("vlan_id") if observed is None else observed
 
 
 def trunk_link(association: Association) -> tuple[Any, Any] | None:
-    """Return namespace (inode) and index of the trunk's link, None unless both are known."""
+    """Return namespace (inode) and index of the link of the trunk, or None unless both are known."""
     link = (association.get("trunk_netns_inode"), association.get("trunk_ifindex"))
     return None if None in link else link
 
 
 def _same_attachment(one: Association, other: Association) -> bool:
-    """Tell whether both are the CNI attachment (container ID, ifname).
+    """Return whether both are the same CNI attachment (container ID, ifname).
 
-    Some runtimes have one container ID for all; then namespace, VLAN ID or MAC address differ.
+    Some runtimes use one container ID for all attachments; these differ in namespace, VLAN ID or MAC address.
     """
     return (
         one.get("container_id") is not None
@@ -101,7 +105,7 @@ def _same_attachment(one: Association, other: Association) -> bool:
 
 
 def _differ(one: Association, other: Association, key: str) -> bool:
-    """Tell whether both have the key, with different values."""
+    """Return whether both have the key, with different values."""
     return None not in (one.get(key), other.get(key)) and one[key] != other[key]
 
 
@@ -114,37 +118,41 @@ def _may_share(some: set[Any], others: set[Any]) -> bool:
 
 
 def ended_by_del(lines: list[bytes], event: Event) -> Association | None:
-    """Return the live association that a `del` ends, None when there is none. Raises AmbiguousAttachment.
+    """Return the live association that a `del` ends, or None. Raises AmbiguousAttachment.
 
-    One that waited in the spool does not end what began after it.
+    A del that waited in the spool does not end an association that began after it.
     """
     needle = text_of(event["container_id"])
     occurred = event.get("spooled_ts", "~")
-    found = (parsed(line) for line in lines if needle in line)
-    return meant_by((one for one in found if is_well_formed(one) and one["since"] <= occurred), event)
+    touched = (parsed(line) for line in lines if needle in line)
+    earlier = (
+        association for association in touched if is_well_formed(association) and association["since"] <= occurred
+    )
+    return meant_by(earlier, event)
 
 
 def meant_by(live: Iterable[Association], event: Event) -> Association | None:
-    """Return the live association that a del or CHECK of `container_id` and `ifname` is of, None when there is none.
+    """Return the live association of a DEL or CHECK with `container_id` and `ifname`, or None.
 
-    One with another `vlan_id` or another MAC than `branch_mac` is not it. Of several it is the one that was recorded
-    with the path `netns` (which is gone or `none` at many a DEL) or has the MAC `declared_mac` (which a later plugin
-    of the chain may have changed). Raises AmbiguousAttachment when that does not tell either.
+    An association with another `vlan_id`, or another MAC than `branch_mac`, does not match. If several match, the path
+    `netns` decides (which is gone or `none` in many DELs), then the MAC `declared_mac` (which a later plugin of the
+    chain may have changed). Raises AmbiguousAttachment if these do not decide either.
     """
-    found = [
-        one
-        for one in live
-        if is_well_formed(one)
-        and all(one.get(key) == event[key] for key in ("container_id", "ifname"))
-        and not _differ(one, event, "vlan_id")
-        and (event.get("branch_mac") is None or _may_share(_macs(one), {event["branch_mac"]}))
+    matches = [
+        association
+        for association in live
+        if is_well_formed(association)
+        and all(association.get(key) == event[key] for key in ("container_id", "ifname"))
+        and not _differ(association, event, "vlan_id")
+        and (event.get("branch_mac") is None or _may_share(_macs(association), {event["branch_mac"]}))
     ]
-    if len(found) > 1 and event.get("netns"):
-        found = [one for one in found if one.get("netns") == event["netns"]] or found
-    if len(found) > 1 and event.get("declared_mac"):
-        found = [one for one in found if event["declared_mac"] in _macs(one)] or found
-    if len(found) > 1:
-        who = f"{event['container_id']} {event['ifname']}: {', '.join(one['association_id'] for one in found)}"
+    if len(matches) > 1 and event.get("netns"):
+        matches = [match for match in matches if match.get("netns") == event["netns"]] or matches
+    if len(matches) > 1 and event.get("declared_mac"):
+        matches = [match for match in matches if event["declared_mac"] in _macs(match)] or matches
+    if len(matches) > 1:
+        ids = ", ".join(match["association_id"] for match in matches)
+        details = f"{event['container_id']} {event['ifname']}: {ids}"
         hint = "eni-ledger verify --mark-lost ends those that are gone"
-        raise AmbiguousAttachment("several live attachments have this container ID and ifname", who, hint)
-    return found[0] if found else None
+        raise AmbiguousAttachment("several live attachments have this container ID and ifname", details, hint)
+    return matches[0] if matches else None

@@ -191,7 +191,7 @@ def settings_of_call(path: Path, **env: str) -> Any:
 def test_parents_are_not_made_for_a_call(tmp_path: Path) -> None:
     where = tmp_path / "one" / "two"
     asked = settings_of_call(where)
-    missing = f"cannot be made: {tmp_path / 'one'} does not exist"
+    missing = f"cannot be created: {tmp_path / 'one'} does not exist"
     with pytest.raises(StateDirError, match=missing):
         writer.record(asked, add_event(1))
     with pytest.raises(StateDirError, match=missing):
