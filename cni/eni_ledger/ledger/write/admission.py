@@ -1,9 +1,9 @@
-"""Is a directory one for a ledger? Asked before anything is made in it, renamed or replaced that was not there before.
+"""Decides whether a directory may hold a ledger, before a writer creates, renames or replaces a file in it.
 
-`stateDir` comes from a network configuration, which may name any directory of the host. One that exists and has
-something in it has to hold a ledger, or nothing but what a ledger may have begun with. A file is told by its content:
-`state.json` and `ledger.jsonl` are names that others use, too. What is damaged is still recognised, by its beginning or
-by its end. Standard library only; loaded on an ADD that begins a ledger or finds it damaged, not on others.
+`stateDir` comes from a network configuration, which may name any directory of the host. An existing directory must be
+empty, hold a ledger, or hold only files that precede one. Content decides, because other programs use names such as
+`state.json` too. A damaged segment is recognised by its beginning or its end. Standard library only; loaded by an ADD
+that begins a ledger or finds damage, not by others.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import stat
 from eni_ledger.base.errors import StateDirError
 from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.format.directory import open_file
+from eni_ledger.ledger.format.state_file import STATE_FILE
 
-STATE_FILE = "state.json"  # `state` has the rest of it
 _DIRECTORIES = ("lock", "spool", "quarantine", "imported", "lost+found")
 _REPLACED = (".next", segment.ACTIVE, STATE_FILE, "ledger.index", "identified.json")
 _SMALL = 8192
@@ -23,9 +23,9 @@ _HEX = frozenset(b"0123456789abcdef")
 
 
 def admit(dir_fd: int, path: str) -> None:
-    """Return when the directory open at `dir_fd` holds a ledger, or nothing but what one begins with.
+    """Return if the directory open at `dir_fd` holds a ledger, or nothing that a ledger cannot begin with.
 
-    Raises StateDirError, which names `path` and what is in it, OSError.
+    Raises StateDirError, which names `path` and a file in it; OSError.
     """
     names = sorted(os.listdir(dir_fd))
     if any(_holds(dir_fd, name) for name in names):
@@ -36,12 +36,12 @@ def admit(dir_fd: int, path: str) -> None:
         raise StateDirError(
             "the directory holds no ledger and is not empty",
             f"{path} has {others[0]!r:.80}{more}",
-            "set stateDir to a directory of its own, or to one that does not exist",
+            "set stateDir to an empty directory, or to one that does not exist",
         )
 
 
 def is_temporary(name: str) -> bool:
-    """Tell whether `name` is one under which a file of the state directory is written before it is renamed."""
+    """Return whether `name` is the temporary name of a file of the state directory."""
     inside = name[1:-4] if name.endswith(".tmp") else ""
     return name[:1] == "." and (
         inside in (".next", segment.ACTIVE, STATE_FILE, "ledger.index", "identified.json") or _sealed(inside)
@@ -49,12 +49,12 @@ def is_temporary(name: str) -> bool:
 
 
 def _sealed(name: str) -> bool:
-    """Tell whether `name` is that of a sealed segment, packed or not, or of its index."""
+    """Return whether `name` is that of a sealed segment, plain or packed, or of its index."""
     return segment.sealed_range(name.removesuffix(segment.INDEX) + ".jsonl" * name.endswith(segment.INDEX)) is not None
 
 
 def _holds(dir_fd: int, name: str) -> bool:
-    """Tell whether `name` is a file that only a ledger has."""
+    """Return whether `name` is a file that only a ledger has."""
     if name == segment.ACTIVE or segment.sealed_range(name):
         return _is_segment(*_ends(dir_fd, name))
     if name == STATE_FILE:
@@ -64,9 +64,9 @@ def _holds(dir_fd: int, name: str) -> bool:
 
 
 def _is_segment(head: bytes, tail: bytes) -> bool:
-    """Tell whether a file that begins and ends like this is a segment, or was one."""
+    """Return whether a file with this beginning and end is a segment, possibly a damaged one."""
     if head[:2] == b"\x1f\x8b":
-        return True  # gzip, with a name that nothing else has
+        return True  # gzip, under the name of a packed segment
     if head[:7] == b'{"ts":"'[: len(head)] and head and (len(head) < 42 or head[34:42] == b'","seq":'):
         return True
     at = tail.rfind(b',"crc":"')
@@ -75,7 +75,7 @@ def _is_segment(head: bytes, tail: bytes) -> bool:
 
 
 def _ends(dir_fd: int, name: str) -> tuple[bytes, bytes]:
-    """Return the first and the last bytes of a file, nothing of what is no regular file or cannot be read."""
+    """Return the first and the last bytes of a regular file; empty if it is not one or cannot be read."""
     try:
         fd = open_file(dir_fd, name, os.O_RDONLY)
     except (OSError, StateDirError):
@@ -89,19 +89,19 @@ def _ends(dir_fd: int, name: str) -> tuple[bytes, bytes]:
 
 
 def _begun(dir_fd: int, name: str) -> bool:
-    """Tell whether `name` may be there before a ledger is: nothing in it can be lost."""
+    """Return whether `name` may exist before the ledger does, with nothing in it that could be lost."""
     try:
-        found = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+        status = os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
     except FileNotFoundError:
-        return True  # a temporary file of another writer, who begins the ledger
-    if stat.S_ISDIR(found.st_mode):
+        return True  # the temporary file of another writer that begins the ledger
+    if stat.S_ISDIR(status.st_mode):
         return name in _DIRECTORIES
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return False
     if name == "failures.jsonl":
-        return found.st_size == 0 or _ends(dir_fd, name)[0][:2] == b'{"'
-    if name == "identified.json":  # `since` writes it
+        return status.st_size == 0 or _ends(dir_fd, name)[0][:2] == b'{"'
+    if name == "identified.json":  # `query.ended_since` writes it
         return _ends(dir_fd, name)[0][:12] == b'{"v":1,"seq"'
     if is_temporary(name) or name == ".next" or name.startswith(".probe-"):
         return True
-    return found.st_size == 0 and name in ("lock", segment.ACTIVE, STATE_FILE)
+    return status.st_size == 0 and name in ("lock", segment.ACTIVE, STATE_FILE)

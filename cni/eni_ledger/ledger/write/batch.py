@@ -1,8 +1,8 @@
-"""Several events under one lock, chosen by what is live at that moment. For commands and GC, not for the ADD path.
+"""Appends several events under one lock, chosen by what is live then. For commands and GC, not for the ADD path.
 
-Between two looks at the kernel and the ledger a runtime may add or end anything. So whoever wants to write down what it
-found says so in a function that gets the live associations with the lock held, and what it returns is appended.
-Standard library only, of what the front door carries: GC is a plugin's verb.
+A runtime may add or end attachments between a look at the kernel and the lock. Callers therefore pass a function; it
+gets the live associations while the lock is held and returns the events to append. Standard library only, of what the
+front door carries: GC is a verb of the plugin.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     Event = dict[str, Any]
     Association = dict[str, Any]
 
-#: Events that are appended under one lock: some 10 ms, of the 200 that an ADD waits.
+#: Events that are appended under one lock. They take about 10 ms; an ADD waits for 200 ms.
 BATCH = 250
-#: Between two batches: more than a waiting writer sleeps between two tries (`lock`), so that it gets its turn.
+#: Seconds between two batches: longer than the sleep of a waiting writer (`lock`), so that it gets its turn.
 PAUSE_S = 0.01
-#: How often a command tries again when another writer keeps the lock; nobody waits for it.
+#: How often a command tries to get the lock.
 _TRIES = 25
 
 
 def record_gc(settings: Settings, network: str, valid: set[tuple[str, str]], about: Event) -> list[Event]:
     """End the live associations of `network` whose (container_id, ifname) is not in `valid`; return their events.
 
-    `about` has the keys that each event shall carry (boot_id, via, cni_version ...). Raises LedgerError, LockTimeout
-    included: what is valid has to be compared with what is live, so it cannot wait in the spool.
+    `about` has keys for each event (boot_id, via, cni_version ...). Raises LedgerError, including LockTimeout: GC
+    compares with what is live, so its events cannot wait in the spool.
     """
 
     def gone(live: list[Association]) -> list[Event]:
@@ -50,7 +50,7 @@ def record_gc(settings: Settings, network: str, valid: set[tuple[str, str]], abo
             and (association.get("container_id"), association.get("ifname")) not in valid
         ]
 
-    return record_found(settings, about, gone, tries=1)  # a runtime waits for it
+    return record_found(settings, about, gone, tries=1)  # a runtime waits for the answer
 
 
 def record_found(
@@ -62,8 +62,8 @@ def record_found(
 ) -> list[Event]:
     """Append the events that `choose` returns for the live associations; return them as written.
 
-    `about` has `boot_id` and what else each event shall carry. An `adopt` gets its `association_id` here. Raises
-    LedgerError, LockTimeout included: then nothing was written.
+    `about` has `boot_id` and other keys for each event. An `adopt` gets its `association_id` here. Raises LedgerError,
+    including LockTimeout; then nothing was written.
     """
     dir_fd = open_state_dir(settings.state_dir, create=True)
     try:
@@ -90,9 +90,9 @@ def record_found(
 
 
 def record_many(settings: Settings, about: Event, events: Iterable[Event]) -> Iterator[list[Event]]:
-    """Append many events that have no bearing on what is live, in batches; yield each batch as written.
+    """Append many events that do not depend on what is live, in batches; yield each batch as written.
 
-    Other writers get their turn in between. Raises LedgerError: then the batches yielded so far are in the ledger.
+    Other writers get the lock in between. Raises LedgerError; the batches yielded so far are in the ledger.
     """
     left = iter(events)
     while batch := list(islice(left, BATCH)):

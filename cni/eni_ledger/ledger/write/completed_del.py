@@ -1,7 +1,7 @@
-"""A `del` that brings what was not known of its association: ENI and task, found when it ended.
+"""Splits a `del` that is the first to know the ENI or task of its association into an `identify` and the `del`.
 
-Readers take what an association has from its add and from `identify` events, and so do the indexes of packed segments.
-So what a `del` brings is told by an `identify` before it, in the same write. Loaded when it happens.
+Readers and the indexes of packed segments take the keys of an association from its add and its `identify` events only.
+Both events go into the ledger in one write. Loaded only for such a del.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     Event = dict[str, Any]
     Association = dict[str, Any]
 
-_SAID = (*IDENTITY, "identity_source")
+_STATED = (*IDENTITY, "identity_source")
 _ABOUT = ("association_id", "boot_id", "instance_id", "agent_version", "via", "clock_step_us", "spooled_ts")
 
 
 def completed(event: Event, association: Association) -> tuple[Event, Event | None, Association]:
-    """Return the `del` without what it brings, the `identify` that tells it, and the association with it.
+    """Return the `del` without the identity that it states, an `identify` with it, and the completed association.
 
-    There is no `identify` when it is of another association, contradicts what is known of this one, or is known.
-    `spool` stays with the del alone: a reader of the spool that finds the name in a line takes the file for folded in.
+    The `identify` is None if the del is of another association, contradicts what is known of this one, or states
+    nothing new. Only the del keeps `spool`: a line with the name of a spool file marks the file as folded in.
     """
-    said = {key: event[key] for key in _SAID if key in event}
-    rest = {key: value for key, value in event.items() if key not in _SAID}
-    new = {key: said[key] for key in IDENTITY if key in said and association.get(key) is None}
+    stated = {key: event[key] for key in _STATED if key in event}
+    rest = {key: value for key, value in event.items() if key not in _STATED}
+    new = {key: stated[key] for key in IDENTITY if key in stated and association.get(key) is None}
     known = {key: association[key] for key in IDENTITY if association.get(key) is not None}
     other = event.get("association_id") != association["association_id"]
-    if other or not new or any(said.get(key, value) != value for key, value in known.items()):
+    if other or not new or any(stated.get(key, value) != value for key, value in known.items()):
         return rest, None, association
     about = {key: event[key] for key in _ABOUT if key in event}
-    source = {"identity_source": said["identity_source"]}
+    source = {"identity_source": stated["identity_source"]}
     return rest, {"event": "identify", **about, **new, **source}, {**association, **new}

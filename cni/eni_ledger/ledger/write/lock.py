@@ -9,10 +9,8 @@ import fcntl
 import os
 import time
 
-from eni_ledger.base.config import Settings
 from eni_ledger.base.errors import LockTimeout, StateDirError
 from eni_ledger.ledger.format.directory import open_file
-from eni_ledger.ledger.write import lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,20 +18,20 @@ if TYPE_CHECKING:
 
 
 _TRIES = 25
-"""Times that the lock is waited for: nobody waits for a prune."""
+"""How often `lock_patiently` waits for the lock."""
 
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.004
 
 
 def acquire(dir_fd: int, settings: Settings) -> int:
-    """Return a descriptor that holds the lock; closing it lets go. Waits for `lock_wait_ms` of the settings at most.
+    """Return a descriptor that holds the lock; closing it releases the lock. Waits for at most `lock_wait_ms`.
 
-    The file is made where it is missing, but not in a directory that is not one for a ledger (`foreign`).
+    Makes the lock file if it is missing, unless the directory may not hold a ledger (`admission`).
 
-    Polls rather than sleep in `flock` with a timer. The kernel's queue hands the lock to one that sleeps and has to
-    be scheduled first; with 64 ADDs on two cores that took twice as long as letting whoever runs take it. Raises
-    LockTimeout, or StateDirError when the lock file cannot be opened.
+    Polls instead of blocking in `flock`. The kernel hands a lock to a sleeping process, which must be scheduled first;
+    with 64 ADDs on two cores that took twice as long as letting a running process take it. Raises LockTimeout, or
+    StateDirError if the lock file cannot be opened.
     """
     fd, wait_ms = _open(dir_fd, settings.state_dir), settings.lock_wait_ms
     deadline = time.monotonic() + wait_ms / 1000
@@ -43,7 +41,7 @@ def acquire(dir_fd: int, settings: Settings) -> int:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if held(fd):
                 return fd
-            os.close(fd)  # somebody removed the file that we waited for: others lock another one by now
+            os.close(fd)  # the file was removed; other writers lock a new one
             fd = _open(dir_fd, settings.state_dir)
         except BlockingIOError:
             left = deadline - time.monotonic()
@@ -64,7 +62,7 @@ def _open(dir_fd: int, path: str) -> int:
         try:
             return open_file(dir_fd, "lock", os.O_RDWR)
         except FileNotFoundError:
-            from eni_ledger.ledger.write.admission import admit  # the first event of a ledger
+            from eni_ledger.ledger.write.admission import admit  # needed for the first event of a ledger only
 
             admit(dir_fd, path)
             return open_file(dir_fd, "lock", os.O_RDWR | os.O_CREAT)
@@ -73,15 +71,18 @@ def _open(dir_fd: int, path: str) -> int:
 
 
 def held(fd: int) -> bool:
-    """Tell whether the lock that `fd` holds keeps others away: not when somebody removed the file. Raises OSError."""
+    """Return whether the lock file open at `fd` still exists, so that its lock excludes others. Raises OSError."""
     return os.fstat(fd).st_nlink > 0
 
 
 def lock_patiently(dir_fd: int, settings: Settings) -> int:
-    """Return a descriptor that holds the writers' lock, for who is not waited for; raise LockTimeout, StateDirError."""
+    """Return a descriptor that holds the lock. Waits for it repeatedly: for commands.
+
+    Raises LockTimeout, StateDirError.
+    """
     for _ in range(_TRIES - 1):
         try:
-            return lock.acquire(dir_fd, settings)
+            return acquire(dir_fd, settings)
         except LockTimeout:
             continue
-    return lock.acquire(dir_fd, settings)
+    return acquire(dir_fd, settings)

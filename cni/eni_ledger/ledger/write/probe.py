@@ -1,6 +1,6 @@
-"""Can an ADD be recorded now, and what could not be: asked by STATUS and `doctor`, told when recording fails.
+"""Tests whether an ADD can be recorded (for STATUS and `doctor`), and notes events that could not be.
 
-Standard library only: the plugin loads it, though not on an ADD that goes well.
+Standard library only: the plugin loads it, but not for an ADD that succeeds.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 FAILURES = "failures.jsonl"
 
 _REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "gfs2", "ocfs2", "virtiofs")
-#: Bytes; nothing is added to a file of failures that has so many.
+#: Size in bytes at which `failures.jsonl` is not appended to any more.
 FAILURES_LIMIT = 1024 * 1024
 
 
 def probe(settings: Settings) -> None:
-    """Return when an ADD could be recorded now, else raise LedgerError. Leaves nothing behind."""
+    """Return if an ADD could be recorded now, else raise LedgerError. Leaves no test file behind."""
     dir_fd = open_state_dir(settings.state_dir, create=True)
     try:
         admit(dir_fd, settings.state_dir)
@@ -56,17 +56,17 @@ def probe(settings: Settings) -> None:
 
 
 def unsuitable_filesystem(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:
-    """Return why the file system of the directory `path` promises less than the ledger needs, "" if it does not.
+    """Return why the file system of the directory `path` promises less than the ledger needs, or "".
 
-    Over a network, and with a file system that is a program (FUSE), flock, fdatasync and rename mean what the server or
-    that program makes of them. What cannot be found out is no reason to complain. `mountinfo` is as proc(5) has it.
+    On a network file system or FUSE, flock, fdatasync and rename depend on the server or program behind it. Returns ""
+    if the file system cannot be determined. `mountinfo` has the format of proc(5).
     """
     try:
         device = os.stat(path).st_dev
         mounts = [line.split() for line in _content(mountinfo).splitlines()]
-        for fields in reversed(mounts):  # of two at one place, the later one is seen
+        for fields in reversed(mounts):  # a later mount hides an earlier one at the same place
             if fields[2] == b"%d:%d" % (os.major(device), os.minor(device)):
-                kind, source = (each.decode("utf-8", "replace") for each in fields[fields.index(b"-") + 1 :][:2])
+                kind, source = (text.decode("utf-8", "replace") for text in fields[fields.index(b"-") + 1 :][:2])
                 remote = kind in _REMOTE or kind.partition(".")[0] in ("fuse", "fuse3")
                 return f"{path} is on {kind} ({source}): flock and fdatasync promise less there" if remote else ""
     except (OSError, ValueError, IndexError):
@@ -75,7 +75,7 @@ def unsuitable_filesystem(path: str, mountinfo: str = "/proc/self/mountinfo") ->
 
 
 def _content(path: str) -> bytes:
-    """Return what is in a file of /proc; the front door has no files of Python's. Raises OSError."""
+    """Return the content of a file of /proc, without `open`, which the front door lacks. Raises OSError."""
     fd, chunks = os.open(path, os.O_RDONLY | os.O_CLOEXEC), []
     try:
         while chunk := os.read(fd, 1 << 16):
@@ -86,9 +86,9 @@ def _content(path: str) -> bytes:
 
 
 def note_failure(settings: Settings, event: Event, error: Exception) -> None:
-    """Count an event that could not be recorded: a line in `failures.jsonl`, as long as that is possible at all.
+    """Append a line about an event that could not be recorded to `failures.jsonl`, if possible.
 
-    The file stops at 1 MiB: it is there to be noticed, the journal has every one. Never raises.
+    The file stops growing at 1 MiB; the journal has every failure. Never raises.
     """
     try:
         dir_fd = open_state_dir(settings.state_dir)
@@ -96,8 +96,9 @@ def note_failure(settings: Settings, event: Event, error: Exception) -> None:
             admit(dir_fd, settings.state_dir)
             fd = open_file(dir_fd, FAILURES, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
-                found = os.fstat(fd)
-                if found.st_size < FAILURES_LIMIT and found.st_nlink == 1:  # else it may be a file that is not ours
+                status = os.fstat(fd)
+                # With several links it may be the file of another program.
+                if status.st_size < FAILURES_LIMIT and status.st_nlink == 1:
                     kept: Event = {
                         key: event[key] for key in ("event", "container_id", "ifname", "netns") if key in event
                     }

@@ -1,7 +1,7 @@
-"""What a writer does when it does not find things as it left them. Loaded only then, not on each ADD.
+"""Recovery of a writer after a crash, damage or interference. Loaded only then, not on each ADD.
 
-Nothing is repaired away: a torn tail is copied to `quarantine/` before it is cut off; a segment with real damage is
-sealed as it is, and the checkpoint of the next one names the damage.
+Recovery discards nothing: a torn tail is copied to `quarantine/` before it is cut off; a damaged segment is sealed
+unchanged, and the checkpoint of the next segment names the damage.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ QUARANTINE = "quarantine"
 
 
 def break_hard_link(dir_fd: int, fd: int, settings: Settings) -> None:
-    """Put a copy of the active segment, open at `fd`, in its place, because it has another name somewhere.
+    """Replace the active segment, open at `fd`, by a copy, because it has more than one hard link.
 
-    A backup of hard links, perhaps, which shall stay as it is; or a file that is not ours, which nobody is to append to
-    or cut. Raises StateDirError when it has more bytes than any segment, or is none of a ledger; OSError.
+    The other link may be a backup, which must not change, or the file of another program. Raises StateDirError if the
+    file is larger than any segment or is not a segment; OSError.
     """
     admit(dir_fd, settings.state_dir)
     size = os.fstat(fd).st_size
     if size > 2 * settings.rotate_bytes:
-        details = f"{segment.ACTIVE}: {size} bytes, and it has another name elsewhere"
-        raise StateDirError("a file of the state directory is not ours", details, "move it out of the way")
+        details = f"{segment.ACTIVE}: {size} bytes, with another hard link elsewhere"
+        raise StateDirError("a file of the state directory is not a segment", details, "move it out of the way")
     write_file(dir_fd, segment.ACTIVE, os.pread(fd, size, 0), sync=True)
 
 
 def quarantine_torn_tail(dir_fd: int, fd: int, size: int, torn: int) -> str:
     """Copy the last `torn` bytes of the segment at `fd` to the quarantine, then cut them off at `size` bytes.
 
-    Returns the name of the copy, which is on disk before the cut. Raises OSError; LockTimeout when another writer has
-    appended meanwhile, as it can where somebody removed the lock file.
+    Returns the name of the copy, which is on disk before the cut. Raises OSError; LockTimeout if another writer has
+    appended meanwhile, which is possible after the lock file was removed.
     """
     name = f"torn-{now_us():016}-{size}.bin"
     quarantine_fd = open_subdir(dir_fd, QUARANTINE)
@@ -54,16 +54,16 @@ def quarantine_torn_tail(dir_fd: int, fd: int, size: int, torn: int) -> str:
     finally:
         os.close(quarantine_fd)
     if os.fstat(fd).st_size != size + torn:
-        raise LockTimeout("another writer is at work", "somebody removed the lock file")
+        raise LockTimeout("another writer is active", "the lock file was removed")
     os.ftruncate(fd, size)
     os.fsync(fd)
     return name
 
 
 def replay(fd: int, name: str, size: int, marks: set[str] | None = None) -> tuple[Live, Tail, str | None]:
-    """Return what is live after the proven events of a segment, where the chain ends, and the first damage or None.
+    """Return what is live after the verified events of a segment, the end of the chain, and the first damage or None.
 
-    The events' marks are put into `marks`. Raises OSError, FutureFormat.
+    Adds the marks of the events to `marks`. Raises OSError, FutureFormat.
     """
     live, tail, lines = Live(), Tail(size=size), 0
     damage: list[LedgerDamaged] = []
@@ -73,13 +73,13 @@ def replay(fd: int, name: str, size: int, marks: set[str] | None = None) -> tupl
             marks.update(marks_of(event))
         tail.seq, tail.crc, tail.ts_us, lines = event["seq"], crc, parse_ts(event["ts"]), number
     if damage:
-        # Every line has a seq, also those behind the last proven one that cannot be read any more.
+        # Lines after the last verified one have a seq too, even if they cannot be read any more.
         tail.seq += sum(1 for _, _, line, _ in segment.lines_of(fd, name, size) if line) - lines
     return live, tail, damage[0].details if damage else None
 
 
 def rebuild(fd: int, tail: Tail) -> tuple[list[bytes], str | None, set[str], str | None]:
-    """Return `(lines, boot_id, marks, damage)` of the active segment; `damage` is None when it is sound.
+    """Return `(lines, boot_id, marks, damage)` of the active segment; `damage` is None if there is none.
 
     Raises OSError.
     """
@@ -89,10 +89,10 @@ def rebuild(fd: int, tail: Tail) -> tuple[list[bytes], str | None, set[str], str
 
 
 def seal_damaged(dir_fd: int, fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | None]:
-    """Seal the damaged active segment as it is and begin a new one whose checkpoint names the damage.
+    """Seal the damaged active segment unchanged and begin a new one whose checkpoint names the damage.
 
-    `state.json` has the better word on what is live when it is as new as the sound part. Returns the new Tail, the
-    live lines and the boot id they belong to. Raises OSError.
+    What is live comes from `state.json` if that is at least as new as the verified part. Returns the new Tail, the live
+    lines and their boot ID. Raises OSError.
     """
     os.fdatasync(fd)
     size = os.fstat(fd).st_size
@@ -100,9 +100,9 @@ def seal_damaged(dir_fd: int, fd: int, about: dict[str, Any]) -> tuple[Tail, lis
     lines, boot_id = [encode_association(association) for association in live], live.boot_id
     sealed = segment.list_sealed(dir_fd)
     before = (segment.sealed_range(sealed[-1]) or (0, 0))[1] if sealed else 0
-    known = state_file.read(dir_fd)
-    if known is not None and known.head["seq"] >= tail.seq:
-        lines, boot_id, tail.seq = known.lines, known.head.get("boot_id"), known.head["seq"]
+    state = state_file.read(dir_fd)
+    if state is not None and state.head["seq"] >= tail.seq:
+        lines, boot_id, tail.seq = state.lines, state.head.get("boot_id"), state.head["seq"]
     first = rotation.first_seq(fd)
     if first is None or first <= before:
         first = before + 1
@@ -113,33 +113,33 @@ def seal_damaged(dir_fd: int, fd: int, about: dict[str, Any]) -> tuple[Tail, lis
 
 
 def begin(dir_fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | None]:
-    """Begin the first segment, or the next one where there is no active one: a crash between two renames leaves none.
+    """Begin the first segment, or the next one after a crash between two renames, which leaves no active segment.
 
-    When `state.json` knows of later events than the sealed segments, the active one was there and somebody took it
-    away: that is damage, no seq is used twice, and what was live still is. When the last sealed segment is damaged,
-    whoever sealed it was killed before it could say so in the next one: that is done here. Returns the new Tail, the
-    live lines and the boot id they belong to. Raises OSError, FutureFormat.
+    If `state.json` has later events than the sealed segments, the active segment was removed: that is damage, no seq is
+    used twice, and what was live stays live. If the last sealed segment is damaged, its writer was killed before the
+    next checkpoint; the new checkpoint names that damage. Returns the new Tail, the live lines and their boot ID.
+    Raises OSError, FutureFormat.
     """
     sealed = segment.list_sealed(dir_fd)
     name = sealed[-1] if sealed else None
     tail, sound = rotation.sealed_tail(dir_fd, name) if name else (Tail(), True)
-    known = state_file.read(dir_fd)
-    if known is not None and known.head["seq"] > tail.seq:
-        missing = f"{segment.ACTIVE}: events {tail.seq + 1} to {known.head['seq']} are missing"
+    state = state_file.read(dir_fd)
+    if state is not None and state.head["seq"] > tail.seq:
+        missing = f"{segment.ACTIVE}: events {tail.seq + 1} to {state.head['seq']} are missing"
         about = {**about, "damage": missing}
-        tail = Tail(known.head["seq"], int(known.head["crc"], 16), parse_ts(known.head["ts"]))
-        lines, boot_id = known.lines, known.head.get("boot_id")
+        tail = Tail(state.head["seq"], int(state.head["crc"], 16), parse_ts(state.head["ts"]))
+        lines, boot_id = state.lines, state.head.get("boot_id")
     elif name is None:
         lines, boot_id = [], about.get("boot_id")
-    elif sound and known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
-        lines, boot_id = known.lines, known.head.get("boot_id")
+    elif sound and state is not None and state.head["seq"] == tail.seq and state.head.get("crc") == f"{tail.crc:08x}":
+        lines, boot_id = state.lines, state.head.get("boot_id")
     else:
         live, damage = _replay_sealed(dir_fd, name)
         lines, boot_id = [encode_association(association) for association in live], live.boot_id
         if not sound:
             about = {**about, "damage": damage}
-            if known is not None and known.head["seq"] == tail.seq:
-                lines, boot_id = known.lines, known.head.get("boot_id")
+            if state is not None and state.head["seq"] == tail.seq:
+                lines, boot_id = state.lines, state.head.get("boot_id")
     return rotation.start(dir_fd, tail, lines, {**about, "boot_id": boot_id}, previous=name), lines, boot_id
 
 

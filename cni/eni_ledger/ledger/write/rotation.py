@@ -1,4 +1,4 @@
-"""New segments, sealed ones, and the end of old ones. Loaded only when a segment begins or ends, not on each ADD."""
+"""Begins, seals and removes segments. Loaded only when a segment begins or ends, not on each ADD."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def first_seq(fd: int) -> int | None:
-    """Return the seq of the active segment's first event, None when its first line is not readable. Raises OSError."""
+    """Return the seq of the first event of the active segment, or None if it cannot be read. Raises OSError."""
     try:
         for _, _, line, _ in segment.lines_of(fd, segment.ACTIVE, os.fstat(fd).st_size):
             return int(decode(line)["seq"])
@@ -32,12 +32,12 @@ def first_seq(fd: int) -> int | None:
 def start(
     dir_fd: int, tail: Tail, lines: list[bytes], about: dict[str, Any], *, previous: str | None, seal: str | None = None
 ) -> Tail:
-    """Begin a new active segment after `tail`, its checkpoint carrying the live associations `lines`.
+    """Begin a new active segment after `tail`; its checkpoint has the live associations `lines`.
 
-    `about` are more keys for the checkpoint (boot_id, instance_id, damage), `previous` the name of the segment before
-    it. With `seal` the present active segment gets that name. The new segment is on disk under a temporary name before
-    the old one is renamed, so that the time without an active segment is two renames; a crash between them is mended
-    by the next writer. Returns the new Tail. Raises OSError.
+    `about` has more keys for the checkpoint (boot_id, instance_id, damage); `previous` is the name of the segment
+    before. With `seal`, the present active segment is renamed to that name. The new segment is on disk under a
+    temporary name before the old one is renamed, so there is no active segment only between two renames; after a crash
+    between them, the next writer begins one. Returns the new Tail. Raises OSError.
     """
     clock_us = now_us()
     ts_us = max(clock_us, tail.ts_us)
@@ -67,10 +67,10 @@ def start(
 
 
 def rotate(dir_fd: int, fd: int, tail: Tail, lines: list[bytes], about: dict[str, Any]) -> Tail | None:
-    """Seal the active segment open at `fd` and begin the next; None when that was not done.
+    """Seal the active segment open at `fd`, begin the next one and return its Tail; return None if not rotated.
 
-    Nothing is done when there is nothing in it but its checkpoint, or when the next one cannot be made, for want of
-    room perhaps: the old one then takes the event, and the next writer tries again. Raises OSError.
+    Does not rotate a segment that has only its checkpoint. If the next segment cannot be written, for example on a full
+    disk, the old one takes the event and the next writer tries again. Raises OSError.
     """
     first = first_seq(fd)
     if first is None or first >= tail.seq:
@@ -88,7 +88,7 @@ def rotate(dir_fd: int, fd: int, tail: Tail, lines: list[bytes], about: dict[str
 def retain(dir_fd: int, settings: Settings) -> list[str]:
     """Remove the sealed segments that are older than `retain_days` or beyond `retain_bytes`; return their names.
 
-    What is left is always the newest ones without a hole, also when this is killed half way. Raises OSError.
+    Removes the oldest first, so that the rest has no gap even after a kill. Raises OSError.
     """
     names = expired(dir_fd, segment.list_sealed(dir_fd), settings)
     for name in names:
@@ -97,10 +97,10 @@ def retain(dir_fd: int, settings: Settings) -> list[str]:
 
 
 def expired(dir_fd: int, sealed: list[str], settings: Settings) -> list[str]:
-    """Return those of the `sealed` segments, oldest first, that retention does not keep. Raises OSError.
+    """Return the segments of `sealed` (oldest first) that retention removes. Raises OSError.
 
-    A segment answers for every moment until the next one begins, which on a quiet host may be long after its own last
-    event. So it is kept as long as any moment of that time is within `retain_days`.
+    A segment answers for all times until the next one begins, on a quiet host long after its last event. It is kept
+    while any of these times is within `retain_days`.
     """
     total, keep = 0, len(sealed)
     while keep > 0:
@@ -116,7 +116,7 @@ def expired(dir_fd: int, sealed: list[str], settings: Settings) -> list[str]:
 
 
 def size_of(dir_fd: int, name: str) -> int:
-    """Return the bytes that a sealed segment takes with its index. Raises OSError, but not for what is not there."""
+    """Return the bytes of a sealed segment in all forms, with its index. Raises OSError, but not for missing files."""
     total = 0
     for form in segment.forms(name):
         try:
@@ -127,24 +127,24 @@ def size_of(dir_fd: int, name: str) -> int:
 
 
 def begins_us(dir_fd: int, name: str) -> int:
-    """Return the time of a segment's first event; for one that cannot be read, when its file was last written.
+    """Return the time of the first event of a segment, or the mtime of the file if that cannot be read.
 
-    Microseconds since 1970. Raises OSError.
+    In microseconds since 1970. Raises OSError.
     """
     fd = open_file(dir_fd, name, os.O_RDONLY)
     try:
-        found = os.fstat(fd)
-        for _, _, line, _ in segment.lines_of(fd, name, found.st_size):
+        status = os.fstat(fd)
+        for _, _, line, _ in segment.lines_of(fd, name, status.st_size):
             return parse_ts(decode(line)["ts"])
     except (ValueError, KeyError, TypeError):
         pass
     finally:
         os.close(fd)
-    return found.st_mtime_ns // 1000
+    return status.st_mtime_ns // 1000
 
 
 def remove(dir_fd: int, name: str) -> None:
-    """Remove a sealed segment in every form. Raises OSError."""
+    """Remove all files of a sealed segment. Raises OSError."""
     for form in segment.forms(name):
         try:
             os.unlink(form, dir_fd=dir_fd)
@@ -153,9 +153,10 @@ def remove(dir_fd: int, name: str) -> None:
 
 
 def sealed_tail(dir_fd: int, name: str) -> tuple[Tail, bool]:
-    """Return where the chain ends in the sealed segment `name`, and whether that end is what a writer wrote.
+    """Return the end of the chain in the sealed segment `name`, and whether it is verified.
 
-    Behind damage it is as much as its name still tells. Raises OSError, FutureFormat.
+    After damage, seq is taken from the name of the segment, and CRC and time from the last readable line. Raises
+    OSError, FutureFormat.
     """
     _, last = segment.sealed_range(name) or (0, 0)
     fd = open_file(dir_fd, name, os.O_RDONLY)

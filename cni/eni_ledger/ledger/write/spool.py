@@ -1,13 +1,13 @@
-"""The spool: one file for each event that could not wait for the lock; the next writer folds them in.
+"""The spool: one file for each event whose writer did not get the lock in time. The next writer folds them in.
 
-A file is one line in the ledger's own format, its CRC not chained (seeded with 0), named
-`<microseconds, 16 digits>-<pid>-<8 hex>.json` so that the order of names is the order of time, also where the clock was
-set back. The name goes into the ledger with the event (`spool`): a writer that dies between appending and unlinking
-leaves a file behind, and the name tells the next one that it is already in.
+A file is one line in the format of the ledger, with its CRC seeded with 0. Its name is
+`<microseconds, 16 digits>-<pid>-<8 hex>.json`, so that the order of names is the order of events even after the clock
+was set back. The line in the ledger has that name (`spool`): if a writer dies between append and unlink, the next one
+sees that the event is already in the ledger.
 
-The time in a name counts only when a sound file stands behind it that says the same name (`spool`). No time that is
-more than `AHEAD_US` ahead of the clock gets from here into the chain, which never goes back: such an event happened,
-as far as can be told, before the next one in the spool, and before it is folded in. Standard library only: loaded on
+The time in a name counts only if the file is intact and states the same name in `spool`. A time more than `AHEAD_US`
+ahead of the clock never enters the chain, which cannot go back. Such an event gets the time of the next event in the
+spool, or of the folding in. Standard library only: loaded on
 every ADD.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DIRECTORY = "spool"
 AHEAD_US = 600_000_000
-"""Microseconds by which an event may be ahead of the clock, or the time in a file's name ahead of its event."""
+"""Microseconds by which an event may be ahead of the clock, or the time in a file name ahead of its event."""
 
 _LIMIT = 4 * 1024 * 1024
 _MARK = b'"spool":"'
@@ -38,9 +38,9 @@ _LONGEST_NAME = 256
 def put(dir_fd: int, event: dict[str, Any], occurred_us: int, *, sync: bool) -> dict[str, Any]:
     """Write `event`, which happened at `occurred_us`, into the spool and return it with its `ts`.
 
-    With `sync` it is durable on return. A clock that is behind the ledger, or behind what waits already, was set back:
-    `ts` is held and `clock_step_us` says by how much, as if the event were appended now; else it would come to stand
-    among what happened before the step, a DEL before its ADD. Raises OSError.
+    With `sync` it is durable on return. If the clock is behind the ledger or behind an event in the spool, it was set
+    back: `ts` repeats the later time and `clock_step_us` has the difference, as in an append. Otherwise the event would
+    be sorted among those before the step, a DEL before its ADD. Raises OSError.
     """
     spool_fd = open_subdir(dir_fd, DIRECTORY)
     try:
@@ -55,7 +55,7 @@ def put(dir_fd: int, event: dict[str, Any], occurred_us: int, *, sync: bool) -> 
         name = f"{max(ts_us, stamp_us + 1):016}-{os.getpid()}-{os.urandom(4).hex()}.json"
         event = {"ts": format_ts(ts_us), **event}
         write_file(spool_fd, name, encode({**event, "spool": name}, 0)[0], sync=sync)
-        if os.fstat(spool_fd).st_nlink == 0:  # removed meanwhile; the file alone may be gone: somebody folded it in
+        if os.fstat(spool_fd).st_nlink == 0:  # the directory was removed; a missing file alone was folded in
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), DIRECTORY)
         return event
     finally:
@@ -63,9 +63,9 @@ def put(dir_fd: int, event: dict[str, Any], occurred_us: int, *, sync: bool) -> 
 
 
 def _latest(spool_fd: int) -> tuple[int, int]:
-    """Return the time in the name of the last file that waits, and that of its event; -1 without one. Raises OSError.
+    """Return the time in the name of the last file in the spool, and the time of its event; -1 if empty.
 
-    The files are read from the last name on, as a rule one of them.
+    Reads files from the last name backwards until one is usable, usually the first. Raises OSError.
     """
     for name in sorted(os.listdir(spool_fd), reverse=True):
         if _stamp(name) >= 0 and (event := _load(spool_fd, name)) is not None:
@@ -77,7 +77,7 @@ def _latest(spool_fd: int) -> tuple[int, int]:
 
 
 def _stamp(name: str) -> int:
-    """Return the microseconds in the name of a file that waits, -1 for a name that a writer does not give."""
+    """Return the microseconds in the name of a spool file, or -1 for any other name."""
     digits = name[:16]
     if name[16:17] != "-" or not name.endswith(".json") or not (digits.isascii() and digits.isdigit()):
         return -1
@@ -85,7 +85,7 @@ def _stamp(name: str) -> int:
 
 
 def _ledger_us(dir_fd: int) -> int:
-    """Return the time of the ledger's last event, 0 when that cannot be told now."""
+    """Return the time of the last event of the ledger, or 0 if it cannot be read now."""
     try:
         fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
         try:
@@ -95,18 +95,18 @@ def _ledger_us(dir_fd: int) -> int:
         if tail:
             return tail.ts_us
     except (OSError, LedgerError):
-        pass  # of a later format, damaged, or another writer is at it
-    known = state_file.read(dir_fd)
+        pass  # later format, damage, or another writer is active
+    state = state_file.read(dir_fd)
     try:
-        return parse_ts(known.head["ts"]) if known else 0
+        return parse_ts(state.head["ts"]) if state else 0
     except (ValueError, KeyError, TypeError):
         return 0
 
 
 def waiting(dir_fd: int) -> list[str]:
-    """Return the names of the spooled events, oldest first. Raises OSError, but not for a spool that is not there.
+    """Return the names of the files in the spool, oldest first. Raises OSError.
 
-    What is no directory, or a link to one, holds nothing of ours either, and is no reason not to append.
+    Empty if the spool is missing or not a directory (a link counts as none); that does not stop an append.
     """
     try:
         spool_fd = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
@@ -121,23 +121,24 @@ def waiting(dir_fd: int) -> list[str]:
 def take(dir_fd: int, names: list[str], active_fd: int, ledger_us: int) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the events in the spool files `names` that are not in the ledger yet, in order, and the names to remove.
 
-    Each event has `spooled_ts` (when it happened; it stays only if the chain has a later time by then) and `spool` (its
-    file). A file that is not what was written (power went while it was) is moved to the quarantine. One with a time
-    ahead of the clock, and of the ledger's last event at `ledger_us`, is linked there, and its event gets the time of
-    the next one in the spool, or the clock's. Call with the lock held; remove the names once the events are durable.
-    Raises OSError.
+    Each event has `spooled_ts` (when it happened; the writer drops it unless the chain has passed that time) and
+    `spool` (its file). A file that was cut short by a power failure is moved to the quarantine. A file with a time
+    ahead of both the clock and the last event of the ledger (`ledger_us`) is linked there, and its event gets the time
+    of the next one in the spool, or of the clock. Call with the lock held; remove the names when the events are
+    durable. Raises OSError.
 
-    What is in the ledger already is removed here and now, the active segment open at `active_fd` being synced first:
-    left until after the next append, and that writer killed as well, it would outlive the segments that are looked at.
+    Files whose event is in the ledger are removed here, after a sync of the active segment (`active_fd`). If they
+    stayed until after the next append, and that writer were killed too, they could outlive the segments that are
+    searched.
     """
-    seen = _already_folded(dir_fd)
-    if not seen.isdisjoint(names):
+    folded = _already_folded(dir_fd)
+    if not folded.isdisjoint(names):
         os.fdatasync(active_fd)
         try:
-            remove(dir_fd, [name for name in names if name in seen])
+            remove(dir_fd, [name for name in names if name in folded])
         except OSError:
             pass  # tried again next time
-        names = [name for name in names if name not in seen]
+        names = [name for name in names if name not in folded]
     events, done = [], []
     spool_fd = open_subdir(dir_fd, DIRECTORY)
     try:
@@ -165,7 +166,7 @@ def take(dir_fd: int, names: list[str], active_fd: int, ledger_us: int) -> tuple
 
 
 def remove(dir_fd: int, names: list[str]) -> None:
-    """Unlink those of the spool files that are still there: nothing of them has to be written. Raises OSError."""
+    """Unlink the spool files `names`; some may be gone already. Raises OSError."""
     spool_fd = open_subdir(dir_fd, DIRECTORY)
     try:
         for name in names:
@@ -197,9 +198,9 @@ def _load(spool_fd: int, name: str) -> dict[str, Any] | None:
 
 
 def _usable(event: dict[str, Any]) -> bool:
-    """Tell whether a writer put this here: one file that is none must not keep all others from being recorded.
+    """Return whether `event` is one that a writer spools, so that a foreign file cannot block all others.
 
-    Raises ValueError, KeyError, TypeError when it did not.
+    Raises ValueError, KeyError or TypeError for some that are not.
     """
     kind = event["event"]
     parse_ts(event["ts"])
@@ -212,15 +213,15 @@ def _usable(event: dict[str, Any]) -> bool:
     return isinstance(kind, str) and isinstance(event.get("association_id", ""), str)
 
 
-def _keep(dir_fd: int, spool_fd: int, name: str, put: Callable[..., None]) -> None:
-    """Move (`os.rename`) or link (`os.link`) a file that waits to the quarantine, as found.
+def _keep(dir_fd: int, spool_fd: int, name: str, transfer: Callable[..., None]) -> None:
+    """Move (`os.rename`) or link (`os.link`) a spool file to the quarantine.
 
-    Where that fails it stays where it is, and what is sound has to be written down all the same.
+    If that fails, the file stays in the spool, and the other files are folded in all the same.
     """
     try:
         quarantine_fd = open_subdir(dir_fd, "quarantine")
         try:
-            put(name, f"spool-{name}", src_dir_fd=spool_fd, dst_dir_fd=quarantine_fd)
+            transfer(name, f"spool-{name}", src_dir_fd=spool_fd, dst_dir_fd=quarantine_fd)
         finally:
             os.close(quarantine_fd)
     except OSError:
@@ -228,8 +229,8 @@ def _keep(dir_fd: int, spool_fd: int, name: str, put: Callable[..., None]) -> No
 
 
 def _already_folded(dir_fd: int) -> set[str]:
-    """Return the names of spool files that the active segment and the one before it say they have the events of."""
-    found: set[str] = set()
+    """Return the names of the spool files whose events are in the active segment or the one before."""
+    folded: set[str] = set()
     for name in [*segment.list_sealed(dir_fd)[-1:], segment.ACTIVE]:
         try:
             fd = open_file(dir_fd, name, os.O_RDONLY)
@@ -238,7 +239,7 @@ def _already_folded(dir_fd: int) -> set[str]:
         try:
             for _, _, line, _ in segment.lines_of(fd, name, os.fstat(fd).st_size):
                 for piece in line.split(_MARK)[1:]:
-                    found.add(piece[:_LONGEST_NAME].partition(b'"')[0].decode("ascii", "replace"))
+                    folded.add(piece[:_LONGEST_NAME].partition(b'"')[0].decode("ascii", "replace"))
         finally:
             os.close(fd)
-    return found
+    return folded

@@ -1,8 +1,8 @@
-"""Appending to the ledger: lock, find the end, apply, write, sync, let go.
+"""Appends to the ledger: lock, find the end, apply, write, sync, unlock.
 
-`record` is what an ADD or DEL costs: one lock, one read of the last 8 KiB, one read of `state.json`, one append with
-`fdatasync`, one replacement of `state.json`. Everything that is not the ordinary case lives in `rotation` and
-`recovery` and is loaded when it happens. Standard library only: loaded on every ADD.
+An ADD or DEL costs one call of `record`: one lock, one read of the last 8 KiB, one read of `state.json`, one append
+with `fdatasync`, one replacement of `state.json`. The rare cases are in `rotation` and `recovery`, loaded on demand.
+Standard library only: loaded on every ADD.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ if TYPE_CHECKING:
 
     Event = dict[str, Any]
 
-TAKEN_AWAY = "the ledger was taken away while it was written to"
+TAKEN_AWAY = "the ledger was removed or moved while it was written"
 _TRIES = 2
 
 
 def record(settings: Settings, event: Event) -> Event | None:
     """Append one event and return it as written, with `ts`, `seq` and `association_id`.
 
-    `event` has the keys of the format without ts, seq, v and crc; an `add` gets its `association_id` here, and
-    `supersedes` when it ends others. A `del` names its attachment by `container_id` and `ifname`, and by what else it
-    knows of it (`supersede.meant_by`); the rest is copied from the live association. When there is none, nothing is
-    written and None returned; when it may be one of several, AmbiguousAttachment is raised. What a `del` brings with
-    `identity_source` becomes an `identify` before it, see `completed_del`. When the lock cannot be had in time, or the
-    ledger is of a later format, the event goes to the spool: then it has `spooled` true, the reason in
-    `spooled_because` and no `seq`. When the state directory is taken away meanwhile, the event is recorded once more,
-    in the one that is there then. Raises LedgerError: then nothing was recorded.
+    `event` has the keys of the format without ts, seq, v and crc. An `add` gets its `association_id` here, and
+    `supersedes` if it ends others. A `del` selects its association by `container_id` and `ifname`, and by other keys
+    (`supersede.meant_by`); the remaining keys are copied from the association. If none is live, nothing is written and
+    None is returned; if several match, AmbiguousAttachment is raised. A `del` with `identity_source` may become an
+    `identify` and the `del`, see `completed_del`. If the lock is not free in time, or the ledger has a later format,
+    the event goes to the spool: the result then has `spooled` true, the reason in `spooled_because`, and no `seq`. If
+    the state directory is removed or moved meanwhile, the event is recorded again in the directory that is there then.
+    Raises LedgerError; then nothing was recorded.
     """
     occurred_us = now_us()
     if event["event"] in ("add", "adopt"):
         event = {**event, "association_id": f"assoc-{os.urandom(9).hex()[:17]}"}
     for _ in range(_TRIES):
-        written, stays = _record_here(settings, event, occurred_us)
-        if stays:
+        written, in_ledger = _record_here(settings, event, occurred_us)
+        if in_ledger:
             return written
     raise WriteFailed(TAKEN_AWAY, settings.state_dir)
 
 
 def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Event | None, bool]:
-    """Return what `record` does, and whether it is where a reader will look for it.
+    """Return the result of `record`, and whether it was written to the ledger that readers see.
 
-    It is not when the state directory or the ledger in it was removed or moved away meanwhile.
+    That is false if the state directory or the segment was removed or moved meanwhile.
     """
     dir_fd = open_state_dir(settings.state_dir, create=True)
     try:
@@ -80,7 +80,7 @@ def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Ev
 
 
 def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: int, why: LedgerError) -> Event:
-    """Write the event into the spool and return it; raise WriteFailed with both reasons when that fails too."""
+    """Write the event into the spool and return it. Raises WriteFailed with both reasons if that fails too."""
     from eni_ledger.ledger.write.admission import admit
 
     try:
@@ -92,12 +92,12 @@ def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: 
 
 
 class WriteSession:
-    """The ledger, locked, at its end, and ready to append. What `append` and `add` prepare, `commit` writes.
+    """The locked ledger, ready to append. `append` and `add` prepare lines, `commit` writes them.
 
-    `lines` are the live associations as `state.json` has them, `marks` those of the segment's events (None: not known,
-    the last writer was of a version without them), `ambiguous` why `add` could not tell which association a del ends.
-    `lock_fd` holds the lock already; it is closed with the session. In a ledger `copied` from another host no boot is
-    recorded. Raises LockTimeout, FutureFormat, OSError.
+    `lines` are the live associations as lines of `state.json`. `marks` are those of the segment, None after a writer
+    without marks. `ambiguous` is the error if `add` found several associations that a del may end. `lock_fd` holds the
+    lock already; `close` closes it. With `copied` (from another host), spooled events of another boot stay in the
+    spool. Raises LockTimeout, FutureFormat, OSError.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class WriteSession:
             raise
 
     def close(self) -> None:
-        """Let go of the lock. What was not committed is forgotten."""
+        """Release the lock. Discards lines that were not committed."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -132,11 +132,11 @@ class WriteSession:
             self._lock_fd = -1
 
     def in_place(self) -> bool:
-        """Tell whether the ledger that was written to is the one at its path."""
+        """Return whether the ledger that was written is still the one at its path."""
         return in_place(self._settings, self._dir_fd) and os.fstat(self._fd).st_nlink > 0
 
     def _open(self) -> None:
-        """Find the end of the ledger and the live associations; rotate when the segment is full."""
+        """Find the end of the ledger and the live associations; rotate if the segment is full."""
         flags, damaged = os.O_RDWR | os.O_APPEND, False
         try:
             self._fd = open_file(self._dir_fd, segment.ACTIVE, flags)
@@ -152,7 +152,7 @@ class WriteSession:
             tail, torn = None, 0
         except LedgerDamaged:
             tail, torn, damaged = None, 0, True
-        if tail is None:  # it may be a file of others, in a directory that the caller has named
+        if tail is None:  # the caller may have named the directory of another program
             from eni_ledger.ledger.write.admission import admit
 
             admit(self._dir_fd, self._settings.state_dir)
@@ -170,13 +170,13 @@ class WriteSession:
             self._reopen()
             return
         self.tail = tail
-        known = state_file.read(self._dir_fd)
-        if known is not None and known.head["seq"] > tail.seq:
-            self._seal_damaged()  # the ledger had more events once: somebody cut it
+        state = state_file.read(self._dir_fd)
+        if state is not None and state.head["seq"] > tail.seq:
+            self._seal_damaged()  # the segment had more events and was truncated
             return
-        if known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":
-            self.lines, self.boot_id = known.lines, known.head.get("boot_id")
-            marks, size = known.marks() or (None, 0)
+        if state is not None and state.head["seq"] == tail.seq and state.head.get("crc") == f"{tail.crc:08x}":
+            self.lines, self.boot_id = state.lines, state.head.get("boot_id")
+            marks, size = state.marks() or (None, 0)
             self.marks = marks if size == tail.size else None
         else:
             from eni_ledger.ledger.write.recovery import rebuild
@@ -190,15 +190,15 @@ class WriteSession:
             self._rotate()
 
     def _reopen(self) -> None:
-        """Open the new active segment and have `state.json` written with the next commit."""
+        """Open the new active segment; the next commit replaces `state.json`."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
         self._fd = open_file(self._dir_fd, segment.ACTIVE, os.O_RDWR | os.O_APPEND)
         try:
-            self.marks = set(marks_of(decode(os.pread(self._fd, self.tail.size, 0))))  # all there is is a checkpoint
+            self.marks = set(marks_of(decode(os.pread(self._fd, self.tail.size, 0))))  # only a checkpoint
         except (ValueError, KeyError):
-            self.marks = None  # somebody else is at work on it; not to know is no reason to record nothing
+            self.marks = None  # another program changed it; record without marks
         self._changed = True
 
     def _seal_damaged(self) -> None:
@@ -218,25 +218,25 @@ class WriteSession:
             try:
                 retain(self._dir_fd, self._settings)
             except OSError:
-                pass  # the next rotation tries again; that something stays too long is no reason to lose an event
+                pass  # the next rotation tries again; an old segment must not cost an event
 
     def _fold(self) -> None:
-        """Prepare the events that wait in the spool, in the order of time."""
+        """Prepare the events in the spool, oldest first."""
         names = spool.waiting(self._dir_fd)
         if not names:
             return
         events, self._folded = spool.take(self._dir_fd, names, self._fd, self.tail.ts_us)
-        nothing = []
+        without_line = []
         for event in events:
             if self._copied and event.get("boot_id") not in (None, self.boot_id):
-                self._folded.remove(event["spool"])  # its host knows which of the two boots was the later one
+                self._folded.remove(event["spool"])  # only its own host knows which of the two boots was later
                 continue
             stale = self._boot_id == self.boot_id != event.get("boot_id") and event.get("boot_id") is not None
-            if stale:  # from before a reboot that the ledger has seen already: it was, and it is over
+            if stale:  # from before a reboot that the ledger already has: record it as ended
                 event["event_boot_id"] = event.pop("boot_id")
             written = self.add(event, parse_ts(event["spooled_ts"]))
             if written is None:
-                nothing.append(event["spool"])
+                without_line.append(event["spool"])
                 if self.ambiguous is not None:
                     from eni_ledger.ledger.write.probe import note_failure
 
@@ -245,18 +245,18 @@ class WriteSession:
             if stale and written is not None and written["event"] in ("add", "adopt"):
                 ended = {"event": "lost", "reason": "rebooted", **live.identity_of(live.association_of(written))}
                 self.append(ended)
-        if nothing:
-            # No line will tell that it was folded in. Left until after the next append, a DEL that ended nothing could
-            # end what that one began at the same time: while the clock is behind, all events have the same.
+        if without_line:
+            # No line marks these files as folded in. If they stayed until after the next append, a DEL that ended
+            # nothing could end the association of that append: while the clock is behind, all events have one time.
             try:
-                spool.remove(self._dir_fd, nothing)
+                spool.remove(self._dir_fd, without_line)
             except OSError:
                 pass  # tried again with the others
 
     def boot(self, about: Event, occurred_us: int | None = None) -> None:
-        """Prepare a `boot` event when `about` is of another boot than the live associations.
+        """Prepare a `boot` event if `about` has another boot ID than the live associations.
 
-        An event that waited in the spool until `occurred_us` shows that the host had been started anew by then.
+        `occurred_us` is the time of a spooled event, which shows that the host had been rebooted by then.
         """
         boot_id = about.get("boot_id")
         if boot_id and boot_id != self.boot_id:
@@ -267,7 +267,7 @@ class WriteSession:
             self.boot_id = boot_id
 
     def add(self, event: Event, occurred_us: int | None = None) -> Event | None:
-        """Prepare an event as `record` describes: `boot` before it when this is another boot, a `del` completed."""
+        """Prepare an event as `record` describes: after a `boot` if needed, and with a `del` completed."""
         self.boot(event, occurred_us)
         if event["event"] == "del":
             try:
@@ -282,15 +282,15 @@ class WriteSession:
                 event, identify, association = completed(event, association)
                 if identify:
                     self.append(identify, occurred_us)
-            break_hard_link = {key: value for key, value in event.items() if key not in supersede.HINTS}
-            event = {**break_hard_link, **live.identity_of(association)}
+            without_hints = {key: value for key, value in event.items() if key not in supersede.HINTS}
+            event = {**without_hints, **live.identity_of(association)}
         return self.append(event, occurred_us)
 
     def append(self, event: Event, occurred_us: int | None = None) -> Event:
-        """Prepare the line of one event and take its effect on what is live into account.
+        """Prepare the line of one event and apply it to what is live.
 
-        `occurred_us` is when an event that waited in the spool happened. For all others the clock is read here, with
-        the lock held: so a time before the last event's is a clock that stepped back, and not a faster writer.
+        `occurred_us` is the time of a spooled event. For other events the clock is read here, with the lock held: a
+        time before the last event then means that the clock stepped back, not that another writer was faster.
         """
         clock_us = now_us() if occurred_us is None else occurred_us
         ts_us = max(clock_us, self.tail.ts_us)
@@ -300,7 +300,7 @@ class WriteSession:
         elif ts_us > clock_us and occurred_us is None:
             event["clock_step_us"] = ts_us - clock_us
         if event["event"] in ("add", "adopt"):
-            event.pop("supersedes", None)  # of a file in the spool, perhaps; what is live now decides
+            event.pop("supersedes", None)  # a spool file may have it; what is live now decides
             if ended := supersede.ended_by(self.lines, event):
                 event["supersedes"] = ended
         self.lines = live.apply_to_lines(self.lines, event, self.boot_id)
@@ -312,14 +312,14 @@ class WriteSession:
         return event
 
     def commit(self) -> None:
-        """Write what was prepared; on return it is durable (unless `sync` is off) and `state.json` follows it.
+        """Write the prepared lines. On return they are durable (unless `sync` is off), and `state.json` is replaced.
 
-        On failure the segment is as it was before, and LockTimeout or OSError is raised: a failed sync leaves it open
-        what is on disk, so it is never tried again on the same descriptor.
+        On failure, truncates the segment to its previous size and raises LockTimeout or OSError. A failed sync is never
+        repeated on the same descriptor, because the kernel may have dropped the data.
         """
         if self._pending:
-            if not lock.held(self._lock_fd):  # by somebody who thought it stale, or with the whole directory
-                raise LockTimeout("the lock file was removed by somebody", "another writer may be at work")
+            if not lock.held(self._lock_fd):  # removed as stale, or with the whole directory
+                raise LockTimeout("the lock file was removed", "another writer may be active")
             data = b"".join(self._pending)
             before = self.tail.size - len(data)
             try:
@@ -344,9 +344,9 @@ class WriteSession:
             try:
                 state_file.write(self._dir_fd, state_file.StateFile(head, self.lines))
             except (OSError, StateDirError):
-                pass  # derived: the next writer finds it behind the ledger and rebuilds it
+                pass  # derived: the next writer rebuilds it
         if self._folded:
             try:
                 spool.remove(self._dir_fd, self._folded)
             except OSError:
-                pass  # they are in the ledger with their names, so the next writer does not fold them in again
+                pass  # the ledger has their names: the next writer does not fold them in again

@@ -1143,9 +1143,9 @@ def test_a_ledger_that_is_taken_away_again_and_again(where: Path, monkeypatch: p
         shutil.rmtree(where)
 
     monkeypatch.setattr(writer.WriteSession, "commit", commit_and_take)
-    with pytest.raises(WriteFailed, match="was taken away while it was written to"):
+    with pytest.raises(WriteFailed, match="was removed or moved while it was written"):
         record(where, add_event(1))
-    with pytest.raises(WriteFailed, match="was taken away while it was written to"):
+    with pytest.raises(WriteFailed, match="was removed or moved while it was written"):
         batch.record_found(settings(where), {"boot_id": BOOT}, lambda _: [{"event": "add_failed"}])
 
 
