@@ -141,10 +141,10 @@ def begins(part: Segment) -> str:
     index = index_of(part)
     if index is not None:
         return index.begins
-    if "begins" not in part.known:
+    if part.begins is None:
         event = continuity.head(part)
-        part.known["begins"] = str(event["ts"]) if event is not None else ""
-    return str(part.known["begins"])
+        part.begins = str(event["ts"]) if event is not None else ""
+    return part.begins
 
 
 def _checkpoint_ids(part: Segment) -> set[str]:

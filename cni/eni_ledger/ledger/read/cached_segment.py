@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from eni_ledger.ledger.read.line_filter import Line
-    from eni_ledger.ledger.read.snapshot import Segment
 
 MOST = 64 * 1024 * 1024
 """Bytes of a segment that is kept."""
@@ -86,23 +85,11 @@ class Asked:
         return [(self._whole.lines[number], None) for number in new]
 
 
-def load_segment(part: Segment) -> Whole | None:
-    """Return a segment as a whole, kept as long as the snapshot; None when it cannot be had so. Raises OSError."""
-    if "whole" not in part.known:
-        part.known["whole"] = _read(part)
-    return part.known["whole"]  # type: ignore[no-any-return]  # as it was put there
-
-
-def _read(part: Segment) -> Whole | None:
-    if part.packed or part.size > MOST:
+def read_whole(fd: int, size: int) -> Whole | None:
+    """Return the segment of `size` bytes at `fd`; None if it is too large or a line is not verified. Raises OSError."""
+    if size > MOST:
         return None
     try:
-        fd = part.open()
-    except FileNotFoundError:
-        return None
-    try:
-        return Whole(os.pread(fd, part.size, 0)) if not part.packed else None
+        return Whole(os.pread(fd, size, 0))
     except ValueError:
         return None
-    finally:
-        os.close(fd)

@@ -95,10 +95,10 @@ def contains_mark(part: Segment, mark: str) -> bool:
     index = index_of(part)
     if index is not None:
         return index.has(mark)
-    if mark not in part.known:
-        marks, size = part.known.get("marks", ((), 0))
-        part.known[mark] = mark in marks or _contains(part, _TEXTS[mark], size)
-    return bool(part.known[mark])
+    if mark not in part.marks:
+        marks, size = part.state_marks or ((), 0)
+        part.marks[mark] = mark in marks or _contains(part, _TEXTS[mark], size)
+    return part.marks[mark]
 
 
 def _contains(part: Segment, text: bytes, offset: int) -> bool:

@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 def index_for(part: Segment) -> Index | None:
     """Return the index of a segment, None when there is none that can be used. Raises OSError."""
-    if "index" not in part.known:
-        found = None
+    if not part.index_read:
         if part.packed:
             _, _, file_name = segment.forms(part.name)
-            found = _from_heads(part, file_name) or open_index(part.dir_fd, file_name, part.name)
-        part.known["index"] = found
-    return part.known["index"]  # type: ignore[no-any-return]  # as it was put there
+            part.index = _from_heads(part, file_name) or open_index(part.dir_fd, file_name, part.name)
+        part.index_read = True
+    return part.index
 
 
 def distrust(part: Segment) -> None:
     """Take the index of a segment for one that is not there: it has been found not to be what was written."""
-    part.known["index"] = None
+    part.index, part.index_read = None, True
 
 
 def _from_heads(part: Segment, file_name: str) -> Index | None:
     """Return the index of a segment by what `ledger.index` says of it, None when that is nothing that fits."""
-    if "heads" not in part.shared:
+    heads = part.snapshot.heads
+    if heads is None:
         lines = read_heads(part.dir_fd).splitlines(keepends=True)
-        part.shared["heads"] = {line[_NAME_AT : line.find(b'"', _NAME_AT)]: line for line in lines}
-    line = part.shared["heads"].get(part.name.encode())
+        heads = part.snapshot.heads = {line[_NAME_AT : line.find(b'"', _NAME_AT)]: line for line in lines}
+    line = heads.get(part.name.encode())
     if line is None:
         return None
     try:

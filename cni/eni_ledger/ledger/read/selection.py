@@ -123,7 +123,7 @@ class Lookup:
             return self._of_the_whole(part, since, until)
         except ValueError:  # no index that is what was written, or a line that is, and yet no JSON
             distrust(part)
-            part.known["whole"] = None
+            part.whole, part.whole_read = None, True
             return None
 
     def _by_index(self, part: Segment, query: Query, index: Index) -> list[Event]:
@@ -137,9 +137,9 @@ class Lookup:
 
     def _of_the_whole(self, part: Segment, since: str, until: str | None) -> list[Event] | None:
         """Do so for a segment that is kept, or worth it: it will be asked again. Raises ValueError as `parse` does."""
-        kept: cached_segment.Whole | None = part.known.get("whole")
+        kept = part.whole
         if self._text and (self._at is not None or part is self._snapshot.segments[-1]):
-            kept = cached_segment.load_segment(part)
+            kept = part.load_whole()
         if kept is None:
             return None
         if self._query and self._text:

@@ -16,7 +16,9 @@ from eni_ledger.ledger.format.directory import open_file, open_state_dir
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any
+
+    from eni_ledger.ledger.archive.index import Index
+    from eni_ledger.ledger.read.cached_segment import Whole
 
 _TRIES = 50
 _PATIENCE = 10
@@ -25,16 +27,31 @@ _PAUSE = 0.002
 
 
 class Segment:
-    """One segment of a snapshot, known by its `name`."""
+    """One segment of a snapshot, and what has been read of it so far.
 
-    __slots__ = ("_fd", "_owner", "_size", "known", "name")
+    `index` counts once `index_read` is true (`segment_index`), `whole` once `whole_read` is (`load_whole`);
+    `begins` is the time of the first event, None before the first look (`as_of`). `state_marks` are the marks in
+    `state.json` and the bytes that they cover. `marks` says of each mark looked for whether the segment has it
+    (`continuity`).
+    """
 
-    def __init__(self, owner: Snapshot, name: str, fd: int | None = None, size: int = -1) -> None:
-        self._owner = owner
-        self._fd = fd
-        self.known: dict[str, Any] = {}  # for whoever asks about it more than once: `index_for`, `continuity.holds`
+    __slots__ = (
+        "_fd", "_size", "begins", "index", "index_read", "marks", "name", "snapshot", "state_marks", "whole",
+        "whole_read",
+    )  # fmt: skip
+
+    def __init__(self, snapshot: Snapshot, name: str, fd: int | None = None, size: int = -1) -> None:
+        self.snapshot = snapshot
         self.name = name
+        self._fd = fd
         self._size = size
+        self.index: Index | None = None
+        self.index_read = False
+        self.whole: Whole | None = None
+        self.whole_read = False
+        self.begins: str | None = None
+        self.state_marks: tuple[set[str], int] | None = None
+        self.marks: dict[str, bool] = {}
 
     @property
     def size(self) -> int:
@@ -49,12 +66,7 @@ class Segment:
     @property
     def dir_fd(self) -> int:
         """The state directory's descriptor."""
-        return self._owner.dir_fd
-
-    @property
-    def shared(self) -> dict[str, Any]:
-        """What is known of all segments of the snapshot."""
-        return self._owner.known
+        return self.snapshot.dir_fd
 
     @property
     def sealed(self) -> bool:
@@ -74,12 +86,32 @@ class Segment:
         if self._fd is not None:
             return os.dup(self._fd)
         try:
-            return open_file(self._owner.dir_fd, self.name, os.O_RDONLY)
+            return open_file(self.snapshot.dir_fd, self.name, os.O_RDONLY)
         except FileNotFoundError:
             _, packed, _ = segment.forms(self.name)
-            fd = open_file(self._owner.dir_fd, packed, os.O_RDONLY)
+            fd = open_file(self.snapshot.dir_fd, packed, os.O_RDONLY)
             self.name = packed
             return fd
+
+    def load_whole(self) -> Whole | None:
+        """Return a plain segment with all its lines verified, kept with the snapshot. Raises OSError.
+
+        None if it is packed, gone, too large to keep, or not all lines are verified.
+        """
+        if not self.whole_read:
+            from eni_ledger.ledger.read.cached_segment import read_whole  # CHECK never needs it
+
+            try:
+                fd = self.open() if not self.packed else -1
+            except FileNotFoundError:
+                fd = -1
+            if fd >= 0:
+                try:
+                    self.whole = None if self.packed else read_whole(fd, self.size)
+                finally:
+                    os.close(fd)
+            self.whole_read = True
+        return self.whole
 
     def end(self) -> int:
         """Return the offset behind its last line. Raises OSError."""
@@ -107,7 +139,7 @@ class Snapshot:
         self.dir_fd = open_state_dir(state_dir, reading=True)
         self._active = -1
         self._users = 0
-        self.known: dict[str, Any] = {}
+        self.heads: dict[bytes, bytes] | None = None  # lines of `ledger.index` by segment, see `segment_index`
         self.segments: list[Segment] = []
         try:
             known = state_file.read(self.dir_fd)
@@ -134,9 +166,9 @@ class Snapshot:
     def close(self) -> None:
         """Close what is held open."""
         for part in self.segments:
-            index = part.known.pop("index", None)
-            if index is not None:
-                index.close()
+            if part.index is not None:
+                part.index.close()
+                part.index = None
         for fd in (self._active, self.dir_fd):
             if fd >= 0:
                 os.close(fd)
@@ -166,7 +198,7 @@ class Snapshot:
         """Note with the active segment what `state.json` knows of its events, if it is that segment that it is of."""
         active, found = self.segments[-1], known.marks()
         if found and found[1] <= active.size and 0 < _first_seq(self._active) <= known.head["seq"]:
-            active.known["marks"] = found
+            active.state_marks = found
 
     def _rotating(self) -> bool:
         """Whether a next segment lies ready, so that the active one will be there in a moment."""

@@ -146,12 +146,12 @@ def test_marks_of_a_former_active_segment_are_not_believed(where: Path) -> None:
     record(where, add_event(1))
     older = (where / "state.json").read_bytes()
     with Snapshot(str(where)) as snapshot:
-        assert "marks" in snapshot.segments[-1].known
+        assert snapshot.segments[-1].state_marks
     for n in range(2, 9):
         record(where, add_event(n), rotate_bytes=1 if n == 3 else 1 << 20)
     (where / "state.json").write_bytes(older)
     with Snapshot(str(where)) as snapshot:
-        assert "marks" not in snapshot.segments[-1].known
+        assert snapshot.segments[-1].state_marks is None
 
 
 @pytest.mark.parametrize("lines", [1, 2])
