@@ -12,7 +12,7 @@ import eni_ledger
 
 ROOT = Path(eni_ledger.__file__).parent
 ORDER = (
-    *("base", "journald", "timespec", "kernel"),
+    *("base", "journald", "zones", "timespec", "kernel"),
     *("ledger.format", "ledger.write", "ledger.archive", "ledger.read", "ledger.query", "ledger.check"),
     *("render", "identity", "install", "reconcile", "doctor", "plugin", "api", "cli", "entry"),
 )

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -70,6 +71,36 @@ NOW = datetime(2026, 11, 25, 14, 30, 5, 250000, tzinfo=UTC)  # a Wednesday
         ("@1763868320", "2025-11-23T03:25:20.000000Z"),
         ("1763868320123", "2025-11-23T03:25:20.123000Z"),
         ("@0", "1970-01-01T00:00:00.000000Z"),
+        ("Sat, 21 Nov 2026 03:12:00 +0100", "2026-11-21T02:12:00.000000Z"),
+        ("Sat, 21 Nov 2026 03:12:00 +0000 (UTC)", "2026-11-21T03:12:00.000000Z"),
+        ("21/Nov/2026:03:12:07 +0100", "2026-11-21T02:12:07.000000Z"),
+        ("[21/Nov/2026:03:12:07 -0500]", "2026-11-21T08:12:07.000000Z"),
+        ("20261121T031240Z", "2026-11-21T03:12:40.000000Z"),
+        ("20261121T031240.5Z", "2026-11-21T03:12:40.500000Z"),
+        ("20261121T0312", "2026-11-21T03:12:00.000000Z"),
+        ("20261121", "2026-11-21T00:00:00.000000Z"),
+        ("21 Nov 2026 03:12", "2026-11-21T03:12:00.000000Z"),
+        ("21-Nov-2026 03:12", "2026-11-21T03:12:00.000000Z"),
+        ("2026/11/21", "2026-11-21T00:00:00.000000Z"),
+        ("2026/11/21 03:12", "2026-11-21T03:12:00.000000Z"),
+        ("Nov 21, 2026 3:12pm", "2026-11-21T15:12:00.000000Z"),
+        ("21 nov 03:12", "2026-11-21T03:12:00.000000Z"),
+        ("Sat Nov 21 03:12:07 UTC 2026", "2026-11-21T03:12:07.000000Z"),
+        ("Sat Nov 21 03:12:07 PM CET 2026", "2026-11-21T14:12:07.000000Z"),
+        ("Sat Nov 21 03:12:07 2026", "2026-11-21T03:12:07.000000Z"),
+        ("Sat 21 Nov 2026 03:12:07 AM UTC", "2026-11-21T03:12:07.000000Z"),
+        ("noon", "2026-11-25T12:00:00.000000Z"),
+        ("yesterday noon", "2026-11-24T12:00:00.000000Z"),
+        ("2026-11-21 at midnight", "2026-11-21T00:00:00.000000Z"),
+        ("last night 03:12", "2026-11-25T03:12:00.000000Z"),
+        ("last night at 11pm", "2026-11-24T23:00:00.000000Z"),
+        ("03:12 CET", "2026-11-25T02:12:00.000000Z"),
+        ("03:12 CEST yesterday", "2026-11-24T01:12:00.000000Z"),
+        ("2026-11-23 03:12 Europe/Berlin", "2026-11-23T02:12:00.000000Z"),
+        ("2026-07-23 03:12 europe/berlin", "2026-07-23T01:12:00.000000Z"),
+        ("2026-10-25 02:30 Europe/Berlin", "2026-10-25T00:30:00.000000Z"),
+        ("Mon 2026-11-23 03:12:07 CET", "2026-11-23T02:12:07.000000Z"),
+        ("2026-11-23 03:12+01", "2026-11-23T02:12:00.000000Z"),
     ],
 )
 def test_forms_that_people_write(text: str, want: str) -> None:
@@ -81,7 +112,7 @@ def test_forms_that_people_write(text: str, want: str) -> None:
     [
         "", "   ", "tomorow", "2x", "a", "an ago", "ago", "-", "-m", "2026", "2026-11", "11/23/2026", "23.11.2026",
         "soon", "2026-11-23T", "2026-11-23T3", "2 fortnights ago", "2 months ago", "last 03:12", "12345",
-        "at 3", "yesterday tuesday", "2026-11-23 03:12 CET", "\x1b[31mnow\x1b[0m", "٠٣:١٢",
+        "at 3", "yesterday tuesday", "03:12 nowhere", "last night noon 3", "[03:12", "\x1b[31mnow\x1b[0m", "٠٣:١٢",
     ],
 )  # fmt: skip
 def test_what_is_no_time_names_the_argument_and_shows_examples(text: str) -> None:
@@ -107,6 +138,12 @@ def test_what_is_no_time_names_the_argument_and_shows_examples(text: str) -> Non
         ("2026-11-23T03:12:00+99:00", "no zone is +99:00"),
         ("-999999999w", ""),
         ("0001-01-01T00:00:00+12:00", ""),
+        ("03:12 CST", "CST is the time of several zones: America/Chicago (-06:00)"),
+        ("03:12 IST", "Europe/Dublin (+01:00), Asia/Jerusalem (+02:00), Asia/Kolkata (+05:30)"),
+        ("03:12 Europe/Berlinn", "no time zone is called europe/berlinn; did you mean Europe/Berlin?"),
+        ("2026-03-29 02:30 Europe/Berlin", "Europe/Berlin had no 02:30 on 2026-03-29: its clock was set forward"),
+        ("20261321", "month"),
+        ("Sun, 21 Nov 2026 03:12:00 +0000", "2026-11-21 is a Saturday"),
     ],
 )
 def test_what_looks_like_a_time_and_is_none_says_why(text: str, why: str) -> None:
@@ -205,3 +242,26 @@ def test_and_so_is_whatever_looks_like_it(text: str) -> None:
         return
     if found is not None:
         assert found == timespec._in_words(words, NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("2026-11-23 03:12", "2026-11-22T18:12:00.000000Z"),
+        ("2026-11-23T03:12:07Z", "2026-11-23T03:12:07.000000Z"),
+        ("2026-11-23 03:12 UTC", "2026-11-23T03:12:00.000000Z"),
+        ("23:10", "2026-11-25T14:10:00.000000Z"),
+        ("today", "2026-11-24T15:00:00.000000Z"),
+        ("-15m", "2026-11-25T14:15:05.250000Z"),
+        ("1763868320", "2025-11-23T03:25:20.000000Z"),
+    ],
+)
+def test_a_time_without_a_zone_is_in_the_one_of_the_call(text: str, want: str) -> None:
+    tokyo = ZoneInfo("Asia/Tokyo")
+    assert timespec.to_ledger(timespec.parse(text, argument="--at", now=NOW, zone=tokyo)) == want
+
+
+def test_the_error_names_the_zone_of_the_call() -> None:
+    with pytest.raises(UsageError) as caught:
+        timespec.parse("soon", argument="--at", now=NOW, zone=ZoneInfo("Asia/Tokyo"))
+    assert caught.value.hint.endswith("; no zone means Asia/Tokyo")
