@@ -92,8 +92,8 @@ def parse(text: str, *, argument: str, now: datetime | None = None, zone: tzinfo
     """Return the moment that `text` names, of a whole second its first one, in UTC with microseconds.
 
     `argument` names the option in the error (``--at``); `now` defaults to the clock; `zone` is that of a time that
-    names none. Raises UsageError for an unknown form, a day that the calendar does not have, a time that the zone's clock
-    never showed, an unknown or ambiguous zone, and a year outside 1 to 9999.
+    names none. Raises UsageError for an unknown form, a day that the calendar does not have, a time that the zone's
+    clock never showed, an unknown or ambiguous zone, and a year outside 1 to 9999.
     """
     return span(text, argument=argument, now=now, zone=zone)[0]
 

@@ -1,8 +1,8 @@
 """Time zones as people name them: `UTC`, `+01:00`, `Europe/Berlin`, `berlin`, `CET`, `local`.
 
-Names come from the IANA time zone database of the host (`/usr/share/zoneinfo`), else of the package `tzdata` where it is
-installed. An abbreviation stands for a fixed distance from UTC: the one that zones have under it this year. One that
-stands for several distances (CST, IST) is refused with the zones that it may mean.
+Names come from the IANA time zone database of the host (`/usr/share/zoneinfo`), else of the package `tzdata` where it
+is installed. An abbreviation stands for a fixed distance from UTC: the one that zones have under it this year. One
+that stands for several distances (CST, IST) is refused with the zones that it may mean.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def test_that_nothing_is_live_is_said_where_the_command_line_says_it(
 
 
 @pytest.mark.parametrize(
-    "question", [["10.0.32.4/x"], ["101", "--at", "noon"], ["vlan5000"], ["101", "--at", "2999-01-01T00:00:00Z"]]
+    "question", [["10.0.32.4/x"], ["101", "--at", "some day"], ["vlan5000"], ["101", "--at", "2999-01-01T00:00:00Z"]]
 )
 def test_errors_are_the_command_lines(ledger: Ledger, capfd: pytest.CaptureFixture[str], question: list[str]) -> None:
     ledger.add(1, 101, "10.0.32.4/20")
