@@ -1,0 +1,113 @@
+"""Which tests run which line: recorded once for a source, and again for the test files that change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from coverage import CoverageData
+
+from mutants.copies import PACKAGE, REPOSITORY, Copy
+
+KEPT = REPOSITORY / ".cache/mutants/covering.json"
+PARTS = ("tests/unit", "tests/ledger")
+
+
+class Broken(Exception):
+    """A test fails without any mutant."""
+
+
+def _digest(*paths: Path) -> str:
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        total.update(f"{path.relative_to(REPOSITORY)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def _test_files() -> list[Path]:
+    return sorted(path for part in PARTS for path in (REPOSITORY / part).rglob("test_*.py"))
+
+
+class Covering:
+    """The tests of each line, and the seconds that each test takes."""
+
+    def __init__(self, kept: dict[str, Any]) -> None:
+        self._files: dict[str, Any] = kept["files"]
+        self.seconds: dict[str, float] = {}
+        for each in self._files.values():
+            self.seconds.update(each["seconds"])
+
+    def tests(self, module: str, lines: range) -> list[str]:
+        """Return pytest's arguments for a change of `lines`: the file that mirrors the module, then single tests.
+
+        Lines that run as a module is imported, or in processes where nothing records, have no tests of their own:
+        those of the whole module stand in.
+        """
+        path = Path(module)
+        mirror = f"tests/unit/{path.with_name(f'test_{path.name}')}"
+        return [*([mirror] if mirror in self._files else []), *self._single(module, lines, mirror)]
+
+    def _single(self, module: str, lines: range, mirror: str) -> list[str]:
+        covering: set[str] = set()
+        whole: set[str] = set()
+        at_import = False
+        for name, each in self._files.items():
+            for test, executed in each["lines"].get(module, {}).items():
+                runs = any(line in lines for line in executed)
+                if not test:
+                    at_import |= runs
+                elif name != mirror:
+                    whole.add(test)
+                    if runs:
+                        covering.add(test)
+        chosen = whole if at_import or not covering else covering
+        return sorted(chosen, key=lambda test: (self.seconds.get(test, 0), test))
+
+
+def covering(copy: Copy) -> Covering:
+    """Return what is kept in .cache, after recording what has changed since.
+
+    Raises:
+        Broken: a test fails; the text is pytest's.
+    """
+    shared = [path for path in (REPOSITORY / "tests").rglob("*.py") if not path.name.startswith("test_")]
+    shared = [path for path in shared if path.parent.name != "mutants"]
+    source = _digest(*(REPOSITORY / PACKAGE).rglob("*.py"), REPOSITORY / "build/lock.txt", *shared)
+    try:
+        kept = json.loads(KEPT.read_text())
+    except (OSError, ValueError):
+        kept = {}
+    if kept.get("source") != source:
+        kept = {"source": source, "files": {}}
+    digests = {str(path.relative_to(REPOSITORY)): _digest(path) for path in _test_files()}
+    kept["files"] = {name: each for name, each in kept["files"].items() if each["digest"] == digests.get(name)}
+    if new := sorted(digests.keys() - kept["files"].keys()):
+        for name, each in _record(copy, new).items():
+            kept["files"][name] = {"digest": digests[name], **each}
+        KEPT.parent.mkdir(parents=True, exist_ok=True)
+        KEPT.write_text(json.dumps(kept))
+    return Covering(kept)
+
+
+def _record(copy: Copy, files: list[str]) -> dict[str, dict[str, Any]]:
+    """Run test files and return for each: lines by module and test, seconds by test."""
+    recorded: dict[str, dict[str, Any]] = {name: {"lines": {}, "seconds": {}} for name in files}
+    with tempfile.TemporaryDirectory() as where:
+        status, output = copy.pytest(["-n", "2", *files], {"MUTANTS_RECORD": where})
+        if status:
+            raise Broken(output)
+        for test, seconds in json.loads(Path(where, "seconds.json").read_text()).items():
+            recorded[test.split("::")[0]]["seconds"][test] = round(seconds, 3)
+        for path in Path(where).glob("lines.*"):
+            data = CoverageData(str(path))
+            data.read()
+            for name in data.measured_files():
+                module = str(Path(name).relative_to(copy.directory / PACKAGE))
+                for line, tests in data.contexts_by_lineno(name).items():
+                    for test in tests:
+                        file = test.split("::")[0] or files[0]  # "" is the import of the module, whichever file had it
+                        recorded[file]["lines"].setdefault(module, {}).setdefault(test, []).append(line)
+    return recorded
