@@ -6,8 +6,8 @@ import argparse
 import itertools
 import json
 import random
-import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from mutants import equivalent
 from mutants.copies import PACKAGE, REPOSITORY, Copy
-from mutants.covering import Broken, Covering, covering
+from mutants.covering import FAILED, Broken, Covering, covering
 from mutants.mutations import Mutant, modules, sample
 
 if TYPE_CHECKING:
@@ -61,15 +61,14 @@ def attempt(mutant: Mutant, copies: SimpleQueue[Copy], cover: Covering, seconds:
     """Run the tests of a mutant until the first one that fails."""
     began = time.monotonic()
     copy = copies.get()
+    arguments = copy.directory / ".arguments"
+    arguments.write_text("\n".join(cover.tests(mutant.module, mutant.change.lines)))
     try:
-        copy.write(mutant)
-        arguments = copy.directory / ".arguments"
-        arguments.write_text("\n".join(cover.tests(mutant.module, mutant.change.lines)))
-        status, output = copy.pytest(["-x", f"@{arguments}"], {"MUTANTS_SECONDS": str(seconds)})
+        with copy.changed(mutant):
+            status, output = copy.pytest(["-x", f"@{arguments}"], {"MUTANTS_SECONDS": str(seconds)})
     finally:
-        copy.restore(mutant)
         copies.put(copy)
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.M)
+    failed = FAILED.search(output)
     by = failed[1] if failed else "a test that came to no end" if "Timeout (" in output else "a crash"
     return Outcome(mutant, "noticed" if status else "SURVIVED", by if status else "", time.monotonic() - began)
 
@@ -111,6 +110,7 @@ def summary(outcomes: list[Outcome], seed: int, seconds: float) -> int:
 
 def main() -> int:
     """Run the command line; return the exit status."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored, and tests send it
     chosen = options()
     entries = equivalent.read(LIST)
     root = REPOSITORY / PACKAGE

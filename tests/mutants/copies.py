@@ -9,11 +9,12 @@ import subprocess
 import sysconfig
 import tempfile
 import venv
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mutants.mutations import Mutant
 
@@ -70,17 +71,19 @@ class Copy:
             output.seek(0)
             return process.returncode, output.read()
 
-    def write(self, mutant: Mutant) -> None:
-        """Make the module the mutant."""
-        self._replace(mutant.module, mutant.source)
+    @contextmanager
+    def changed(self, mutant: Mutant) -> Iterator[None]:
+        """Make the module the mutant, for as long as the context lasts."""
+        original = (self.directory / PACKAGE / mutant.module).read_text()
+        self._write(mutant.module, mutant.source)
+        try:
+            yield
+        finally:
+            self._write(mutant.module, original)
 
-    def restore(self, mutant: Mutant) -> None:
-        """Make the module the work tree's again."""
-        self._replace(mutant.module, (REPOSITORY / PACKAGE / mutant.module).read_text())
-
-    def _replace(self, module: str, source: str) -> None:
+    def _write(self, module: str, source: str) -> None:
         path = self.directory / PACKAGE / module
         path.write_text(source)
-        # Byte code is kept by the second and the size: two mutants of one second would be taken for each other.
+        # Byte code goes by second and size: two mutants of one second would be taken for each other.
         self._age += 10
         os.utime(path, (self._age, self._age))
