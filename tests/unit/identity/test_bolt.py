@@ -256,7 +256,7 @@ def test_a_file_that_is_too_short_for_its_metas(tmp_path: Path, length: int) -> 
 def test_it_is_tried_so_often(tmp_path: Path, tries: int) -> None:
     path = str(tmp_path / "agent.db")
     writer = BoltWriter(path)
-    calls = []
+    calls: list[int] = []
 
     def use(_: bolt.ReadTransaction) -> None:
         calls.append(writer.commit({b"b": {b"k": b"%d" % len(calls)}}))
