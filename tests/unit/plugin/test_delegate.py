@@ -186,7 +186,7 @@ delegate.exec_delegate(sys.argv[2], {"A": "b"})
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-", ""])
 def test_a_delegate_finds_its_first_descriptors_open(tmp_path: Path, closed: str) -> None:
     path = script(
-        tmp_path / "delegate", f"readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2 > {tmp_path}/open", "exit 0"
+        tmp_path / "delegate", f"(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2 > {tmp_path}/open)", "exit 0"
     )
     command = ["/bin/sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-I", "-S", "-c", PREPARE]
     done = subprocess.run([*command, SOURCE, path], capture_output=True, timeout=PATIENCE_S, check=False, input=b"")
