@@ -9,7 +9,7 @@ import subprocess
 import sysconfig
 import tempfile
 import venv
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,8 @@ class Copy:
                 try:
                     process.wait()
                 finally:
-                    os.killpg(process.pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
             output.seek(0)
             return process.returncode, output.read()
 
