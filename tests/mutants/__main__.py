@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -92,7 +92,8 @@ def run(mutants: list[Mutant], entries: dict[equivalent.Entry, str], where: Path
     seconds = where / "seconds.json"
     seconds.write_text(json.dumps(cover.seconds))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield from pool.map(lambda mutant: attempt(mutant, copies, cover, seconds), unknown)
+        attempts = [pool.submit(attempt, mutant, copies, cover, seconds) for mutant in unknown]
+        yield from (each.result() for each in as_completed(attempts))
 
 
 def summary(outcomes: list[Outcome], seed: int, seconds: float) -> int:

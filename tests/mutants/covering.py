@@ -1,11 +1,17 @@
-"""Which tests run which line: recorded once for a source, and again for the test files that change."""
+"""Which tests run which line: recorded once, and again for the test files that change.
+
+A line is kept by its function and its text, not by its number: an edit of the source changes what is known of the lines
+that it touches, and of no others.
+"""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import re
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +31,23 @@ class Broken(Exception):
     """A test fails without any mutant."""
 
 
-def _digest(*paths: Path) -> str:
-    total = hashlib.sha256()
-    for path in sorted(paths):
-        total.update(f"{path.relative_to(REPOSITORY)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return total.hexdigest()
-
-
-def _test_files() -> list[Path]:
-    return sorted((REPOSITORY / "tests/unit").rglob("test_*.py"))
+def _names(path: Path) -> list[int]:
+    """Return for each line of a module, from the first one on, the number it is kept by."""
+    source = path.read_text()
+    functions = [""] * (source.count("\n") + 1)
+    for node in ast.walk(ast.parse(source)):  # outer ones come first
+        if isinstance(node, ast.FunctionDef):
+            for number in range(node.lineno, (node.end_lineno or 0) + 1):
+                functions[number - 1] = node.name
+    lines = zip(functions, source.split("\n"), strict=True)
+    return [zlib.crc32(f"{function}: {line.strip()}".encode()) for function, line in lines]
 
 
 class Covering:
     """The tests of each line, and the seconds that each test takes."""
 
-    def __init__(self, kept: dict[str, Any]) -> None:
-        self._files: dict[str, Any] = kept["files"]
+    def __init__(self, files: dict[str, Any]) -> None:
+        self._files = files
         self.seconds: dict[str, float] = {}
         for each in self._files.values():
             self.seconds.update(each["seconds"])
@@ -57,15 +64,17 @@ class Covering:
         return [*mirrors, *self._single(module, lines, mirror), *WHOLE.get(path.parts[0], [])]
 
     def _single(self, module: str, lines: range, mirror: str) -> list[str]:
+        names = _names(REPOSITORY / PACKAGE / module)
+        changed = {names[number - 1] for number in lines}
         covering: set[str] = set()
         whole: set[str] = set()
         at_import = False
-        for name, each in self._files.items():
+        for file, each in self._files.items():
             for test, executed in each["lines"].get(module, {}).items():
-                runs = any(line in lines for line in executed)
+                runs = not changed.isdisjoint(executed)
                 if not test:
                     at_import |= runs
-                elif name != mirror:
+                elif file != mirror:
                     whole.add(test)
                     if runs:
                         covering.add(test)
@@ -79,27 +88,23 @@ def covering(copy: Copy) -> Covering:
     Raises:
         Broken: a test fails; the text is pytest's.
     """
-    shared = [path for path in (REPOSITORY / "tests").rglob("*.py") if not path.name.startswith("test_")]
-    shared = [path for path in shared if path.parent.name != "mutants"]
-    source = _digest(*(REPOSITORY / PACKAGE).rglob("*.py"), REPOSITORY / "build/lock.txt", *shared)
     try:
-        kept = json.loads(KEPT.read_text())
+        files = json.loads(KEPT.read_text())
     except (OSError, ValueError):
-        kept = {}
-    if kept.get("source") != source:
-        kept = {"source": source, "files": {}}
-    digests = {str(path.relative_to(REPOSITORY)): _digest(path) for path in _test_files()}
-    kept["files"] = {name: each for name, each in kept["files"].items() if each["digest"] == digests.get(name)}
-    if new := sorted(digests.keys() - kept["files"].keys()):
+        files = {}
+    paths = sorted((REPOSITORY / "tests/unit").rglob("test_*.py"))
+    digests = {str(path.relative_to(REPOSITORY)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    files = {name: each for name, each in files.items() if each["digest"] == digests.get(name)}
+    if new := sorted(digests.keys() - files.keys()):
         for name, each in _record(copy, new).items():
-            kept["files"][name] = {"digest": digests[name], **each}
+            files[name] = {"digest": digests[name], **each}
         KEPT.parent.mkdir(parents=True, exist_ok=True)
-        KEPT.write_text(json.dumps(kept))
-    return Covering(kept)
+        KEPT.write_text(json.dumps(files))
+    return Covering(files)
 
 
 def _record(copy: Copy, files: list[str]) -> dict[str, dict[str, Any]]:
-    """Run test files and return for each: lines by module and test, seconds by test."""
+    """Run test files and return for each: names of lines by module and test, seconds by test."""
     recorded: dict[str, dict[str, Any]] = {name: {"lines": {}, "seconds": {}} for name in files}
     with tempfile.TemporaryDirectory() as where:
         status, output = copy.pytest(["-n", "2", *files], {"MUTANTS_RECORD": where})
@@ -114,8 +119,9 @@ def _record(copy: Copy, files: list[str]) -> dict[str, dict[str, Any]]:
             data.read()
             for name in data.measured_files():
                 module = str(Path(name).relative_to(copy.directory / PACKAGE))
-                for line, tests in data.contexts_by_lineno(name).items():
+                names = _names(Path(name))
+                for number, tests in data.contexts_by_lineno(name).items():
                     for test in tests:
                         file = test.split("::")[0] or files[0]  # "" is the import of the module, whichever file had it
-                        recorded[file]["lines"].setdefault(module, {}).setdefault(test, []).append(line)
+                        recorded[file]["lines"].setdefault(module, {}).setdefault(test, []).append(names[number - 1])
     return recorded

@@ -173,6 +173,11 @@ def test_the_bound_of_a_branch_holds_below_the_branch_under_it(tmp_path: Path, k
         (branch(4, (b"b", 5), (b"b", 6)), "keys are out of order"),
         (branch(4, (b"c", 5), (b"b", 6)), "keys are out of order"),
         (branch(4, (b"b", 5), (b"m", 5)), "page 5 is used twice"),
+        (header(4, BRANCH, 1) + struct.pack("<IIQ", 17, 1, 5) + b"bb", "an element of a branch is damaged"),
+        (header(4, BRANCH, 256), "page 4 is cut short"),
+        (header(4, BRANCH, 255), "an element of a branch is damaged"),
+        (header(4, LEAF, 256), "page 4 is cut short"),
+        (header(4, LEAF, 255), "an element of a leaf is damaged"),
     ],
 )
 def test_branches_that_are_none(tmp_path: Path, page: bytes, reason: str) -> None:
