@@ -16,8 +16,17 @@ LONG = 30.0  # seconds; none of these tests is about time
 BUCKET = struct.pack("<QQ", 4, 0)
 
 
-def meta(number: int, high: int, *, root: int = 3, freelist: int = 2, size: int = PAGE) -> bytes:
-    fields = struct.pack("<IIIIQQQQQ", 0xED0CDAED, 2, size, 0, root, 0, freelist, high, number)
+def meta(
+    number: int,
+    high: int,
+    *,
+    magic: int = 0xED0CDAED,
+    version: int = 2,
+    root: int = 3,
+    freelist: int = 2,
+    size: int = PAGE,
+) -> bytes:
+    fields = struct.pack("<IIIIQQQQQ", magic, version, size, 0, root, 0, freelist, high, number)
     return header(number, META, 0) + fields + struct.pack("<Q", fnv1a(fields))
 
 
@@ -61,6 +70,24 @@ def test_fnv1a() -> None:
     assert bolt.fnv1a(b"") == 0xCBF29CE484222325
     assert bolt.fnv1a(b"a") == 0xAF63DC4C8601EC8C
     assert bolt.fnv1a(b"foobar") == 0x85944171F73967E8
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("field", [{"magic": 0xED0CDAEE}, {"version": 1}, {"version": 3}, {"root": 5}, {"freelist": 5}])
+def test_a_meta_whose_sum_is_right_may_be_wrong(tmp_path: Path, number: int, field: dict[str, int]) -> None:
+    database = Database(tmp_path, {4: leaf(4)})
+    with Path(database.path).open("r+b") as file:
+        file.seek(number * PAGE)
+        file.write(meta(number, 5, **field))
+    database.refused("a meta is damaged")
+
+
+def test_metas_of_two_page_sizes(tmp_path: Path) -> None:
+    database = Database(tmp_path, {4: leaf(4)})
+    with Path(database.path).open("r+b") as file:
+        file.seek(PAGE)
+        file.write(meta(1, 2, size=2 * PAGE, root=1, freelist=1))
+    database.refused("a meta is damaged")
 
 
 def test_the_file_may_be_as_large_as_the_bound(tmp_path: Path) -> None:
