@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write what was recorded; of the workers of pytest-xdist each writes its own lines."""
     if _coverage:
         _coverage.stop()
-        _coverage.save()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the process that only hands out tests to workers has no line
+            _coverage.save()
     if RECORD and not hasattr(session.config, "workerinput"):
         Path(RECORD, "seconds.json").write_text(json.dumps(_seconds))

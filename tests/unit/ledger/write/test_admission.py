@@ -216,3 +216,24 @@ def test_a_copy_of_a_ledger_is_a_ledger(tmp_path: Path) -> None:
     before = contents(again)
     record(again, add_event(30))
     assert contents(again).keys() >= before.keys()
+
+
+@pytest.mark.parametrize(
+    ("tail", "holds"),
+    [
+        (b',"crc":"0123abcd"}', True),
+        (b'x,"crc":"0123abcd"}', True),
+        (b',"crc":"0123abcd"}\n', True),
+        (b',"crc":"0123abcd",', False),
+        (b',"crc":"0123abcg"}', False),
+        (b',"crc":"0123abc"}', False),
+        (b'"crc":"0123abcd"}', False),
+    ],
+)
+def test_a_segment_whose_beginning_is_lost_is_known_by_its_end(tmp_path: Path, tail: bytes, *, holds: bool) -> None:
+    (tmp_path / ACTIVE).write_bytes(tail)
+    dir_fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert admission._holds(dir_fd, ACTIVE) is holds
+    finally:
+        os.close(dir_fd)
