@@ -69,7 +69,7 @@ def attempt(mutant: Mutant, copies: SimpleQueue[Copy], cover: Covering, seconds:
     finally:
         copies.put(copy)
     failed = FAILED.search(output)
-    by = failed[1] if failed else "a test that came to no end" if "Timeout (" in output else "a crash"
+    by = failed[1] if failed else "the end of pytest: a crash, or a test without end"
     return Outcome(mutant, "noticed" if status else "SURVIVED", by if status else "", time.monotonic() - began)
 
 
