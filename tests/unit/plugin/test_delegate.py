@@ -299,3 +299,11 @@ def test_supervised_with_work_that_is_done(monkeypatch: pytest.MonkeyPatch) -> N
     delegate.Supervised(b"in").wait(lambda _: next(pauses))
     assert supervisor.timeouts == [0, 500]
     assert list(pauses) == []
+
+
+def test_without_libffi_nothing_is_known_of_a_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> int:
+        raise ImportError
+
+    monkeypatch.setattr("eni_ledger.base.libc.call", missing)
+    assert not process.is_marked()
