@@ -79,21 +79,21 @@ BROKEN = (
             "",
             "live|not recorded|is there",
         ),
-        "ledger/writer.py",
-        'if known is not None and known.head["seq"] == tail.seq and known.head.get("crc") == f"{tail.crc:08x}":',
-        "if known is not None:",
+        "ledger/write/writer.py",
+        'if state is not None and state.head["seq"] == tail.seq and state.head.get("crc") == f"{tail.crc:08x}":',
+        "if state is not None:",
     ),
     Broken(
         *("a torn tail is cut off and not kept", "kill-within", "torn tail", "is not in the quarantine"),
-        *("ledger/rebuild.py", "write_file(quarantine_fd, name, os.pread(fd, torn, size), sync=True)", "pass"),
+        *("ledger/write/recovery.py", "write_file(quarantine_fd, name, os.pread(fd, torn, size), sync=True)", "pass"),
     ),
     Broken(
         *("what is folded in is folded in again", "kill-within", "fold of three", "is 2 times in the ledger"),
-        *("ledger/spool.py", "seen = _already_folded(dir_fd)", "seen: set[str] = set()"),
+        *("ledger/write/spool.py", "folded = _already_folded(dir_fd)", "folded: set[str] = set()"),
     ),
     Broken(
         *("spool files are removed too early", "kill-within", "fold of three", "is 0 times in the ledger"),
-        "ledger/spool.py",
+        "ledger/write/spool.py",
         "    return events, done\n",
         "    remove(dir_fd, done)\n    return events, []\n",
     ),
@@ -104,48 +104,48 @@ BROKEN = (
             "damaged end",
             "damaged places became 2",
         ),
-        *("ledger/rebuild.py", 'about = {**about, "damage": damage}', "pass"),
+        *("ledger/write/recovery.py", 'about = {**about, "damage": damage}', "pass"),
     ),
     Broken(
         *("a sync that failed is tried again", "no-room", "add", "again on descriptor"),
-        "ledger/writer.py",
+        "ledger/write/writer.py",
         "                    os.fdatasync(self._fd)\n",
         "                    try:\n                        os.fdatasync(self._fd)\n"
         "                    except OSError:\n                        os.fdatasync(self._fd)\n",
     ),
     Broken(
         *("success is told whatever came of it", "no-room", "add", "acknowledged .* is there 0 times"),
-        "ledger/writer.py",
+        "ledger/write/writer.py",
         "os.ftruncate(self._fd, before)\n                raise",
         "os.ftruncate(self._fd, before)",
     ),
     Broken(
         *("a failure of ours is the task's", "no-room", "add", "answered"),
-        *("plugin/recording.py", 'if settings.on_error == "fail":\n        raise exc', "raise exc"),
+        *("plugin/record.py", 'if settings.on_error == "fail":\n        raise exc', "raise exc"),
     ),
     Broken(
         *("a failure is not told", "no-room", "add", "is there 0 times"),
-        *("plugin/recording.py", "        raise exc\n    call.complain(message)\n", "        raise exc\n"),
+        *("plugin/record.py", "        raise exc\n    call.complain(message)\n", "        raise exc\n"),
     ),
     Broken(
         *("nobody looks whether the ledger is still there", "neighbours", "add", "is there 0 times|neither recorded"),
-        *("ledger/writer.py", "return written, session.in_place()", "return written, True"),
+        *("ledger/write/writer.py", "return written, session.in_place()", "return written, True"),
     ),
     Broken(
         *("a lock file that was removed is as good as any", "neighbours", "fold of what is folded", "lock removed"),
-        *("ledger/lock.py", "return os.fstat(fd).st_nlink > 0", "return True"),
+        *("ledger/write/lock.py", "return os.fstat(fd).st_nlink > 0", "return True"),
     ),
     Broken(
         *("what waited is folded in as it comes", "neighbours", "add", "was folded in after"),
-        *("ledger/spool.py", _LISTED, f"{_LISTED}[::-1]"),
+        *("ledger/write/spool.py", _LISTED, f"{_LISTED}[::-1]"),
     ),
     Broken(
         *("an event is not synced", "power-cut", "ext4 told", "told are lost|are missing"),
-        *("ledger/writer.py", "                    os.fdatasync(self._fd)\n", "                    pass\n"),
+        *("ledger/write/writer.py", "                    os.fdatasync(self._fd)\n", "                    pass\n"),
     ),
     Broken(
         *("a name in a directory is not synced", "power-cut", "xfs spooled", "told are lost"),
-        *("ledger/statedir.py", "    if sync:\n        os.fsync(dir_fd)\n", ""),
+        *("ledger/format/directory.py", "    if sync:\n        os.fsync(dir_fd)\n", ""),
     ),
 )
 

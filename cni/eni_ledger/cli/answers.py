@@ -5,12 +5,11 @@ from __future__ import annotations
 from eni_ledger.base.errors import NotFound, UsageError
 from eni_ledger.cli.damage import Answer, ask, is_live, was_live
 from eni_ledger.cli.session import PROGRAM, require_ledger
-from eni_ledger.cli.twice import Twice
-from eni_ledger.ledger.query import coverage
+from eni_ledger.ledger.query import clock_note, coverage
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read.spelling import not_looked_up
 from eni_ledger.ledger.read.terms import Query, readings
-from eni_ledger.render.text import clock
+from eni_ledger.render.text import age, clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,10 +33,10 @@ def live(session: Session, at: str | None, *, as_json: bool) -> None:
                 else ask(history, history.live, is_live)
             )
             nothing = coverage.unknown(history, times[1]) if times and not found.found and not found.damage else None
-            twice = Twice(history, times, found) if times and not nothing else None
+            notes = _notes(history, times) if times and not nothing else []
     finally:
         progress.close()
-    _print_live(session, found, times, twice, nothing, as_json=as_json)
+    _print_live(session, found, times, notes, nothing, as_json=as_json)
     if error := found.damage or nothing:
         raise error
 
@@ -46,7 +45,7 @@ def _print_live(
     session: Session,
     found: Answer,
     times: tuple[str, str] | None,
-    twice: Twice | None,
+    notes: list[str],
     nothing: NotFound | None,
     *,
     as_json: bool,
@@ -54,7 +53,7 @@ def _print_live(
     screen, moment = session.screen, times[0] if times else None
     session.introduce(as_json=as_json)
     if as_json:
-        screen.json_document(found.document(at=moment, second_time=twice.document() if twice else None))
+        screen.json_document(found.document(at=moment, notes=notes or None))
     elif not found.found:
         if not found.damage and not nothing:
             screen.note("no live associations" if moment is None else f"nothing was live at {clock(moment)} UTC")
@@ -67,8 +66,8 @@ def _print_live(
 
         session.echo_time(moment, "live")
         print_history(found.found, screen, session.as_of())
-    if twice and not as_json:
-        twice.print(session)
+    if not as_json:
+        _print_notes(session, notes)
 
 
 def who(session: Session, what: str, at: str | None, *, as_json: bool) -> None:
@@ -84,24 +83,25 @@ def who(session: Session, what: str, at: str | None, *, as_json: bool) -> None:
         with History(session.state_dir(), progress) as history:
             require_ledger(history)
             for query in every:
-                found, twice = _fitting(history, query, times)
-                if found.found or found.damage or twice:
+                found = _fitting(history, query, times)
+                if found.found or found.damage:
                     break
             nobody = None
-            if not found.found and not found.damage and not (twice and twice.found):
+            if not found.found and not found.damage:
                 nobody = _nobody(history, what, every[0], times)
             if isinstance(nobody, UsageError):  # no answer to be printed: not an empty one either
                 session.introduce(as_json=as_json)
                 raise nobody
-            _print_who(session, what, query, times, found, twice, as_json=as_json)
+            notes = _notes(history, times) if times else []
+            _print_who(session, what, query, times, found, notes, as_json=as_json)
             if error := found.damage or nobody:
                 raise error
     finally:
         progress.close()
 
 
-def _fitting(history: History, query: Query, times: tuple[str, str] | None) -> tuple[Answer, Twice | None]:
-    """Return what fits best, and the same of moments that came twice."""
+def _fitting(history: History, query: Query, times: tuple[str, str] | None) -> Answer:
+    """Return what fits best."""
     then = was_live(*times) if times else None
     found = ask(
         history,
@@ -109,7 +109,7 @@ def _fitting(history: History, query: Query, times: tuple[str, str] | None) -> t
         lambda one: query.matches(one) and (then is None or then(one)),
     )
     found.found = query.best(found.found)
-    return found, Twice(history, times, found, query.best) if times else None
+    return found
 
 
 def _print_who(
@@ -118,16 +118,15 @@ def _print_who(
     query: Query,
     times: tuple[str, str] | None,
     found: Answer,
-    twice: Twice | None,
+    notes: list[str],
     *,
     as_json: bool,
 ) -> None:
     screen, moment = session.screen, times[0] if times else None
-    fitted = query.fitted([*found.found, *(twice.found if twice else ())])
+    fitted = query.fitted(found.found)
     session.introduce(as_json=as_json)
     if as_json:
-        second = twice.document() if twice else None
-        screen.json_document(found.document(at=moment, second_time=second, fitted=fitted or None))
+        screen.json_document(found.document(at=moment, notes=notes or None, fitted=fitted or None))
         return
     if found.found:
         if moment:
@@ -135,12 +134,24 @@ def _print_who(
         from eni_ledger.render.associations import print_history
 
         print_history(found.found, screen, session.as_of())
-    if twice:
-        twice.print(session)
+    _print_notes(session, notes)
     if fitted:
         from eni_ledger.render.associations import explain_fits
 
         explain_fits(what, fitted, screen)
+
+
+def _notes(history: History, times: tuple[str, str]) -> list[str]:
+    """Return a sentence for each time that the clock, set back, showed the moment asked about once more."""
+    return [
+        f"clock set back by {age(step / 1e6)} at {clock(ts)} UTC, so {clock(times[0])} came twice; `log` shows both"
+        for ts, step in clock_note.set_back(history, *times)
+    ]
+
+
+def _print_notes(session: Session, notes: list[str]) -> None:
+    for note in notes:
+        session.screen.note(f"note: {note}")
 
 
 def _nobody(history: History, what: str, query: Query, times: tuple[str, str] | None) -> NotFound | UsageError:

@@ -174,7 +174,7 @@ def _ask(where: Path) -> None:
     refuses(lambda: list(history.events()))
     refuses(lambda: history.at(LATER))
     refuses(lambda: history.who("10.0.0.1", "2026-01-01T00:00:00.000000Z"))
-    refuses(lambda: clock_note.again(history, "2026-01-01T00:00:00.000000Z", LATER))
+    refuses(lambda: clock_note.set_back(history, "2026-01-01T00:00:00.000000Z", LATER))
     refuses(lambda: fsck(str(where)))
 
 

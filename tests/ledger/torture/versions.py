@@ -23,18 +23,18 @@ OLDER = ("16ffaff", "15d1451", "84aef22", "68e9c61")
 Change = tuple[str, str, str]
 NEWER: tuple[Change, ...] = (
     (
-        "ledger/codec.py",
+        "ledger/format/line.py",
         "ordered = {key",
         'event = {**event, "shine": {"of": ["a", 1]}, "zz": "new"}\n    ordered = {key',
     ),
     (
-        "ledger/writer.py",
+        "ledger/write/writer.py",
         "written = session.add(event)\n",
         'written = session.add(event)\n                session.append({"event": "resize", "to": 9})\n',
     ),
 )
 """A minor version to come: keys that this one does not know, and a kind of event."""
-FUTURE: tuple[Change, ...] = (("ledger/codec.py", "VERSION = 1\n", "VERSION = 2\n"),)
+FUTURE: tuple[Change, ...] = (("ledger/format/line.py", "VERSION = 1\n", "VERSION = 2\n"),)
 
 
 def changed(to: Path, changes: Sequence[Change], source: Path = SOURCE) -> Path:

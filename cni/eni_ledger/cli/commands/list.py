@@ -28,8 +28,8 @@ def command(ctx: click.Context, at: str | None, as_json: bool, state_dir: str | 
     """List the live associations: VLAN, branch ENI (its MAC while the ENI ID is not known), IP addresses, task
     (or container), inode of the network namespace, PID of the pause container, age.
 
-    A value marked ! is one where the kernel shows something else than was declared. Where the clock was set back a
-    time came twice, and both answers are given. That nothing is live is an answer, with exit status 0; for a time
+    A value marked ! is one where the kernel shows something else than was declared. Where the clock was set back
+    and showed the time again, a note says so. That nothing is live is an answer, with exit status 0; for a time
     before the ledger begins there is none, and that is exit status 1.
     """
     live(session_of(ctx, state_dir, no_color), at, as_json=as_json)

@@ -37,9 +37,9 @@ def command(
     path), the PID of a pause container, or an ID as the tables print it.
 
     All of these are reused, often within minutes, so there may be several answers; with --at there is one for
-    each trunk, and two when it changed hands in that second. Where the clock was set back a time came twice, and both
-    answers are given. When WHAT fits several things all of them are given, and which field it is; with --json in
-    "fitted", by association.
+    each trunk, and two when it changed hands in that second. Where the clock was set back
+    and showed that time again, a note says so. When WHAT fits several things all of them are given, and which field it
+    is; with --json in "fitted", by association.
 
     Exit status 1 when there is none, 2 for what is not looked up yet: CIDRs, families, services, clusters, trunk names,
     instance IDs, DNS names.

@@ -5,7 +5,6 @@ That is the active one as a rule: what happened of late is what is asked about m
 
 from __future__ import annotations
 
-import os
 from _bisect import bisect_left, bisect_right
 from binascii import crc32
 
@@ -83,13 +82,3 @@ class Asked:
         new = sorted(set(numbers) - self._taken)
         self._taken.update(new)
         return [(self._whole.lines[number], None) for number in new]
-
-
-def read_whole(fd: int, size: int) -> Whole | None:
-    """Return the segment of `size` bytes at `fd`; None if it is too large or a line is not verified. Raises OSError."""
-    if size > MOST:
-        return None
-    try:
-        return Whole(os.pread(fd, size, 0))
-    except ValueError:
-        return None

@@ -1,9 +1,12 @@
-"""The index of a segment that a snapshot holds, looked for once."""
+"""What a snapshot reads of a segment once and keeps: its index, or its verified lines."""
 
 from __future__ import annotations
 
+import os
+
 from eni_ledger.ledger.archive.index import _NAME_AT, Index, open_index, read_heads
 from eni_ledger.ledger.format import segment
+from eni_ledger.ledger.read import cached_segment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,3 +41,29 @@ def _from_heads(part: Segment, file_name: str) -> Index | None:
         return Index(line, part.dir_fd, file_name)
     except ValueError:
         return None
+
+
+def load_segment(part: Segment) -> cached_segment.Whole | None:
+    """Return a plain segment with all its lines verified, kept with the snapshot. Raises OSError.
+
+    None if it is packed, gone, too large to keep, or not all lines are verified.
+    """
+    if not part.whole_read:
+        part.whole = None if part.packed else _load(part)
+        part.whole_read = True
+    return part.whole
+
+
+def _load(part: Segment) -> cached_segment.Whole | None:
+    try:
+        fd = part.open()
+    except FileNotFoundError:
+        return None
+    try:
+        if part.packed or part.size > cached_segment.MOST:  # it has been packed meanwhile
+            return None
+        return cached_segment.Whole(os.pread(fd, part.size, 0))
+    except ValueError:
+        return None
+    finally:
+        os.close(fd)

@@ -18,7 +18,7 @@ from eni_ledger.ledger.read import cached_segment, line_filter
 from eni_ledger.ledger.read.continuity import Chain
 from eni_ledger.ledger.read.line_filter import loads_about, loads_of, loads_since
 from eni_ledger.ledger.read.packed_segment import Members
-from eni_ledger.ledger.read.segment_index import distrust
+from eni_ledger.ledger.read.segment_index import distrust, load_segment
 from eni_ledger.ledger.read.segment_index import index_for as index_of
 
 TYPE_CHECKING = False
@@ -139,7 +139,7 @@ class Lookup:
         """Do so for a segment that is kept, or worth it: it will be asked again. Raises ValueError as `parse` does."""
         kept = part.whole
         if self._text and (self._at is not None or part is self._snapshot.segments[-1]):
-            kept = part.load_whole()
+            kept = load_segment(part)
         if kept is None:
             return None
         if self._query and self._text:

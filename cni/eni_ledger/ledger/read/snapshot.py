@@ -29,7 +29,7 @@ _PAUSE = 0.002
 class Segment:
     """One segment of a snapshot, and what has been read of it so far.
 
-    `index` counts once `index_read` is true (`segment_index`), `whole` once `whole_read` is (`load_whole`);
+    `index` counts once `index_read` is true (`segment_index`), `whole` once `whole_read` is (the same);
     `begins` is the time of the first event, None before the first look (`as_of`). `state_marks` are the marks in
     `state.json` and the bytes that they cover. `marks` says of each mark looked for whether the segment has it
     (`continuity`).
@@ -92,26 +92,6 @@ class Segment:
             fd = open_file(self.snapshot.dir_fd, packed, os.O_RDONLY)
             self.name = packed
             return fd
-
-    def load_whole(self) -> Whole | None:
-        """Return a plain segment with all its lines verified, kept with the snapshot. Raises OSError.
-
-        None if it is packed, gone, too large to keep, or not all lines are verified.
-        """
-        if not self.whole_read:
-            from eni_ledger.ledger.read.cached_segment import read_whole  # CHECK never needs it
-
-            try:
-                fd = self.open() if not self.packed else -1
-            except FileNotFoundError:
-                fd = -1
-            if fd >= 0:
-                try:
-                    self.whole = None if self.packed else read_whole(fd, self.size)
-                finally:
-                    os.close(fd)
-            self.whole_read = True
-        return self.whole
 
     def end(self) -> int:
         """Return the offset behind its last line. Raises OSError."""
