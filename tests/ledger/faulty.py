@@ -133,9 +133,9 @@ def _act(request: dict[str, Any], faults: Faults) -> None:
         return
     try:
         if kind == "repair":
-            faults.tell(said=[], done=libraries("mend").repair(settings, given[0]))
+            faults.tell(said=[], done=libraries("check.repair").repair(settings, given[0]))
         elif kind == "prune":
-            libraries("prune").prune(settings)
+            libraries("archive.prune").prune(settings)
             faults.tell(said=[])
         elif kind == "gc":
             faults.tell(said=batch.record_gc(settings, given[0], set(), given[1]))
@@ -170,7 +170,7 @@ def _child(request: dict[str, Any], report: int) -> None:
 def _serve(request: dict[str, Any]) -> None:
     held = -1
     if request["do"][0] in ("repair", "prune"):
-        libraries("mend")  # loaded once, not by each child
+        libraries("check.repair")  # loaded once, not by each child
     if request["do"][0] == "spool":
         held = os.open(f"{request['dir']}/lock", os.O_RDONLY)
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -14,8 +14,12 @@ import sys
 source, state_dir, worker, count, *given = sys.argv[1:]
 sys.path.insert(0, source)
 
-from eni_ledger.base.config import Settings  # noqa: E402 - the path comes first
-from eni_ledger.ledger.write.writer import record  # noqa: E402
+try:  # the path comes first
+    from eni_ledger.base.config import Settings
+    from eni_ledger.ledger.write.writer import record
+except ModuleNotFoundError:  # 0.1.0 and before, which write beside this version
+    from eni_ledger.config import Settings  # type: ignore[import-not-found,no-redef]  # of another version
+    from eni_ledger.ledger.writer import record  # type: ignore[import-not-found,no-redef]  # the same
 
 settings = Settings(state_dir)
 settings.sync = False

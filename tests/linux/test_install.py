@@ -311,7 +311,7 @@ class TestOnThisHost:
         command = (
             f"systemctl enable --now {' '.join(f'eni-ledger-{one}.timer' for one in ('identify', 'fsck', 'prune'))}"
         )
-        assert f"to turn them on: install the package of eni-ledger, which has them; then {command}\n" in host.ledger(
+        assert f"turn them on: install the package of eni-ledger, which has them; then {command}\n" in host.ledger(
             "install", "ecs", "--dry-run"
         )
         units, wanted = host.etc / "systemd/system", host.etc / "systemd/system/timers.target.wants"
