@@ -170,7 +170,8 @@ def _child(request: dict[str, Any], report: int) -> None:
 def _serve(request: dict[str, Any]) -> None:
     held = -1
     if request["do"][0] in ("repair", "prune"):
-        libraries("check.repair")  # loaded once, not by each child
+        for name in ("check.repair", "archive.prune"):
+            libraries(name)  # loaded once, not by each child
     if request["do"][0] == "spool":
         held = os.open(f"{request['dir']}/lock", os.O_RDONLY)
         fcntl.flock(held, fcntl.LOCK_EX)
