@@ -5,7 +5,7 @@
  * does the interpreter run here, to say so (delegate.py's find).
  */
 
-static const char *const INTERPOSED[] = {"vpc-branch-eni", "vpc-eni", "ecs-eni"};              /* entry.py's */
+static const char *const INTERPOSED[] = {"vpc-branch-eni", "vpc-eni", "ecs-eni"};              /* base/runtime.py's */
 static const int FORWARDED[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, 0};        /* delegate.py's */
 
 /* A delegate that calls us by way of the plugin path would go on without end. So its process, and all that it starts or

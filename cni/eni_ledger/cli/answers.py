@@ -33,7 +33,7 @@ def live(session: Session, at: str | None, *, as_json: bool) -> None:
                 else ask(history, history.live, is_live)
             )
             nothing = coverage.unknown(history, times[1]) if times and not found.found and not found.damage else None
-            notes = _notes(history, times) if times and not nothing else []
+            notes = _notes(history, times) if times else []
     finally:
         progress.close()
     _print_live(session, found, times, notes, nothing, as_json=as_json)

@@ -116,7 +116,7 @@ class Session:
         return timespec.to_ledger(first), timespec.to_ledger(last)
 
     def echo_time(self, ts: str, what: str) -> None:
-        """Print `what` and the time as it was understood: "tuesday 03:12" may mean another Tuesday to the user."""
+        """Print `what`, and the date and weekday that the user's words were resolved to, with the distance from now."""
         time = moment(ts) or self.now
         passed = (self.now - time).total_seconds()
         distance = f"{age(passed)} ago" if passed >= 0 else "in the future"

@@ -1,10 +1,10 @@
 """Interposed calls of `vpc-branch-eni`, `vpc-eni` or `ecs-eni`: run the delegate, relay its answer, record the call.
 
-The ECS agent reads no conflist; it executes one plugin by file name. Called by such a name, we run the delegate of that
-name and relay its standard output, standard error and exit status byte for byte. What can be done
-while it works (reading the configuration, the boot ID, the agent's database) is done then; in the bundle another
-process has started it and hands its answer on (`build/front/early.h`, `supervise.h`). Whatever fails here is ours
-and never reaches the agent, unless `onError` is `fail`.
+The ECS agent reads no conflist; it executes one plugin by file name. Under such a name eni-ledger runs the delegate of
+that name and relays its standard output, standard error and exit status byte for byte. It reads the configuration, the
+boot ID and the agent's database while the delegate works. In the bundle, the supervisor starts the delegate and relays
+its answer (`build/front/early.h`, `supervise.h`). A failure of eni-ledger never reaches the agent, unless `onError` is
+`fail`.
 """
 
 from __future__ import annotations

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from eni_ledger.ledger.format import line as line_format
+from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.write import writer
+
 if TYPE_CHECKING:
     from unit.cli.conftest import Ledger, Run
 
@@ -111,3 +115,31 @@ def test_an_id_that_nothing_has_is_said_to_be_no_id_of_what_is_looked_up(printed
     done = run("who", "0123456789ab")
     assert done.code == 1
     assert "no container, task or association has had this ID since " in done.err
+
+
+def set_back(monkeypatch: pytest.MonkeyPatch, printed: Ledger, hours: float) -> str:
+    """Set the clock back by `hours` and record a DEL and an ADD; return the time in the middle of what came twice."""
+    now_us = line_format.now_us()
+    printed.add(0xA6, 106, "10.0.32.9/20")
+    held = line_format.parse_ts(History(str(printed.path)).live()[-1]["since"])
+    with monkeypatch.context() as behind:
+        behind.setattr(writer, "now_us", lambda: now_us - int(hours * 3600e6))
+        printed.delete(0xA1)
+        printed.add(0xA7, 101, "10.0.32.4/20")
+    return line_format.format_ts(held - int(hours * 1800e6))
+
+
+def test_a_time_that_came_twice_has_a_note(printed: Ledger, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed.settings.rotate_bytes = 1 << 20
+    at = set_back(monkeypatch, printed, 2)
+    words = "clock set back by 2h"
+    for command in (["list"], ["who", "10.0.32.4"]):
+        done = run(*command, "--at", at)
+        assert f"note: {words}" in done.err, done.err
+        assert done.err.count("clock set back") == 1
+        assert "came twice; `log` shows both" in done.err
+        document = run(*command, "--at", at, "--json").json()
+        assert [note[: len(words)] for note in document["notes"]] == [words]
+        assert not {"second_time"} & document.keys()
+        for now in (run(*command), run(*command, "--at", "now")):
+            assert "set back" not in now.out + now.err

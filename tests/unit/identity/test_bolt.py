@@ -60,7 +60,7 @@ class Database:
 
         return bolt.view(self.path, bolt.within(LONG), search)
 
-    def refused(self, reason: str) -> None:
+    def assert_refused(self, reason: str) -> None:
         with pytest.raises(bolt.Unreadable, match=reason):
             self.items()
 
@@ -79,7 +79,7 @@ def test_a_meta_whose_sum_is_right_may_be_wrong(tmp_path: Path, number: int, fie
     with Path(database.path).open("r+b") as file:
         file.seek(number * PAGE)
         file.write(meta(number, 5, **field))
-    database.refused("a meta is damaged")
+    database.assert_refused("a meta is damaged")
 
 
 def test_metas_of_two_page_sizes(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_metas_of_two_page_sizes(tmp_path: Path) -> None:
     with Path(database.path).open("r+b") as file:
         file.seek(PAGE)
         file.write(meta(1, 2, size=2 * PAGE, root=1, freelist=1))
-    database.refused("a meta is damaged")
+    database.assert_refused("a meta is damaged")
 
 
 def test_the_file_may_be_as_large_as_the_bound(tmp_path: Path) -> None:
@@ -95,29 +95,29 @@ def test_the_file_may_be_as_large_as_the_bound(tmp_path: Path) -> None:
     os.truncate(database.path, 1 << 30)
     assert database.items() == [(b"k", b"v")]
     os.truncate(database.path, (1 << 30) + 1)
-    database.refused("too large")
+    database.assert_refused("too large")
 
 
 def test_a_page_may_be_as_long_as_the_bound(tmp_path: Path) -> None:
     most = (16 << 20) // PAGE
     database = Database(tmp_path, {4: leaf(4, (0, b"k", b"v"), overflow=most - 1)}, 5 + most)
     assert database.items() == [(b"k", b"v")]
-    Database(tmp_path, {4: leaf(4, (0, b"k", b"v"), overflow=most)}, 5 + most).refused("page 4 is too long")
+    Database(tmp_path, {4: leaf(4, (0, b"k", b"v"), overflow=most)}, 5 + most).assert_refused("page 4 is too long")
 
 
 def test_a_page_may_end_where_the_file_does(tmp_path: Path) -> None:
     page = leaf(4, (0, b"k", b"v"), overflow=2)
     assert Database(tmp_path, {4: page}, 7).items() == [(b"k", b"v")]
-    Database(tmp_path, {4: page}, 6).refused("page 4 is too long")
-    Database(tmp_path, {}, 4).refused("page 4 is out of bounds")
+    Database(tmp_path, {4: page}, 6).assert_refused("page 4 is too long")
+    Database(tmp_path, {}, 4).assert_refused("page 4 is out of bounds")
 
 
 def test_a_meta_is_no_page_of_the_tree(tmp_path: Path) -> None:
-    Database(tmp_path, {}, root=1).refused("page 1 is out of bounds")
+    Database(tmp_path, {}, root=1).assert_refused("page 1 is out of bounds")
 
 
 def test_the_freelist_is_no_page_of_the_tree(tmp_path: Path) -> None:
-    Database(tmp_path, {}, root=2).refused("page 2 is not what it should be")
+    Database(tmp_path, {}, root=2).assert_refused("page 2 is not what it should be")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_the_freelist_is_no_page_of_the_tree(tmp_path: Path) -> None:
     ],
 )
 def test_buckets_that_are_none(tmp_path: Path, value: bytes, reason: str) -> None:
-    Database(tmp_path, {3: leaf(3, (1, b"b", value)), 4: leaf(4)}).refused(reason)
+    Database(tmp_path, {3: leaf(3, (1, b"b", value)), 4: leaf(4)}).assert_refused(reason)
 
 
 def test_an_inline_bucket_may_be_empty(tmp_path: Path) -> None:
@@ -144,12 +144,12 @@ def test_an_inline_bucket_may_be_empty(tmp_path: Path) -> None:
 def test_the_last_element_may_end_where_the_page_does(tmp_path: Path) -> None:
     value = bytes(PAGE - 16 - 16 - 1)
     assert Database(tmp_path, {4: leaf(4, (0, b"k", value)), 5: b""}).items() == [(b"k", value)]
-    Database(tmp_path, {4: leaf(4, (0, b"k", value + b"x"))}, 6).refused("an element of a leaf is damaged")
+    Database(tmp_path, {4: leaf(4, (0, b"k", value + b"x"))}, 6).assert_refused("an element of a leaf is damaged")
 
 
 @pytest.mark.parametrize(("kind", "key"), [(2, b"k"), (3, b"k"), (0, b"")])
 def test_elements_that_are_none(tmp_path: Path, kind: int, key: bytes) -> None:
-    Database(tmp_path, {4: leaf(4, (kind, key, b"v"))}).refused("an element of a leaf is damaged")
+    Database(tmp_path, {4: leaf(4, (kind, key, b"v"))}).assert_refused("an element of a leaf is damaged")
 
 
 def test_a_bucket_in_a_bucket_is_no_item(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_bucket_in_a_bucket_is_no_item(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("keys", [(b"k", b"k"), (b"l", b"k")])
 def test_keys_of_a_leaf_ascend(tmp_path: Path, keys: tuple[bytes, bytes]) -> None:
-    Database(tmp_path, {4: leaf(4, *((0, key, b"v") for key in keys))}).refused("keys are out of order")
+    Database(tmp_path, {4: leaf(4, *((0, key, b"v") for key in keys))}).assert_refused("keys are out of order")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_keys_lie_within_what_the_branch_promises(tmp_path: Path, first: bytes, 
     if reads:
         assert database.items() == [(first, b"1"), (second, b"2")]
     else:
-        database.refused("keys are out of order")
+        database.assert_refused("keys are out of order")
 
 
 @pytest.mark.parametrize(("key", "reads"), [(b"l", True), (b"m", False)])
@@ -189,7 +189,7 @@ def test_the_bound_of_a_branch_holds_below_the_branch_under_it(tmp_path: Path, k
         assert database.items() == [(key, b"1"), (b"n", b"2")]
         assert database.containing(b"1") == [(key, b"1")]
     else:
-        database.refused("keys are out of order")
+        database.assert_refused("keys are out of order")
 
 
 @pytest.mark.parametrize(
@@ -208,14 +208,14 @@ def test_the_bound_of_a_branch_holds_below_the_branch_under_it(tmp_path: Path, k
     ],
 )
 def test_branches_that_are_none(tmp_path: Path, page: bytes, reason: str) -> None:
-    Database(tmp_path, {4: page, 5: leaf(5, (0, b"b", b"1")), 6: leaf(6)}).refused(reason)
+    Database(tmp_path, {4: page, 5: leaf(5, (0, b"b", b"1")), 6: leaf(6)}).assert_refused(reason)
 
 
 def test_the_last_key_of_a_branch_may_end_where_the_page_does(tmp_path: Path) -> None:
     key = b"k" * (PAGE - 32)
     assert Database(tmp_path, {4: branch(4, (key, 5)), 5: leaf(5, (0, key, b"1"), overflow=1), 6: b""}).items()
     pages = {4: branch(4, (key + b"k", 5)), 5: leaf(5)}
-    Database(tmp_path, {4: pages[4][:PAGE], 5: pages[5]}).refused("an element of a branch is damaged")
+    Database(tmp_path, {4: pages[4][:PAGE], 5: pages[5]}).assert_refused("an element of a branch is damaged")
 
 
 def ids(*numbers: int) -> bytes:
@@ -227,17 +227,19 @@ def test_every_id_of_the_freelist_counts(tmp_path: Path) -> None:
     pages = {4: leaf(4, (0, b"k", b"v"))}
     free = range(100, 100 + most)
     assert Database(tmp_path, {**pages, 2: header(2, FREELIST, most) + ids(*free)}).items()
-    Database(tmp_path, {**pages, 2: header(2, FREELIST, most + 1) + ids(*free)}).refused("freelist does not fit in")
+    Database(tmp_path, {**pages, 2: header(2, FREELIST, most + 1) + ids(*free)}).assert_refused(
+        "freelist does not fit in"
+    )
     for used in ((4, *free[1:]), (*free[1:], 4)):
-        Database(tmp_path, {**pages, 2: header(2, FREELIST, most) + ids(*used)}).refused("page in use")
+        Database(tmp_path, {**pages, 2: header(2, FREELIST, most) + ids(*used)}).assert_refused("page in use")
     assert Database(tmp_path, {**pages, 2: header(2, FREELIST, 1) + ids(100, 4)}).items()
 
 
 def test_a_long_freelist_has_its_count_in_front(tmp_path: Path) -> None:
     pages = {4: leaf(4, (0, b"k", b"v"))}
     assert Database(tmp_path, {**pages, 2: header(2, FREELIST, 0xFFFF) + ids(4, 100, 101, 102, 103, 4)}).items()
-    Database(tmp_path, {**pages, 2: header(2, FREELIST, 0xFFFF) + ids(2, 100, 4)}).refused("page in use")
-    Database(tmp_path, {**pages, 2: header(2, FREELIST, 0xFFFF) + ids(510)}).refused("freelist does not fit in")
+    Database(tmp_path, {**pages, 2: header(2, FREELIST, 0xFFFF) + ids(2, 100, 4)}).assert_refused("page in use")
+    Database(tmp_path, {**pages, 2: header(2, FREELIST, 0xFFFF) + ids(510)}).assert_refused("freelist does not fit in")
 
 
 @pytest.mark.parametrize("before", range(7))
@@ -281,7 +283,7 @@ def test_a_text_twice_on_a_page_is_one_item(tmp_path: Path) -> None:
 def test_a_file_that_is_too_short_for_its_metas(tmp_path: Path, length: int) -> None:
     database = Database(tmp_path, {4: leaf(4)})
     os.truncate(database.path, length)
-    database.refused("too short for a database" if length < 80 else "page 1 is no meta")
+    database.assert_refused("too short for a database" if length < 80 else "page 1 is no meta")
 
 
 @pytest.mark.parametrize("tries", [1, 2, 5])

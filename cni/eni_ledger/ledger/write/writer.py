@@ -100,9 +100,7 @@ class WriteSession:
     spool. Raises LockTimeout, FutureFormat, OSError.
     """
 
-    def __init__(
-        self, settings: Settings, dir_fd: int, about: Event, lock_fd: int = -1, *, copied: bool = False
-    ) -> None:
+    def __init__(self, settings: Settings, dir_fd: int, about: Event, lock_fd: int = -1, *, copied: bool = False):
         self._settings = settings
         self._dir_fd = dir_fd
         self._boot_id = about.get("boot_id")

@@ -139,13 +139,18 @@ def test_what_is_damaged_is_still_known_as_a_ledger(tmp_path: Path) -> None:
     record(where, add_event(1))
     whole = (where / ACTIVE).read_bytes()
     (where / "state.json").unlink()
+    (where / "mine").touch()
     fd = os.open(where, os.O_RDONLY)
+    refused = []
     for at in range(len(whole)):
         for data in (whole[: at + 1], whole[:at] + bytes([whole[at] ^ 0x01]) + whole[at + 1 :]):
             (where / ACTIVE).write_bytes(data)
-            (where / "mine").touch()
-            admission.admit(fd, str(where))
+            try:
+                admission.admit(fd, str(where))
+            except StateDirError:
+                refused.append((at, len(data)))
     os.close(fd)
+    assert refused == []
 
 
 @pytest.mark.parametrize("lost", [ACTIVE, "state.json", "lock", "sealed"])
