@@ -181,13 +181,14 @@ def test_a_disk_that_does_not_answer(agent: Agent, disk: Path, on_error: str) ->
     agent.configure(stateDir=str(agent.state_dir), onError=on_error)
     assert agent.add(BRANCH, own_netns()).status == 0
     subprocess.run(["fsfreeze", "-f", disk], check=True)
-    answer = agent.add(BRANCH, own_netns())
+    environment = agent.environment("ADD", BRANCH.container_id, own_netns())
+    answer = agent.call(environment, BRANCH.stdin())  # `agent.add` would wait for the recorder
     if on_error == "warn":
         assert (answer.status, answer.stdout) == (0, BRANCH.stdin())
     else:
         assert answer.code() == 999
     assert "ADD not recorded: it is not done " in answer.stderr
-    assert agent.add(BRANCH, own_netns(), STATUS="3").status == 3
+    assert agent.call(environment | {"STATUS": "3"}, BRANCH.stdin()).status == 3
     subprocess.run(["fsfreeze", "-u", disk], check=True)
     until(lambda: failures(agent))
     if on_error == "warn":
