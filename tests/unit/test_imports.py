@@ -4,6 +4,7 @@ Imports in functions and under `TYPE_CHECKING` count. The order is drawn in CONT
 """
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,14 @@ def test_a_public_class_has_a_name_of_its_own() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(module)
     assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
+
+
+def test_a_private_name_stays_in_its_module() -> None:
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "eni_ledger":
+                private = [alias.name for alias in node.names if re.fullmatch(r"_[^_].*", alias.name)]
+                assert private == [], f"{module} imports {private} of {node.module}"
 
 
 def test_a_room_of_one_name_is_not_missing() -> None:

@@ -12,7 +12,7 @@ import sys
 
 from eni_ledger.base.errors import ObserveError
 from eni_ledger.kernel import rtnetlink
-from eni_ledger.kernel.netns import Netns, _read, text
+from eni_ledger.kernel.netns import Netns, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from eni_ledger.kernel.rtnetlink import Link
 
+_FILE_LIMIT = 1 << 16
 _DEPTH = 8  # limit for links stacked on each other
 _SIOCGIFNAME, _SIOCGIFHWADDR = 0x8910, 0x8927  # netdevice(7)
 _ARPHRD_ETHER = 1
@@ -177,3 +178,11 @@ def _from_proc(proc: str, ifname: str) -> dict[str, Any] | None:
             trunk = text(os.fsdecode(cells[2]))
             return {"vlan_id": number, "observed_vlan_id": number, "protocol": "vlan", "trunk_ifname": trunk}
     return None
+
+
+def _read(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, _FILE_LIMIT)
+    finally:
+        os.close(fd)

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-_FILE_LIMIT = 1 << 16
-
-
 _NS_GET_NSTYPE = 0xB703  # ioctl_ns(2)
 
 
@@ -92,11 +89,3 @@ def _process_of(path: str) -> tuple[str, int | None]:
         if path.startswith(root) and slash and rest == "ns/net" and pid.isascii() and pid.isdecimal():
             return root + pid, int(pid)
     return "", None
-
-
-def _read(path: str) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(fd, _FILE_LIMIT)
-    finally:
-        os.close(fd)

@@ -49,7 +49,8 @@ OPEN = 0xFFFF
 
 _ENTRY = 12
 SUM = b',"sum":"'
-_NAME_AT = len(b'{"v":1,"segment":"')
+NAME_AT = len(b'{"v":1,"segment":"')
+"""Where the name of the segment stands in the first line of an index."""
 _MOST_HEADS = 64 * 1024 * 1024
 
 

@@ -11,12 +11,7 @@ from eni_ledger.ledger.format import segment, state_file
 from eni_ledger.ledger.format.directory import open_file, open_state_dir
 from eni_ledger.ledger.format.live import text_of
 from eni_ledger.ledger.format.state_file import parsed
-from eni_ledger.ledger.read.snapshot import _PAUSE, _complete
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
+from eni_ledger.ledger.read.snapshot import PAUSE_S, complete_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +54,7 @@ def live_lines(dir_fd: int) -> tuple[list[bytes], str | None]:
         if known is not None and (tail is None or _as_new(known, tail)):
             return known.lines, known.head.get("boot_id")
         if attempt < 4:
-            time.sleep(_PAUSE)  # a writer between its append and its state.json
+            time.sleep(PAUSE_S)  # a writer between its append and its state.json
     return _replay_last(dir_fd)
 
 
@@ -76,7 +71,7 @@ def cut_short(dir_fd: int) -> LedgerDamaged | None:
         if seq >= known.head["seq"]:
             return None
         if attempt < 4:
-            time.sleep(_PAUSE)  # a rotation, between its two renames
+            time.sleep(PAUSE_S)  # a rotation, between its two renames
     return LedgerDamaged("events are missing", path=segment.ACTIVE, line=_lines(dir_fd, size) + 1, offset=size)
 
 
@@ -122,7 +117,7 @@ def _replay_last(dir_fd: int) -> tuple[list[bytes], str | None]:
             continue
         try:
             live = live_state.Live()
-            for _, _, event, _ in segment.walk(fd, name, _complete(fd)):
+            for _, _, event, _ in segment.walk(fd, name, complete_size(fd)):
                 live.apply(event)
         finally:
             os.close(fd)

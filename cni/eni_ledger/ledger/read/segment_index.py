@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from eni_ledger.ledger.archive.index import _NAME_AT, Index, open_index, read_heads
+from eni_ledger.ledger.archive.index import NAME_AT, Index, open_index, read_heads
 from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.read import cached_segment
 
@@ -33,7 +33,7 @@ def _from_heads(part: Segment, file_name: str) -> Index | None:
     heads = part.snapshot.heads
     if heads is None:
         lines = read_heads(part.dir_fd).splitlines(keepends=True)
-        heads = part.snapshot.heads = {line[_NAME_AT : line.find(b'"', _NAME_AT)]: line for line in lines}
+        heads = part.snapshot.heads = {line[NAME_AT : line.find(b'"', NAME_AT)]: line for line in lines}
     line = heads.get(part.name.encode())
     if line is None:
         return None

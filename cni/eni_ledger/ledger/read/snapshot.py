@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _TRIES = 50
 _PATIENCE = 10
 """Tries for a next segment to take its place; then its writer has died between two renames, and all is sealed."""
-_PAUSE = 0.002
+PAUSE_S = 0.002
+"""Seconds between two looks at a directory in which a writer is between two steps."""
 
 
 class Segment:
@@ -171,7 +172,7 @@ class Snapshot:
             if self._active >= 0:
                 os.close(self._active)
                 self._active = -1
-            time.sleep(_PAUSE)
+            time.sleep(PAUSE_S)
         raise LedgerError("the ledger keeps rotating while it is read", self.state_dir, "try again")
 
     def _marks(self, known: state_file.StateFile) -> None:
@@ -187,7 +188,7 @@ class Snapshot:
     def _segments(self, sealed: list[str]) -> list[Segment]:
         found = [Segment(self, name) for name in sealed]
         if self._active >= 0:
-            found.append(Segment(self, segment.ACTIVE, self._active, _complete(self._active)))
+            found.append(Segment(self, segment.ACTIVE, self._active, complete_size(self._active)))
         return found
 
 
@@ -199,7 +200,7 @@ def _size_of(dir_fd: int, name: str) -> int:
         return 0
 
 
-def _complete(fd: int) -> int:
+def complete_size(fd: int) -> int:
     """Return the size of a segment up to and with its last newline."""
     size = os.fstat(fd).st_size
     while size > 0:
