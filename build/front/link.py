@@ -80,4 +80,4 @@ def _run(*command: str) -> None:
     except OSError as exc:
         raise NotLinked(f"{command[0]}: {exc.strerror}") from exc
     if done.returncode:
-        raise NotLinked(done.stderr)
+        raise NotLinked(done.stderr or f"{command[0]}: exit status {done.returncode}")

@@ -136,10 +136,12 @@ class Elf:
 def glibc_version(need: Need) -> tuple[int, ...] | None:
     """(2, 17) for GLIBC_2.17; None when the version is another library's or a private one.
 
-    A version that is no number, such as GLIBC_ABI_DT_RELR, counts as newer than any: it came with 2.36 or later.
+    GLIBC_ABI_DT_RELR came with 2.36; any other version that is no number counts as newer than all.
     """
     name = need.version.removeprefix("GLIBC_")
     if name == need.version or name == "PRIVATE":
         return None
+    if name == "ABI_DT_RELR":
+        return (2, 36)
     parts = name.split(".")
     return tuple(map(int, parts)) if all(p.isdigit() for p in parts) else (999,)

@@ -1,4 +1,4 @@
-"""Makes what the bundle carries run on the oldest glibc it is meant for: Amazon Linux 2023's 2.34.
+"""Makes what the bundle carries run on the oldest glibc that packages are for, where it can: Amazon Linux 2023's 2.34.
 
 Debian 12 is newer, 2.36, and two of its libraries ask for what came since. Copies of them are told to ask for less:
 
@@ -34,7 +34,7 @@ def too_new(elf: Elf) -> list[Need]:
 def portable(source: Path, workpath: Path) -> Path:
     """The file, or a copy of it under `workpath` that asks for less where that is safe; never changes `source`.
 
-    What cannot be helped stays as it is: verify.py names it and refuses the bundle.
+    What cannot be helped stays as it is: the bundle then needs a newer glibc, and its packages say so.
     """
     try:
         elf = Elf(source)

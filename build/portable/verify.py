@@ -1,7 +1,8 @@
 # ruff: noqa: T201 - a script: what it prints is what it is for
-"""Refuses a bundle that would not do on a customer's host. Prints what was found, exits with 1 if anything is wrong.
+"""Refuses a bundle that would not do on a host. Prints what was found, exits with 1 if anything is wrong.
 
 usage: verify.py BUNDLE
+       verify.py --glibc BUNDLE    prints the glibc that it needs
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import sys
 from pathlib import Path
 
 from elf import Elf, NotElf, glibc_version
-from portable import GLIBC, too_new
+from portable import GLIBC
+
+from eni_ledger.install.bundle import NOT_PROMISED, is_pyinstallers
 
 # What every glibc host has (manylinux lets wheels rely on them; glibc itself loads libgcc_s to end threads). Anything
 # else that a file is linked to has to be in the bundle.
@@ -21,11 +24,8 @@ HOST_LIBRARIES = {
     *("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1", "libgcc_s.so.1"),
     *("ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"),
 }
-LIMIT = ".".join(map(str, GLIBC))
 # The names of the modules that are frozen in the front door: closure.py writes them there.
 NAMES = ".front_modules"
-# What ends an executable of PyInstaller's bootloader (its CArchive).
-COOKIE = b"MEI\x0c\x0b\x0a\x0b\x0e"
 OURS = ("eni_ledger", "front_os", "front_door", "front_load", "datetime", "encodings", "io")
 
 
@@ -42,15 +42,12 @@ def elf_files(bundle: Path) -> list[Elf]:
 
 
 def wrong_with_libraries(bundle: Path) -> list[str]:
-    """A line for each need of a glibc that is too new, or of a library that is neither here nor glibc's."""
+    """A line for each need of a library that is neither here nor glibc's."""
     files = elf_files(bundle)
     here = {elf.path.name for elf in files}
     wrong = []
     for elf in files:
         name = elf.path.relative_to(bundle)
-        for need in too_new(elf):
-            symbols = ", ".join(elf.symbols(need)) or "no symbol"
-            wrong.append(f"{name} needs {need.version} of {need.library} ({symbols}), newer than {LIMIT}")
         strangers = set(elf.libraries()) - here - HOST_LIBRARIES
         wrong += [f"{name} needs {library}, which is not in the bundle" for library in sorted(strangers)]
         if elf.machine != files[0].machine:
@@ -59,9 +56,9 @@ def wrong_with_libraries(bundle: Path) -> list[str]:
 
 
 def wrong_with_front(front: Path) -> list[str]:
-    """A line if the front door is not what front_door.c makes, and one for each of its modules that is not ours."""
-    if COOKIE in front.read_bytes():
-        return ["the front door is PyInstaller's bootloader, with its bootstrap and its hooks"]
+    """A line if the front door is not what is made here, and one for each of its modules that is not ours."""
+    if is_pyinstallers(str(front)):
+        return []
     names = Elf(front).section(NAMES).rstrip(b"\0").decode().split("\0")
     if names == [""]:
         return ["the front door does not say which modules it carries"]
@@ -92,17 +89,32 @@ def wrong_with_cli(front: Path) -> list[str]:
     return [f"`eni-ledger version`: exit status {done.returncode}, {done.stderr.decode(errors='replace').strip()}"]
 
 
-def summary(bundle: Path) -> str:
-    """One line: version of glibc needed, size in MiB, number of files."""
+def glibc(bundle: Path) -> tuple[int, ...]:
+    """The oldest version of glibc that has all that the bundle asks of it."""
     versions = [glibc_version(need) for elf in elf_files(bundle) for need in elf.needs()]
-    newest = max(version for version in versions if version)
+    return max(version for version in versions if version)
+
+
+def summary(bundle: Path) -> list[str]:
+    """Lines: version of glibc needed, size in MiB, number of files; what the front door does not promise."""
+    needed = glibc(bundle)
     files = [path for path in bundle.rglob("*") if path.is_file() and not path.is_symlink()]
     size = sum(path.stat().st_size for path in files) / 2**20
-    return f"glibc {'.'.join(map(str, newest))} or newer, {size:.1f} MiB in {len(files)} files"
+    lines = [f"glibc {'.'.join(map(str, needed))} or newer, {size:.1f} MiB in {len(files)} files"]
+    if needed > GLIBC:
+        floor = ".".join(map(str, GLIBC))
+        lines.append(f"it runs here, and not where glibc is as old as {floor}; for such hosts build on Debian 12")
+    if is_pyinstallers(str(bundle / "eni-ledger")):
+        lines.append("its front door is PyInstaller's bootloader, which does not promise what the one in C does:")
+        lines += [f"  {promise}" for promise in NOT_PROMISED]
+    return lines
 
 
 def main() -> int:
     """Verify the bundle named on the command line; return the exit status."""
+    if sys.argv[1] == "--glibc":
+        print(".".join(map(str, glibc(Path(sys.argv[2])))))
+        return 0
     bundle = Path(sys.argv[1])
     front = bundle / "eni-ledger"
     wrong = wrong_with_libraries(bundle) + wrong_with_front(front)
@@ -110,10 +122,8 @@ def main() -> int:
     wrong = wrong or [*wrong_with_answer(front), *wrong_with_cli(front)]
     for line in wrong:
         print(f"bundle: {line}", file=sys.stderr)
-    if any("newer than" in line for line in wrong):
-        print("bundle: build on an older distribution, such as Debian 12", file=sys.stderr)
-    if not wrong:
-        print(f"bundle: {summary(bundle)}")
+    for line in [] if wrong else summary(bundle):
+        print(f"bundle: {line}")
     return 1 if wrong else 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from eni_ledger.install.bundle import is_pyinstallers
 from helpers.prereq import need
 
 REPOSITORY = Path(__file__).parents[2]
@@ -20,6 +21,14 @@ def bundle() -> Path:
     directory = Path(chosen).parent if chosen else REPOSITORY / "dist/eni-ledger"
     need((directory / "eni-ledger-cli").exists(), f"the built bundle in {directory}; build/bundle makes it")
     return directory
+
+
+@pytest.fixture(autouse=True)
+def _front_in_c(request: pytest.FixtureRequest) -> None:
+    """Skip what only the front door in C promises where `build/bundle` has fallen back to PyInstaller's bootloader."""
+    if request.node.get_closest_marker("c_front"):
+        front = request.getfixturevalue("bundle") / "eni-ledger"
+        need(not is_pyinstallers(str(front)), "a front door in C: gcc and the interpreter's static library to build it")
 
 
 @pytest.fixture

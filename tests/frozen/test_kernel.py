@@ -55,5 +55,5 @@ def test_the_doctor_asks_everything(front: Path, tmp_path: Path) -> None:
     )
     assert done.stderr == ""
     checks = {each["name"]: each["status"] for each in json.loads(done.stdout)["checks"]}
-    assert len(checks) == 17
+    assert len(checks) == 18
     assert checks["kernel"] != "skipped"

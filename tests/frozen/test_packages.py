@@ -64,6 +64,18 @@ def packages(rpm: None, bundle: Path, version: str, tmp_path_factory: pytest.Tem
     return found
 
 
+@pytest.fixture(scope="session")
+def glibc(bundle: Path) -> str:
+    """Return the version of glibc that the bundle needs, by what readelf shows."""
+    need(shutil.which("readelf"), "readelf (binutils)")
+    files = [path for path in bundle.rglob("*") if path.is_file() and path.read_bytes()[:4] == b"\x7fELF"]
+    command: list[str | Path] = ["readelf", "--wide", "--version-info", *files]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return ".".join(
+        map(str, max(tuple(map(int, text.split("."))) for text in re.findall(r"Name: GLIBC_([0-9.]+)", shown)))
+    )
+
+
 def contents(package: Path) -> dict[str, tarfile.TarInfo]:
     """Return the entries of a tar.gz or a deb by their path on the host."""
     if package.suffix == ".deb":
@@ -148,11 +160,11 @@ def test_rpm_has_what_the_tar_gz_has(packages: dict[str, Path]) -> None:
     assert set(rpm_query(packages["rpm"], "--list")) == contents(packages["gz"]).keys()
 
 
-def test_rpm_header(packages: dict[str, Path], version: str) -> None:
+def test_rpm_header(packages: dict[str, Path], version: str, glibc: str) -> None:
     package = packages["rpm"]
     # /bin/sh is for the scripts, rpmlib(...) for rpm itself.
     needed = {line for line in rpm_query(package, "--requires") if not line.startswith(("rpmlib(", "/bin/sh"))}
-    assert needed == {"glibc >= 2.34", "libz.so.1()(64bit)"}
+    assert needed == {f"glibc >= {glibc}", "libz.so.1()(64bit)"}
     wanted = "%{NAME} %{VERSION} %{RELEASE} %{ARCH} %{BUILDHOST} %{BUILDTIME}"
     shown = f"eni-ledger {version} 1.amzn2023 {os.uname().machine} localhost {EPOCH}"
     assert rpm_query(package, "--queryformat", wanted) == [shown]
@@ -162,7 +174,7 @@ def test_rpm_header(packages: dict[str, Path], version: str) -> None:
     assert not re.search(r"@[A-Z_]+@", "\n".join(rpm_query(package, "--scripts", "--info")))
 
 
-def test_deb_header(packages: dict[str, Path], version: str) -> None:
+def test_deb_header(packages: dict[str, Path], version: str, glibc: str) -> None:
     package = packages["deb"]
 
     def field(name: str) -> str:
@@ -171,7 +183,7 @@ def test_deb_header(packages: dict[str, Path], version: str) -> None:
 
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
     assert [field(name) for name in ("Package", "Version", "Architecture")] == ["eni-ledger", version, architecture]
-    assert field("Depends") == "libc6 (>= 2.34), zlib1g"
+    assert field("Depends") == f"libc6 (>= {glibc}), zlib1g"
     size = sum(entry.size for entry in contents(package).values()) / 1024
     assert size <= int(field("Installed-Size")) <= size * 1.1
 

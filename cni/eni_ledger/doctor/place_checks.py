@@ -1,4 +1,4 @@
-"""Doctor check of the state directory: is it valid, and who else may replace it?"""
+"""Doctor checks of the state directory (is it valid, who else may replace it) and of the program's front door."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import grp
 import os
 import pwd
 import stat
+import sys
 from collections.abc import Iterator
 
 from eni_ledger.base.errors import StateDirError
-from eni_ledger.doctor.host import FAIL, OK, WARN, Check, Finding, Host
+from eni_ledger.doctor.host import FAIL, OK, SKIPPED, WARN, Check, Finding, Host
+from eni_ledger.install.bundle import NOT_PROMISED, is_pyinstallers
+from eni_ledger.install.layout import FRONT
 from eni_ledger.ledger.format.directory import open_state_dir
 from eni_ledger.ledger.write.admission import admit
 
@@ -105,4 +108,17 @@ def _group(gid: int) -> str:
         return f"group {gid}"
 
 
-CHECKS: tuple[Check, ...] = (state_dir,)
+def front_door(host: Host) -> Finding:
+    """Does this program have the front door in C, with all that it promises?"""
+    del host  # the question is about the program that asks
+    name = "front-door"
+    if not getattr(sys, "frozen", False):
+        return Finding(name, SKIPPED, "this eni-ledger was installed with pip: it is no bundle and has no front door")
+    program = os.path.join(os.path.dirname(os.path.realpath(sys.executable)), FRONT)
+    if not is_pyinstallers(program):
+        return Finding(name, OK, f"{program} starts the delegate before its interpreter")
+    words = f"{program} is PyInstaller's bootloader; it does not promise {'; '.join(NOT_PROMISED)}"
+    return Finding(name, WARN, words, "install a package, or run build/bundle where gcc and libpython3-dev are")
+
+
+CHECKS: tuple[Check, ...] = (state_dir, front_door)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import re
 import struct
@@ -18,6 +19,14 @@ from eni_ledger.install.layout import CLI, FRONT
 MACHINES = {62: "x86_64", 183: "aarch64"}
 _PT_INTERP = 3
 _VERSION = re.compile(r"eni-ledger ([0-9A-Za-z][0-9A-Za-z.+_-]{0,40})")
+_COOKIE = b"MEI\x0c\x0b\x0a\x0b\x0e"  # PyInstaller, bootloader/src/pyi_archive.h
+NOT_PROMISED = (
+    "to start the delegate before the interpreter, so that damage of _internal/ and limits on memory fail no task",
+    "to become the delegate, without an interpreter, for a call that is no ADD or DEL",
+    "to start in a few milliseconds",
+    "to be position-independent, with full RELRO",
+)
+"""What the front door in C (build/front) promises, and PyInstaller's bootloader in its place does not."""
 _TIMEOUT_S = 30.0  # the command line answers in about 0.25 s
 
 
@@ -52,6 +61,12 @@ def find(given: str | None) -> Bundle:
         sys.prefix,
         "unpack the tar.gz or install the package, and run that one; or name its directory with --bundle",
     )
+
+
+def is_pyinstallers(path: str) -> bool:
+    """Return whether an executable is PyInstaller's bootloader. Raises OSError or ValueError when it cannot be read."""
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return data.rfind(_COOKIE) >= 0
 
 
 def machine_of(path: str) -> str | None:

@@ -14,7 +14,7 @@ from eni_ledger.install.ecs_agent import Agent, refusal
 from eni_ledger.install.supported_host import MANAGED_PLUGINS, managed_plugins, unsuited
 from eni_ledger.install.tree import Tree
 
-GLIBC = (2, 34)  # build/bundle refuses to make one that needs a later one
+GLIBC = (2, 34)  # what packages are built for: build/portable/portable.py
 _SPARE = 64 * 1024 * 1024  # bytes to leave for the ledger and the agent's database
 _EXECUTABLES = ("/usr/bin/true", "/usr/sbin/init", "/sbin/init", "/bin/true")
 
@@ -90,7 +90,7 @@ def notes(tree: Tree) -> list[str]:
         name = os.confstr("CS_GNU_LIBC_VERSION") or ""
         match = re.fullmatch(r"glibc (\d+)\.(\d+)", name)
         if match and (int(match[1]), int(match[2])) < GLIBC:
-            found.append(f"this host has {name}; bundles are made for glibc {GLIBC[0]}.{GLIBC[1]} and later")
+            found.append(f"this host has {name}; packages are made for glibc {GLIBC[0]}.{GLIBC[1]} and later")
         try:
             enforcing = Path("/sys/fs/selinux/enforce").read_text().strip() == "1"
         except OSError:

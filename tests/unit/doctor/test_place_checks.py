@@ -5,12 +5,14 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import sys
 from pathlib import Path
 
 import pytest
 
-from eni_ledger.doctor.host import FAIL, OK, WARN, Host, Paths
-from eni_ledger.doctor.place_checks import state_dir, writers_above
+from eni_ledger.doctor.host import FAIL, OK, SKIPPED, WARN, Host, Paths
+from eni_ledger.doctor.place_checks import front_door, state_dir, writers_above
+from eni_ledger.install.bundle import NOT_PROMISED
 from helpers.ledgers import add_event, record, settings
 from helpers.prereq import need
 
@@ -88,3 +90,17 @@ def test_a_directory_of_others(top: Path) -> None:
     found = state_dir(Host(settings(top / "state"), Paths(str(top))))
     assert (found.status, "holds no ledger and is not empty" in found.message) == (FAIL, True)
     assert list((top / "state").iterdir()) == [top / "state/motd"]
+
+
+@pytest.mark.parametrize(("program", "status"), [(b"\x7fELF", OK), (b"\x7fELF MEI\x0c\x0b\x0a\x0b\x0e tail", WARN)])
+def test_the_front_door_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: bytes, status: str
+) -> None:
+    host = Host(settings(tmp_path / "state"), Paths())
+    assert front_door(host).status == SKIPPED
+    (tmp_path / "eni-ledger").write_bytes(program)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "eni-ledger-cli"))
+    found = front_door(host)
+    assert found.status == status
+    assert all(promise in found.message for promise in NOT_PROMISED) == (status == WARN)

@@ -117,7 +117,7 @@ def journal(host: Host) -> Iterator[socket.socket]:
 def test_the_order_and_names_of_the_checks(host: Host) -> None:
     assert list(host.ask()) == [
         "trunk", "agent-configuration", "account-setting", "interposed", "delegates", "last-add", "chained",
-        "state-dir", "ledger", "failures", "spooled", "journal", "identity", "kernel", "disk", "timers",
+        "state-dir", "front-door", "ledger", "failures", "spooled", "journal", "identity", "kernel", "disk", "timers",
     ]  # fmt: skip
 
 
