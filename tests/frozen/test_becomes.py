@@ -43,6 +43,7 @@ def agent(tmp_path: Path, copy: Path) -> Agent:
     return Agent(tmp_path / "eni-ledger", copy / "eni-ledger", tmp_path / "real")
 
 
+@pytest.mark.c_front
 @pytest.mark.parametrize("text", CONFIGURATIONS, ids=["plain", "escapes", "long"])
 @pytest.mark.parametrize(("command", "arguments"), OTHERS)
 def test_of_a_damaged_bundle(agent: Agent, command: str, arguments: tuple[str, ...], text: str) -> None:
@@ -53,6 +54,7 @@ def test_of_a_damaged_bundle(agent: Agent, command: str, arguments: tuple[str, .
     assert (answer.status, answer.stdout, answer.stderr) == (7, said, "said\n")
 
 
+@pytest.mark.c_front
 @pytest.mark.parametrize("how", ["name", "relative", "search path"])
 def test_however_it_is_called(agent: Agent, how: str) -> None:
     config = str(agent.home / "config.json")
@@ -69,6 +71,7 @@ def test_however_it_is_called(agent: Agent, how: str) -> None:
     assert (done.returncode, done.stdout) == (7, b"<CHECK>")
 
 
+@pytest.mark.c_front
 def test_a_delegate_that_is_not_there(agent: Agent) -> None:
     """There is no interpreter to say it: the error of the specification comes all the same."""
     (agent.home.parent / "real/vpc-branch-eni").unlink()

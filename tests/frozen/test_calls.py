@@ -176,7 +176,9 @@ def test_arguments_win_over_cni_variables(stub: Path) -> None:
     assert variables == {"CNI_COMMAND": "ADD"}
 
 
-@pytest.mark.parametrize("path", [None, "", "/opt/lib", "/opt/lib:/usr/local/lib"])
+@pytest.mark.parametrize(
+    "path", [None, pytest.param("", marks=pytest.mark.c_front), "/opt/lib", "/opt/lib:/usr/local/lib"]
+)
 def test_library_path_stays_what_it_is(stub: Path, path: str | None) -> None:
     env = {"HOME": "/root"} | ({} if path is None else {"LD_LIBRARY_PATH": path})
     _, variables = handed_over(stub, "list", env=env)

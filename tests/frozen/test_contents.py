@@ -37,11 +37,13 @@ def front_modules(front: Path) -> list[str]:
     return re.findall(r"^  \[ *[0-9a-f]+\]  ?(\S+)$", shown, re.MULTILINE)
 
 
+@pytest.mark.c_front
 def test_front_door_is_not_pyinstallers_bootloader(front: Path) -> None:
     with pytest.raises(ArchiveReadError):
         CArchiveReader(str(front))
 
 
+@pytest.mark.c_front
 def test_front_doors_modules_are_ours(front: Path) -> None:
     modules = set(front_modules(front))
     assert {"eni_ledger.plugin.chained", "eni_ledger.ledger.write.writer", "eni_ledger.journald"} <= modules
@@ -105,6 +107,7 @@ def test_every_library_is_in_the_bundle_or_glibcs(bundle: Path) -> None:
             assert library in here or OF_THE_HOST.fullmatch(library), (path, library)
 
 
+@pytest.mark.c_front
 def test_front_door_runs_with_glibc_alone(front: Path) -> None:
     libraries = re.findall(r"\(NEEDED\).*\[(.+)\]", readelf("--dynamic", front))
     assert libraries
@@ -112,6 +115,7 @@ def test_front_door_runs_with_glibc_alone(front: Path) -> None:
     assert "RUNPATH" not in readelf("--dynamic", front)
 
 
+@pytest.mark.c_front
 def test_what_is_loaded_into_the_front_door_finds_what_it_needs_there(bundle: Path) -> None:
     need(shutil.which("nm"), "nm (binutils)")
 

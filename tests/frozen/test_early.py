@@ -161,6 +161,7 @@ def test_called_by_a_relative_path(agent: Agent, called: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, BRANCH.stdin(), b"")
 
 
+@pytest.mark.c_front
 def test_standard_input_that_cannot_be_read(agent: Agent, tmp_path: Path) -> None:
     """The delegate gets the input as it is; recorded is what the environment says."""
     script(tmp_path / "real/vpc-branch-eni", "readlink /proc/self/fd/0")
@@ -179,6 +180,7 @@ def test_standard_input_that_cannot_be_read(agent: Agent, tmp_path: Path) -> Non
     assert done.stderr == b""
 
 
+@pytest.mark.c_front
 def test_standard_input_that_comes_late_and_does_not_block(agent: Agent) -> None:
     env = agent.environment("DEL", BRANCH.container_id, "none")
     there, here = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -196,6 +198,7 @@ def test_standard_input_that_comes_late_and_does_not_block(agent: Agent) -> None
 # --- a bundle that is damaged -------------------------------------------------------------------------------------
 
 
+@pytest.mark.c_front
 @pytest.mark.parametrize("status", [0, 1, 100, 255])
 def test_the_answer_is_handed_on(damaged: Callable[..., Agent], status: int) -> None:
     agent = damaged("cat", "yes | head -c 300000", "echo said >&2", f"exit {status}")
@@ -205,12 +208,14 @@ def test_the_answer_is_handed_on(damaged: Callable[..., Agent], status: int) -> 
     assert "eni-ledger: the installation is damaged: " in answer.stderr
 
 
+@pytest.mark.c_front
 @pytest.mark.parametrize("number", [6, 9, 15])
 def test_the_signal_that_ended_it_is_handed_on(damaged: Callable[..., Agent], number: int) -> None:
     agent = damaged("ulimit -c 0", "printf half", f"kill -{number} $$")
     assert (agent.delete(BRANCH).status, agent.delete(BRANCH).stdout) == (-number, b"half")
 
 
+@pytest.mark.c_front
 def test_signals_reach_it(damaged: Callable[..., Agent], tmp_path: Path) -> None:
     agent = damaged("trap 'echo ended; exit 5' TERM", f"touch {tmp_path}/ready", "while :; do sleep 0.01; done")
     env = agent.environment("DEL", BRANCH.container_id, "none")
@@ -225,6 +230,7 @@ def test_signals_reach_it(damaged: Callable[..., Agent], tmp_path: Path) -> None
     assert (process.returncode, stdout) == (5, b"ended\n")
 
 
+@pytest.mark.c_front
 def test_success_is_none_where_what_is_not_recorded_is_to_fail(damaged: Callable[..., Agent]) -> None:
     agent = damaged("cat", 'exit "${STATUS:-0}"', onError="fail")
     answer = agent.delete(BRANCH)

@@ -13,6 +13,8 @@ import pytest
 
 from helpers.prereq import need
 
+pytestmark = pytest.mark.c_front
+
 FRONT = Path(__file__).parents[2] / "build/front"
 
 

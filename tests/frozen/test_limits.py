@@ -47,6 +47,7 @@ def limited(agent: Agent, kind: int, limit: int, command: str = "DEL") -> subpro
     )
 
 
+@pytest.mark.c_front
 @pytest.mark.parametrize(
     ("kind", "start", "highest", "end"),
     [("RLIMIT_AS", 8000, 11000, 16000), ("RLIMIT_DATA", 1400, 2500, 4600)],
@@ -68,6 +69,7 @@ def test_less_memory_than_the_interpreter_takes(agent: Agent, kind: str, start: 
     assert recorded  # with enough of it
 
 
+@pytest.mark.c_front
 @pytest.mark.parametrize("size", [0, 1, 100, 1000, 4096, 100_000])
 @pytest.mark.parametrize("stdin", [BRANCH.stdin(), b"x" * 300_000], ids=["ordinary", "long"])
 def test_a_limit_on_the_size_of_files(agent: Agent, size: int, stdin: bytes) -> None:
@@ -129,6 +131,7 @@ def after_stdin(trace: Path) -> list[tuple[str, int]]:
     return found
 
 
+@pytest.mark.c_front
 @pytest.mark.parametrize("status", [0, 3])
 @pytest.mark.parametrize("error", ["ENOMEM", "EINTR"])
 def test_each_system_call_fails_once(agent: Agent, strace: list[str], tmp_path: Path, error: str, status: int) -> None:

@@ -60,6 +60,7 @@ def test_interposed_add_with_an_odd_name(front: Path, tmp_path: Path, name: str)
     assert "ended by signal" not in answer.stderr
 
 
+@pytest.mark.c_front
 def test_front_door_has_the_codecs_that_its_modules_name(front: Path) -> None:
     """Others than those that `str` and `bytes` know by themselves stand in its `encodings`."""
     stand_in = (REPOSITORY / "build/front/stand_ins/encodings.py").read_text()

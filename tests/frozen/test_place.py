@@ -42,6 +42,7 @@ def asked(command: list[str | Path], cwd: Path, **env: str) -> subprocess.Comple
     )
 
 
+@pytest.mark.c_front
 @pytest.mark.parametrize("words", [["version"], ["list"], ["who", "10.0.32.4"], ["doctor"], []])
 def test_without_proc(front: Path, trap: Path, words: list[str]) -> None:
     need(os.geteuid() == 0, "root, for mounts")
@@ -51,6 +52,7 @@ def test_without_proc(front: Path, trap: Path, words: list[str]) -> None:
     assert done.stderr.startswith(f"error: {UNKNOWN_PLACE}\ntry: ")
 
 
+@pytest.mark.c_front
 def test_a_call_without_proc(front: Path, trap: Path) -> None:
     need(os.geteuid() == 0, "root, for mounts")
     done = asked([*NO_PROC, front], trap, CNI_COMMAND="VERSION")
@@ -59,6 +61,7 @@ def test_a_call_without_proc(front: Path, trap: Path) -> None:
     assert UNKNOWN_PLACE in done.stderr
 
 
+@pytest.mark.c_front
 def test_a_path_that_is_longer_than_the_kernel_tells(bundle: Path, trap: Path, tmp_path: Path) -> None:
     deep, here = tmp_path / "deep", Path.cwd()
     deep.mkdir()

@@ -131,6 +131,7 @@ def test_the_front_door_answers_alone(copy: Path, where: Path) -> None:
                 assert done.stdout or done.returncode == 1
 
 
+@pytest.mark.c_front
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -69,6 +69,7 @@ def test_another_program_as_the_front_door(copy: Path) -> None:
     assert "the front door does not say which modules it carries" in said
 
 
+@pytest.mark.c_front
 def test_a_module_that_is_not_ours_in_the_front_door(copy: Path) -> None:
     front = copy / "eni-ledger"
     data = front.read_bytes()
@@ -79,6 +80,7 @@ def test_a_module_that_is_not_ours_in_the_front_door(copy: Path) -> None:
     assert "the front door carries requests.journald_x" in said
 
 
+@pytest.mark.c_front
 def test_no_answer_to_version(copy: Path) -> None:
     front = copy / "eni-ledger"
     data = front.read_bytes()

@@ -136,6 +136,7 @@ def damage(bundle: Path) -> None:
     next((bundle / "_internal").glob("python3*/lib-dynload/_json.*.so")).write_bytes(b"")
 
 
+@pytest.mark.c_front
 @pytest.mark.parametrize(("said", "answered"), [("0.3.1", "0.3.1"), ("9.9.9", "1.1.0"), (None, "1.1.0")])
 def test_damaged_installation(copy: Path, said: str | None, answered: str) -> None:
     """The runtime gets the error that the specification describes, whatever the path of the bundle has in it."""
@@ -158,6 +159,7 @@ def test_damaged_installation(copy: Path, said: str | None, answered: str) -> No
     assert done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.c_front
 @pytest.mark.parametrize("broken", [False, True])
 def test_an_answer_that_cannot_be_written_is_a_failure(copy: Path, broken: bool) -> None:
     if broken:

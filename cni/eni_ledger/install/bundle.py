@@ -21,9 +21,10 @@ _PT_INTERP = 3
 _VERSION = re.compile(r"eni-ledger ([0-9A-Za-z][0-9A-Za-z.+_-]{0,40})")
 _COOKIE = b"MEI\x0c\x0b\x0a\x0b\x0e"  # PyInstaller, bootloader/src/pyi_archive.h
 NOT_PROMISED = (
-    "to start the delegate before the interpreter, so that damage of _internal/ and limits on memory fail no task",
+    "to start the delegate before the interpreter, and to pass its answer on whatever becomes of the record of it: "
+    "with _internal/ damaged, under limits on memory and file sizes, when a system call fails",
     "to become the delegate, without an interpreter, for a call that is no ADD or DEL",
-    "to start in a few milliseconds",
+    "to start in a few milliseconds, and without /proc",
     "to be position-independent, with full RELRO",
 )
 """What the front door in C (build/front) promises, and PyInstaller's bootloader in its place does not."""
