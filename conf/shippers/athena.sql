@@ -70,6 +70,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS eni_ledger (
   `imported_event` string,
   `occurred_ts` string,
   `import_id` string,
+  `log_ends` string,
   `unconfirmed` boolean,
   `sync` boolean
 )
@@ -90,7 +91,7 @@ TBLPROPERTIES (
 -- deliver a line twice; instance_id and seq tell.
 --
 -- WITH added AS (
---   SELECT DISTINCT instance_id, association_id, seq, ts, eni_id, vlan_id, container_id, task_arn
+--   SELECT DISTINCT instance_id, association_id, seq, ts, via, eni_id, vlan_id, container_id, task_arn
 --   FROM eni_ledger
 --   WHERE "date" BETWEEN '2026-11-01' AND '2026-11-18' AND event IN ('add', 'adopt')
 --     AND any_match(addresses, a -> split_part(a, '/', 1) = '10.0.32.4') AND ts <= '2026-11-17T03:12:00.000000Z'
@@ -108,4 +109,4 @@ TBLPROPERTIES (
 -- SELECT added.* FROM added
 -- LEFT JOIN ended ON ended.association_id = added.association_id
 -- LEFT JOIN booted ON booted.instance_id IS NOT DISTINCT FROM added.instance_id
--- WHERE ended.association_id IS NULL AND (booted.seq IS NULL OR booted.seq < added.seq);
+-- WHERE ended.association_id IS NULL AND (booted.seq IS NULL OR booted.seq < added.seq OR added.via = 'import');

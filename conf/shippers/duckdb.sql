@@ -2,13 +2,13 @@
 --
 --   duckdb -init /path/to/duckdb.sql
 --
--- Packed segments (.gz) are read as well; one that is there in both forms, since it is being packed, is read once.
+-- Imported history (imported/) is read as well, and packed segments (.gz); one that is there in both forms, since it is being packed, is read once.
 -- Times are UTC.
 
 CREATE OR REPLACE VIEW events AS
 SELECT * EXCLUDE (filename)
 FROM read_json(
-    'ledger*.jsonl*',
+    '**/ledger*.jsonl*',
     filename = true,
     format = 'newline_delimited',
     maximum_object_size = 67108864,
@@ -28,7 +28,7 @@ FROM read_json(
         clock_step_us: 'BIGINT', spool: 'VARCHAR', spooled_ts: 'TIMESTAMP', prev_crc: 'VARCHAR',
         prev_segment: 'VARCHAR', damage: 'VARCHAR', live: 'JSON', crc: 'VARCHAR', interface_type: 'VARCHAR',
         block_instance_metadata: 'BOOLEAN', identity_source: 'VARCHAR', late: 'BOOLEAN', imported_event: 'VARCHAR',
-        occurred_ts: 'TIMESTAMP', import_id: 'VARCHAR', unconfirmed: 'BOOLEAN', sync: 'BOOLEAN'
+        occurred_ts: 'TIMESTAMP', import_id: 'VARCHAR', log_ends: 'TIMESTAMP', unconfirmed: 'BOOLEAN', sync: 'BOOLEAN'
     }
 )
 WHERE filename NOT IN (SELECT file || '.gz' FROM glob('ledger-*.jsonl'));
@@ -43,7 +43,7 @@ SELECT unnest(supersedes), coalesce(spooled_ts, ts), 'superseded', seq FROM even
 UNION ALL
 SELECT added.association_id, boot.ts, 'rebooted', boot.seq
 FROM events AS added JOIN events AS boot ON boot.event = 'boot' AND boot.seq > added.seq
-WHERE added.event IN ('add', 'adopt');
+WHERE added.event IN ('add', 'adopt') AND added.via IS DISTINCT FROM 'import';
 
 -- One row for each association: who had what, from when until when. `until` is null while it is live. Those whose add is
 -- in a segment that retention has removed are not here; the checkpoints (events.live) still have the ones that were live.
@@ -51,7 +51,7 @@ CREATE OR REPLACE VIEW associations AS
 SELECT coalesce(added.spooled_ts, added.ts) AS since, ended.until, ended.ended_by, added.seq AS add_seq, ended.end_seq,
        added.* EXCLUDE (ts, seq, v, event, crc, live, spool, spooled_ts, supersedes, clock_step_us, took_ms, error_code,
                         error_msg, reason, prev_crc, prev_segment, damage, identity_source, late, imported_event,
-                        occurred_ts, import_id)
+                        occurred_ts, import_id, log_ends)
                REPLACE (coalesce(added.eni_id, known.eni_id) AS eni_id,
                         coalesce(added.trunk_eni_id, known.trunk_eni_id) AS trunk_eni_id,
                         coalesce(added.task_arn, known.task_arn) AS task_arn,

@@ -20,8 +20,10 @@ from eni_ledger.ledger.archive.prune import prune
 from eni_ledger.ledger.format import line as line_format
 from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.format.schema import Config, json_schema
+from eni_ledger.ledger.query import imported
 from eni_ledger.ledger.query.questions import History
-from helpers.ledgers import add_event, plain, prove, record, settings
+from eni_ledger.ledger.read.snapshot import Snapshot
+from helpers.ledgers import OTHER_BOOT, add_event, plain, prove, record, settings
 from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
@@ -180,6 +182,21 @@ def test_duckdb_reads_a_ledger_with_segments_in_one_form(tmp_path: Path, packed:
         prune(settings(where))
     assert bool(list(where.glob("ledger-*.jsonl"))) is not packed
     assert of_duckdb(where, "SELECT seq FROM events ORDER BY seq") == [(event["seq"],) for event in prove(where)]
+
+
+def test_duckdb_reads_imported_history_and_no_boot_of_the_ledger_ends_it(tmp_path: Path) -> None:
+    where = tmp_path / "state"
+    logged = [{**add_event(n), "ts": f"2026-11-01T10:00:0{n}.000000Z", "import_id": f"{n:032x}"} for n in range(4)]
+    events = [{**event, "via": "import", "association_id": f"assoc-{n:017x}"} for n, event in enumerate(logged)]
+    record(where, add_event(9))
+    record(where, add_event(8, boot_id=OTHER_BOOT))
+    with Snapshot(str(where)) as snapshot:
+        data = imported.made(snapshot, events)
+    (where / "imported").mkdir()
+    (where / "imported" / "ledger.jsonl").write_bytes(data)
+    ends = [(one["association_id"], one.get("ended_by")) for one in History(str(where)).all()]
+    assert [end for _, end in ends] == ["lost"] * 4 + ["rebooted", None]
+    assert of_duckdb(where, "SELECT association_id, ended_by FROM associations ORDER BY since, add_seq") == ends
 
 
 def test_packed_history_is_loaded_once_as_the_readme_says(pruned: Path, tmp_path: Path) -> None:

@@ -126,8 +126,10 @@ class Session:
 
 def require_ledger(history: History) -> None:
     """Raise StateDirError when there is no ledger, which is not the same as an empty one."""
+    from eni_ledger.ledger.query.imported import ledgers  # not for every command
+
     with history.snapshot() as snapshot:
-        if not snapshot.segments:
+        if not any(ledger.segments for ledger in ledgers(snapshot)):
             raise StateDirError(
                 "there is no ledger here",
                 f"{history.state_dir} has no ledger.jsonl",

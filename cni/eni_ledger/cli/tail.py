@@ -22,7 +22,9 @@ LINES = 10  # old events that --follow prints first, as tail -f does
 _TS = slice(len(b'{"ts":"'), len(b'{"ts":"') + 27)  # where `ts` stands in every line
 
 
-def last_events(history: History, since: str | None, until: str | None, lines: int) -> Iterator[Event]:
+def last_events(
+    history: History, since: str | None, until: str | None, lines: int, *, imported: bool = True
+) -> Iterator[Event]:
     """Yield the last `lines` events from `since` to `until`; read only as many segments as they take.
 
     Raises as `History.events` does, LedgerDamaged after the events.
@@ -35,7 +37,7 @@ def last_events(history: History, since: str | None, until: str | None, lines: i
         kept: deque[Event] = deque(maxlen=lines)
         damage = None
         try:
-            kept.extend(history.events(since if enough else start, until))
+            kept.extend(history.events(since if enough else start, until, imported=imported))
         except LedgerDamaged as exc:
             damage = exc
         if enough or len(kept) >= lines:
@@ -55,14 +57,14 @@ def following(history: History, since: str | None, lines: int | None) -> Iterato
     before = _stamp(history)
     last: Event | None = None
     if lines is None and since is not None:
-        old = history.events(since)
+        old = history.events(since, imported=False)
     else:
-        old = last_events(history, since, None, LINES if lines is None else lines)
+        old = last_events(history, since, None, LINES if lines is None else lines, imported=False)
     for event in old:
         last = event
         yield event
     if last is None:  # no old event was wanted, but new ones start behind the last
-        last = next(last_events(history, None, None, 1), None)
+        last = next(last_events(history, None, None, 1, imported=False), None)
     while True:
         time.sleep(PAUSE)
         now = _stamp(history)
@@ -70,7 +72,7 @@ def following(history: History, since: str | None, lines: int | None) -> Iterato
             continue
         before = now
         after = last["seq"] if last else 0
-        for event in history.events(last["ts"] if last else since):
+        for event in history.events(last["ts"] if last else since, imported=False):
             if event["seq"] > after:
                 last = event
                 yield event

@@ -224,7 +224,7 @@ def last_add(host: Host) -> Finding:
     if not files:
         words = f"there is no {host.paths.agent_log}: no plugin has run since, or the agent logs at warn or above"
         return Finding(name, SKIPPED, words)
-    adds = [event.fields for event in agent_log.read(files[-2:]) if event.fields["imported_event"] == "add"]
+    adds = [event.fields for event in agent_log.read(files[-2:]) if event.fields["event"] == "add"]
     if not adds:
         return Finding(name, SKIPPED, "there is no ADD in the newest logs")
     if other := host.of_another(name):
@@ -233,11 +233,11 @@ def last_add(host: Host) -> Finding:
         return unseen
     last = adds[-1]
     kind = f"VLAN {last['vlan_id']}" if "vlan_id" in last else "whole ENI"
-    what = f"the ADD of {last['occurred_ts'][:19]}Z ({kind}, {last['branch_mac']})"
+    what = f"the ADD of {last['ts'][:19]}Z ({kind}, {last['branch_mac']})"
     if _recorded(host, last):
         return Finding(name, OK, f"{what} is in the ledger")
     started = _started(host)
-    if started is not None and last["occurred_ts"] < started:
+    if started is not None and last["ts"] < started:
         hint = f"eni-ledger import {host.paths.agent_log}; eni-ledger verify --adopt"
         return Finding(name, OK, f"{what} was before this agent started; none since", hint)
     if count := host.spooled:
@@ -251,7 +251,7 @@ def last_add(host: Host) -> Finding:
 
 def _recorded(host: Host, add: dict[str, Any]) -> bool:
     """Tell whether the ledger has the call. Without an outcome in the log, a recorded failure counts as well."""
-    begin = datetime.fromisoformat(add["occurred_ts"]).astimezone(UTC) - timedelta(seconds=2)
+    begin = datetime.fromisoformat(add["ts"]).astimezone(UTC) - timedelta(seconds=2)
     since = begin.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     kinds = ("add", "add_failed") if add.get("unconfirmed") else ("add",)
     try:
@@ -259,7 +259,7 @@ def _recorded(host: Host, add: dict[str, Any]) -> bool:
             event["event"] in kinds
             and happened_at(event) >= since
             and (event.get("branch_mac"), event.get("vlan_id")) == (add["branch_mac"], add.get("vlan_id"))
-            for event in host.history.events(since)
+            for event in host.history.events(since, imported=False)
         )
     except StateDirError:
         return False

@@ -17,6 +17,7 @@ A reader accepts any directory.
     ledger.index                     first line of each index, so that a question opens few of them; derived
     state.json                       live associations; derived, replaced by rename
     lock                             locked with flock by writers only; never renamed or removed
+    imported/ledger.jsonl            an older ledger of this format, made of other logs by `import`; see below
     spool/                           one file for each event whose writer did not get the lock in time
     quarantine/                      torn tails, unusable spool files, and what a repair replaced
     identified.json                  how far `identify` has looked up ended associations; derived
@@ -45,13 +46,14 @@ absent and null mean the same. Readers keep keys that they do not know.
 `event`             kind of the event, see below
 `association_id`    ``assoc-`` and 17 hex digits, stable from add to del
 `supersedes`        add, adopt: IDs of the associations that it ended because they cannot exist beside the new one
-`reason`            lost: ``gc``, ``rebooted``, ``verify``
+`reason`            lost: ``gc``, ``rebooted``, ``verify``; ``log_ends`` in `imported/`
 `identity_source`   identify: where ENI and task come from (``agent-db``, ``docker``, ``imds``, ``ec2``)
 `sync`              boot: false if `sync` is off. Events that a power cut took before this boot may leave no other trace
 `late`              identify: true if the association had already ended
-`imported_event`    of an import: what happened, ``add``, ``add_failed`` or ``del``
-`occurred_ts`       of an import: when it happened; `ts` is when it was imported
-`import_id`         of an import: 32 hex digits, made from the log's line; no two events have the same
+`import_id`         in `imported/`: 32 hex digits, made from the log's line; unique
+`log_ends`          checkpoint in `imported/`: time of the newest line of the logs
+`imported_event`    import: what happened, ``add``, ``add_failed`` or ``del``
+`occurred_ts`       import: when it happened; `ts` is when it was imported
 `spool`             name of the spool file that held the event
 `spooled_ts`        when a spooled event happened, if the chain had passed that time when it was folded in. A time more
                     than ten minutes ahead of the clock is not used: the event takes the time of the next one in the
@@ -86,7 +88,7 @@ Events
 ``identify``        adds keys to an association that were not known at its add; never overwrites. When a call of DEL
                     is the first to know them, an identify stands before the ``del``
 ``boot``            the host was rebooted; `boot_id` is the new one
-``import``          something from another log; it has no bearing on what is live, see `past`
+``import``          only in ledgers of version 0.1.0: an event of another log; has no effect on what is live
 ``checkpoint``      first line of each segment: `prev_crc`; `prev_segment`, the name of the segment before; `boot_id`;
                     `live`, an array of the live associations; `damage`, if the segment before is damaged
 =================== =================================================================================================
@@ -123,8 +125,27 @@ and of the lines of the associations with their newlines and commas. A file is n
 if its `seq` and `crc` are not those of the last line of the ledger.
 
 `marks` are the kinds of events in the first `size` bytes of the active segment that matter to questions that do not
-name them (`line.MARKS`): boots, imports, clocks that stepped back. A question looks for them no further than that, in
-what was written since. After a writer of a version without marks they are absent until the next segment.
+name them (`line.MARKS`): boots, identifications, clocks that stepped back. A question looks for them no further than
+that, in what was written since. After a writer of a version without marks they are absent until the next segment.
+
+imported/
+=========
+
+`eni-ledger import` reads the logs of the ECS agent's plugins and writes what they say to ``imported/ledger.jsonl``: a
+ledger of this format with one segment and its own `seq` and chain. Each import makes it anew, from what it contains and
+from what it reads; temporary file, sync, rename. Its ``lock`` excludes other imports.
+
+Its events are ``add``, ``add_failed``, ``del`` and ``lost``, with `via` ``import`` and the time at which they happened.
+A log has whole seconds: `ts` has microseconds only to keep the order of events in one second. Logs of `vpc-branch-eni`
+do not have the container ID. A del whose add is in no log has no `association_id`.
+
+An add supersedes what the logs have in the same place: the same MAC, the same VLAN ID of the same trunk, or the same
+container ID and interface name. An association that the logs leave open is ``lost``, reason ``log_ends``: where the
+ledger's own record of the same place begins, or else at the newest line of the logs. So nothing in it is ever live.
+
+Questions are put to both ledgers, `imported/` first. Version 0.1.0 wrote ``import`` events into the ledger instead. As
+long as there is no ``imported/ledger.jsonl``, questions work out the same from these events; `import` and `prune` copy
+them. `prune` removes `imported/` when all of it is older than `retainDays`.
 
 Writing
 =======

@@ -63,8 +63,8 @@ _FAILED = "CNI command failed: "
 class LogEvent:
     """One ADD or DEL.
 
-    `fields` are an `import` event's, in the ledger's keys: `imported_event` is `add`, `add_failed` or `del`,
-    `occurred_ts` when the call began (whole seconds). `import_id` comes from the text of the line alone, so the same
+    `fields` are an `import` event's, in the ledger's keys: `event` is `add`, `add_failed` or `del`,
+    `ts` when the call began (whole seconds). `import_id` comes from the text of the line alone, so the same
     line in a copy or in a second import has the same (and two calls with the same configuration in the same second are
     one). `unconfirmed` marks an ADD without a result in the log and without an error that is certainly its own: as
     `add_failed` when an error may be its own, else as `add`. `settled` is False when the log ends so soon after an ADD
@@ -82,7 +82,8 @@ class LogEvent:
 class ParseReport:
     """What was read: lines in all, events, and lines that could not be read, counted and (the first ones) by number.
 
-    `logs` are the files that have at least one line as the plugins write them.
+    `logs` are the files that have at least one line as the plugins write them; `newest` is the time of the newest
+    line, seconds since 1970.
     """
 
     lines: int = 0
@@ -90,6 +91,7 @@ class ParseReport:
     unread: int = 0
     unread_lines: dict[str, list[int]] = field(default_factory=dict)
     logs: set[str] = field(default_factory=set, compare=False)
+    newest: float = field(default=0.0, compare=False)
 
     def add_unread(self, source: str, line: int) -> None:
         """Count a line that could not be read."""
@@ -217,11 +219,12 @@ class _Parser:
         message = match[3]
         self.in_panic = message.startswith("Recovered panic")
         self.newest = max(self.newest, began)
+        self.report.newest = max(self.report.newest, began)
         if call := _CALL.match(message):
             fields = declared(message)
             if fields is not None:
-                said = {"imported_event": call[1].lower(), "occurred_ts": f"{match[1]}.000000Z"}
-                event = LogEvent(source, number, hashlib.sha256(line).hexdigest()[:32], {"event": "import", **said})
+                said = {"event": call[1].lower(), "ts": f"{match[1]}.000000Z"}
+                event = LogEvent(source, number, hashlib.sha256(line).hexdigest()[:32], said)
                 event.fields |= {**fields, "via": "import", "import_id": event.import_id}
                 self._call(event, began)
             elif _OURS.search(message) or not message.endswith("."):
@@ -238,7 +241,7 @@ class _Parser:
     def _call(self, event: LogEvent, began: float) -> None:
         call = _Call(event, began, event.fields.get("branch_mac", ""))
         self.waiting.append(call)
-        if event.fields["imported_event"] == "del" or not call.key:
+        if event.fields["event"] == "del" or not call.key:
             call.done = True
             if event.fields["plugin"] == "vpc-branch-eni" and self.running:
                 self.running.pop()  # an error that follows is another's
@@ -265,7 +268,7 @@ class _Parser:
         elif level == "ERROR":
             self._error(message)
         elif (match := _RESULT.match(message)) and (whose := self._whose(match[2])):
-            whose.event.fields |= {"imported_event": "add", **place(match[3], match[1])}
+            whose.event.fields |= {"event": "add", **place(match[3], match[1])}
             whose.event.fields.pop("error_msg", None)
             whose.confirmed = True
             self._over(whose.key)
@@ -287,14 +290,14 @@ class _Parser:
             link = _LINK.search(message)
             for call in self.open.values():
                 if f"macAddress:{call.key}}}" in message or (link and link[1] == str(call.event.fields.get("vlan_id"))):
-                    call.event.fields |= {"imported_event": "add_failed", "error_msg": printable(message)}
+                    call.event.fields |= {"event": "add_failed", "error_msg": printable(message)}
             return
         text = printable(message.removeprefix(_FAILED))
         for call in list(self.open.values()):
             named = text in call.event.fields.get("error_msg", "")
             if call.alone or named:
                 said = call.event.fields["error_msg"] if named else text
-                call.event.fields |= {"imported_event": "add_failed", "error_msg": said}
+                call.event.fields |= {"event": "add_failed", "error_msg": said}
                 self._over(call.key)
                 return
         failure = _Failure(text, list(self.open.values()))
@@ -318,7 +321,7 @@ class _Parser:
         event = call.event
         if self.open.get(call.key) is call:
             del self.open[call.key]
-        if event.fields["imported_event"] == "add" and not call.confirmed:
+        if event.fields["event"] == "add" and not call.confirmed:
             self._judge(call)
         event.settled = call.done or self.newest - call.began > ADD_SECONDS_MAX
         self.report.events += 1
@@ -330,7 +333,7 @@ class _Parser:
         fields = call.event.fields
         for failure in reversed(call.failures):
             others = [one for one in failure.calls if one is not call and not one.outcome_known]
-            fields |= {"imported_event": "add_failed"}
+            fields |= {"event": "add_failed"}
             if not others:
                 fields["error_msg"] = failure.text
                 return

@@ -1,12 +1,12 @@
-"""The agent's plugin logs into `import` events: what happened on this host before eni-ledger was there.
+"""The history of before: what the agent's plugin logs tell becomes an older ledger, `imported/` in the state directory.
 
-A line is imported once: its `import_id` comes from its text, and those that the ledger has, in whichever segment, are
-left out. So is what the ledger recorded itself: the plugins go on with their log when eni-ledger stands before them.
-The journal gets none of it: thousands of old events at once would only make it drop new ones.
+A line is imported once: its `import_id` comes from its text. What the ledger recorded itself is left out, since the
+plugins go on with their log when eni-ledger stands before them. Nothing of it is sent to the journal.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,12 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from eni_ledger.base.config import Settings
-from eni_ledger.base.errors import EniLedgerError, NotFound, StateDirError
+from eni_ledger.base.errors import EniLedgerError, LedgerDamaged, NotFound, StateDirError, WriteFailed
+from eni_ledger.ledger.format import segment
+from eni_ledger.ledger.format.directory import open_state_dir, open_subdir, where, write_file
+from eni_ledger.ledger.format.line import format_ts, now_us, parse_ts
 from eni_ledger.ledger.format.live import happened_at
+from eni_ledger.ledger.query import imported
 from eni_ledger.ledger.query.questions import History
-from eni_ledger.ledger.write.batch import record_many
+from eni_ledger.ledger.read import continuity
+from eni_ledger.ledger.read.snapshot import Snapshot
+from eni_ledger.ledger.write.admission import admit
+from eni_ledger.ledger.write.lock import lock_patiently
+from eni_ledger.ledger.write.recovery import QUARANTINE
 from eni_ledger.reconcile import agent_log
 from eni_ledger.reconcile.agent_log import LogEvent
+from eni_ledger.timespec import to_ledger
 
 Event = dict[str, Any]
 Place = tuple[str, Any, Any]
@@ -106,13 +115,83 @@ def import_files(
         raise NoLog("this is no log of vpc-branch-eni", details, hint)
     if not events:
         return report
-    new = _new(events, History(settings.state_dir), report)
+    new = _new(events, settings.state_dir, report)
     for kind in ("add", "add_failed", "del"):
-        report.imported[kind] = sum(event["imported_event"] == kind for event in new)
-    if not dry_run:
-        for _ in record_many(settings, about, new):
-            pass
+        report.imported[kind] = sum(event["event"] == kind for event in new)
+    if new and not dry_run:
+        _replace(settings, [{**about, **event} for event in new], format_ts(int(report.read.newest * 1_000_000)))
     return report
+
+
+def keep(settings: Settings, *, dry_run: bool = False) -> str:
+    """Copy `import` events of 0.1.0 to the imported history, and remove that when all of it is beyond `retain_days`.
+
+    Return ``copied``, ``removed`` or, for nothing done, an empty text; with `dry_run` what would be done. Raises
+    StateDirError, LockTimeout, WriteFailed.
+    """
+    with Snapshot(settings.state_dir) as snapshot:
+        events, log_ends = imported.logged(snapshot)
+        old = any(continuity.contains_mark(part, "import") for part in snapshot.segments)
+        fd = imported.open_history(snapshot.dir_fd)
+    if fd >= 0:
+        os.close(fd)
+    if not events:
+        return ""
+    last = max(log_ends, *(event["ts"] for event in events))
+    if parse_ts(last) < now_us() - settings.retain_days * 86_400_000_000:
+        if fd >= 0 and not dry_run:
+            os.unlink(os.path.join(settings.state_dir, imported.PATH))
+        return "removed" if fd >= 0 else ""
+    return "copied" if old and _replace(settings, dry_run=dry_run) else ""
+
+
+def _replace(settings: Settings, new: Iterable[Event] = (), log_ends: str = "", *, dry_run: bool = False) -> bool:
+    """Make the imported history anew, with the `new` events; return whether that changes it.
+
+    It is written under a temporary name, synced and renamed. One that is damaged is copied to the quarantine before.
+    """
+    dir_fd = open_state_dir(settings.state_dir, create=True)
+    imported_fd = lock_fd = -1
+    try:
+        admit(dir_fd, settings.state_dir)
+        if not dry_run:
+            imported_fd = open_subdir(dir_fd, imported.DIRECTORY)
+            lock_fd = lock_patiently(imported_fd, settings)
+        with Snapshot(settings.state_dir) as snapshot:
+            data = imported.made(snapshot, new, log_ends)
+        before, sound = _present(dir_fd)
+        if data != before and not dry_run:
+            if not sound:
+                _keep_aside(dir_fd, before)
+            write_file(imported_fd, segment.ACTIVE, data, sync=True)
+        return data != before
+    except OSError as exc:
+        raise WriteFailed("the imported history could not be written", where(settings, exc)) from exc
+    finally:
+        for fd in (lock_fd, imported_fd, dir_fd):
+            if fd >= 0:
+                os.close(fd)
+
+
+def _present(dir_fd: int) -> tuple[bytes, bool]:
+    """Return the bytes of the imported history, and whether each line is what was written."""
+    fd = imported.open_history(dir_fd)
+    if fd < 0:
+        return b"", True
+    with os.fdopen(fd, "rb") as file:
+        data = file.read()
+        damage: list[LedgerDamaged] = []
+        for _ in segment.walk(file.fileno(), imported.PATH, len(data), damage=damage):
+            pass
+    return data, not damage
+
+
+def _keep_aside(dir_fd: int, data: bytes) -> None:
+    quarantine_fd = open_subdir(dir_fd, QUARANTINE)
+    try:
+        write_file(quarantine_fd, f"imported-{now_us():016}-{segment.ACTIVE}", data, sync=True)
+    finally:
+        os.close(quarantine_fd)
 
 
 def _read(files: list[Path], report: ImportReport, progress: Callable[[int, int], None] | None) -> list[Event]:
@@ -131,7 +210,7 @@ def _read(files: list[Path], report: ImportReport, progress: Callable[[int, int]
         else:
             report.unsettled += 1
     if found:
-        times = [event["occurred_ts"] for event in found]
+        times = [event["ts"] for event in found]
         report.first, report.last = min(times), max(times)
     return found
 
@@ -139,14 +218,21 @@ def _read(files: list[Path], report: ImportReport, progress: Callable[[int, int]
 def _event(found: LogEvent) -> Event:
     """Return the event to be written; an ADD's association is named by its line, the same in every import."""
     event = dict(found.fields)
-    if event["imported_event"] == "add":
+    if event["event"] == "add":
         event["association_id"] = f"assoc-{found.import_id[:17]}"
     return event
 
 
-def _new(events: list[Event], history: History, report: ImportReport) -> list[Event]:
-    """Return the events that the ledger does not have, each once."""
-    known, recorded = _in_ledger(history, report.first or "", report.last or "")
+def _new(events: list[Event], state_dir: str, report: ImportReport) -> list[Event]:
+    """Return the events that neither the imported history nor the ledger has, each once."""
+    known: set[str] = set()
+    recorded: dict[Place, list[datetime]] = {}
+    try:
+        with Snapshot(state_dir) as snapshot:
+            known = {event["import_id"] for event in imported.logged(snapshot)[0]}
+        recorded = _recorded(History(state_dir), report.first or "", report.last or "")
+    except StateDirError:
+        pass  # no ledger yet
     new = []
     for event in events:
         if event["import_id"] in known:
@@ -159,31 +245,26 @@ def _new(events: list[Event], history: History, report: ImportReport) -> list[Ev
     return new
 
 
-def _in_ledger(history: History, first: str, last: str) -> tuple[set[str], dict[Place, list[datetime]]]:
-    """Return the import IDs in the ledger, and when it recorded what, as far as that can be in the log too."""
-    known: set[str] = set()
+def _recorded(history: History, first: str, last: str) -> dict[Place, list[datetime]]:
+    """Return what the ledger recorded and when, as far as a log from `first` to `last` can have it too."""
     recorded: dict[Place, list[datetime]] = {}
     begin, end = _time(first) - timedelta(seconds=_REPEATED_S), _time(last) + timedelta(seconds=_AFTER_S)
-    try:
-        for event in history.events():
-            if event["event"] == "import":
-                known.add(event.get("import_id", ""))
-            elif event["event"] in ("add", "add_failed", "del") and begin <= (when := _time(happened_at(event))) <= end:
-                recorded.setdefault(_place(event["event"], event), []).append(when)
-    except StateDirError:
-        pass  # no ledger yet
-    return known, recorded
+    # By the time of writing, which in the spool comes later.
+    for event in history.events(to_ledger(begin), imported=False):
+        if event["event"] in ("add", "add_failed", "del") and begin <= (when := _time(happened_at(event))) <= end:
+            recorded.setdefault((event["event"], *_of(event)), []).append(when)
+    return recorded
 
 
-def _place(kind: str, event: Event) -> Place:
-    return kind, event.get("branch_mac"), event.get("vlan_id")
+def _of(event: Event) -> tuple[Any, Any]:
+    return event.get("branch_mac"), event.get("vlan_id")
 
 
 def _was_recorded(event: Event, recorded: dict[Place, list[datetime]]) -> bool:
-    kind, occurred = event["imported_event"], _time(event["occurred_ts"])
+    kind, occurred = event["event"], _time(event["ts"])
     before = _REPEATED_S if kind == "del" else _BEFORE_S
     return any(
-        -before <= (when - occurred).total_seconds() <= _AFTER_S for when in recorded.get(_place(kind, event), ())
+        -before <= (when - occurred).total_seconds() <= _AFTER_S for when in recorded.get((kind, *_of(event)), ())
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eni_ledger.render import table as tables
-from eni_ledger.render.card import mismatch_text, print_card
+from eni_ledger.render.card import how_ended, mismatch_text, print_card
 from eni_ledger.render.table import Cell, Column, Table
 from eni_ledger.render.text import SHORT, addresses, clock, family, mismatches, safe, short_id, since, task_id
 
@@ -21,7 +21,7 @@ ENDED = {
     "lost": "lost",
     "superseded": "superseded",
     "rebooted": "reboot",
-    "unknown": "log ends",
+    "log_ends": "log ends",
 }
 MARK = "!"
 
@@ -81,7 +81,7 @@ def history_table(found: list[Association], *, narrow: bool = False) -> Table:
                 *_identity_cells(one),
                 time(one.get("since")),
                 Cell.of("live", "green") if live else time(one["until"]),
-                Cell.of(ENDED.get(str(one.get("ended_by")), safe(one.get("ended_by")))),
+                Cell.of(ENDED.get(how_ended(one), safe(one.get("ended_by")))),
                 Cell.of(short_id(one.get("association_id"))),
             ]
         )

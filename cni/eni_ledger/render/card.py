@@ -19,7 +19,7 @@ WHY_ENDED = {
     "lost": "found gone, without a DEL",
     "superseded": "another ADD took its VLAN, interface or attachment, without a DEL",
     "rebooted": "the host booted again, without a DEL",
-    "unknown": "not known: the log it was imported from goes no further",
+    "log_ends": "not known: the log it was imported from goes no further",
 }
 # what `mismatch` names: (key of what was declared, key of what the kernel shows, words for it)
 _DIFFERENT = {
@@ -28,6 +28,12 @@ _DIFFERENT = {
     "declared_mac": ("declared_mac", "observed_mac", "MAC"),
     "ifname": ("declared_ifname", "ifname", "interface"),
 }
+
+
+def how_ended(association: Association) -> str:
+    """Return its `ended_by`; `log_ends` of an imported one that was lost."""
+    ended_by = str(association.get("ended_by"))
+    return "log_ends" if (ended_by, association.get("via")) == ("lost", "import") else ended_by
 
 
 def mismatch_text(record: dict[str, Any]) -> str:
@@ -76,7 +82,7 @@ def _card_lines(one: Association) -> Iterable[tuple[str, str]]:
         return "  ".join(f"{label}{safe(one[key])}" for key, label in pairs if one.get(key) is not None)
 
     if "until" in one:
-        ended = str(one.get("ended_by"))
+        ended = how_ended(one)
         yield "ended by", WHY_ENDED.get(ended, safe(ended))
     yield (
         "branch",

@@ -8,9 +8,11 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jsonschema  # type: ignore[import-untyped]  # its stubs are a package of their own
 import pytest
 
-from helpers.ledgers import prove, write_chain
+from eni_ledger.ledger.format.schema import Event, json_schema
+from helpers.ledgers import contents, prove, write_chain
 
 if TYPE_CHECKING:
     from unit.cli.conftest import Ledger, Run
@@ -36,14 +38,17 @@ def test_a_log_and_its_hours_once(ledger: Ledger, run: Run, logs: Path) -> None:
     assert [Path(name).name for name in first["files"]] == [f"{LOG}.2026-11-23-13", f"{LOG}.2026-11-23-14"]
     assert first["imported"]["add"] > 3
     assert first["unread"] == 0
-    events = [event for event in prove(ledger.path) if event["event"] == "import"]
+    imported = ledger.path / "imported"
+    assert [path.name for path in ledger.path.iterdir()] == ["imported"]
+    events = [event for event in prove(imported) if event["event"] not in ("checkpoint", "lost")]
+    assert [event["event"] for event in run("log", "--json").json_lines()] == [e["event"] for e in prove(imported)]
     assert len(events) == sum(first["imported"].values())
     assert len({event["import_id"] for event in events}) == len(events)
-    before = ledger.file.read_bytes()
+    before = contents(ledger.path)
     again = run("import", str(logs / LOG), "--json").json()
     # a repeated DEL of the same second is the same line
     assert (again["imported"], again["known"]) == ({"add": 0, "add_failed": 0, "del": 0}, len(events) + first["known"])
-    assert ledger.file.read_bytes() == before
+    assert contents(ledger.path) == before
 
 
 def test_who_answers_from_before_the_installation(ledger: Ledger, run: Run, logs: Path) -> None:
@@ -56,10 +61,11 @@ def test_who_answers_from_before_the_installation(ledger: Ledger, run: Run, logs
     assert one["association_id"] in [each["association_id"] for each in then]
     assert run("list", "--json").json()["associations"] == []
     shown = run("show", one["association_id"], "--json").json()
-    assert [event["imported_event"] for event in shown["events"]] == ["add", "del"]
+    assert [event["event"] for event in shown["events"]] == ["add", "del"]
     for command in ("who", "show"):
         assert run(command, one["association_id"]).code == 0
-    assert "add of 2026-11-23 14:00:" in run("log").out
+    assert "2026-11-23 14:00:" in run("log").out
+    assert "log ends" in run("who", "0a:ff:ee:dd:cc:bb").out
 
 
 def test_packed_copies_under_other_names_are_the_same_lines(ledger: Ledger, run: Run, logs: Path) -> None:
@@ -72,12 +78,11 @@ def test_packed_copies_under_other_names_are_the_same_lines(ledger: Ledger, run:
     assert again["known"] > 5
 
 
-def test_a_second_run_sees_what_was_imported_into_sealed_segments(ledger: Ledger, run: Run, logs: Path) -> None:
+def test_a_ledger_begins_behind_what_was_imported(ledger: Ledger, run: Run, logs: Path) -> None:
     run("import", str(logs / LOG))
-    ledger.settings.rotate_bytes = 4096
     ledger.add(1, 101)
-    assert list(ledger.path.glob("ledger-*"))
     assert sum(run("import", str(logs / LOG), "--json").json()["imported"].values()) == 0
+    assert run("fsck").code == 0
 
 
 def test_what_the_ledger_recorded_itself_is_left_out(ledger: Ledger, run: Run, logs: Path) -> None:
@@ -85,13 +90,13 @@ def test_what_the_ledger_recorded_itself_is_left_out(ledger: Ledger, run: Run, l
     event = next(
         json.loads(line)
         for line in imported_lines(run, ledger, logs)
-        if '"imported_event":"add"' in line and '"vlan_id":102' in line
+        if '"event":"add"' in line and '"vlan_id":102' in line
     )
     shutil.rmtree(ledger.path)
     ledger.add(2, 102, branch_mac=event["branch_mac"])
     lines = ledger.file.read_bytes()
     events = [json.loads(line) for line in lines.splitlines()]
-    moment = event["occurred_ts"].replace(".000000Z", ".750000Z")
+    moment = event["ts"].replace(".000000Z", ".750000Z")
     write_chain(ledger.file, [{**each, "ts": moment} for each in events])
     (ledger.path / "state.json").unlink()
     found = run("import", "--dry-run", str(logs / LOG), "--json").json()
@@ -101,7 +106,7 @@ def test_what_the_ledger_recorded_itself_is_left_out(ledger: Ledger, run: Run, l
 
 def imported_lines(run: Run, ledger: Ledger, logs: Path) -> list[str]:
     run("import", str(logs / LOG))
-    return ledger.file.read_text().splitlines()
+    return (ledger.path / "imported" / "ledger.jsonl").read_text().splitlines()
 
 
 def test_a_dry_run_makes_no_ledger(ledger: Ledger, run: Run, logs: Path) -> None:
@@ -167,6 +172,22 @@ def test_an_import_that_read_nothing(
     if more == ("--json",):
         assert done.json()["imported"] == {}
     assert not ledger.path.exists()
+
+
+def test_what_was_imported_is_of_the_format_and_fsck_proves_it(ledger: Ledger, run: Run, logs: Path) -> None:
+    run("import", str(logs / LOG))
+    validator = jsonschema.Draft202012Validator(json_schema("event"))
+    for event in prove(ledger.path / "imported"):
+        Event.model_validate(event)
+        validator.validate(event)
+    found = run("fsck", "--json").json()
+    assert [(row["path"], row["status"]) for row in found["segments"]] == [("imported/ledger.jsonl", "sound")]
+    ledger.add(1, 101)
+    file = ledger.path / "imported" / "ledger.jsonl"
+    file.write_bytes(file.read_bytes().replace(b'"vlan_id":101', b'"vlan_id":111', 1))
+    done = run("fsck", "--json")
+    assert (done.code, [row["status"] for row in done.json()["segments"]]) == (1, ["damaged", "sound"])
+    assert [one["path"] for one in done.json()["damage"]] == [str(file)]
 
 
 def test_an_import_of_what_is_there_already_read_something(ledger: Ledger, run: Run, logs: Path) -> None:

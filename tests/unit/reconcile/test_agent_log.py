@@ -57,7 +57,7 @@ def result(second: int, mac: str, pid: int) -> str:
 
 
 def kinds(events: Iterable[LogEvent]) -> list[tuple[str, int | None]]:
-    return [(event.fields["imported_event"], event.fields.get("vlan_id")) for event in events]
+    return [(event.fields["event"], event.fields.get("vlan_id")) for event in events]
 
 
 def test_an_add_in_all_its_fields() -> None:
@@ -66,9 +66,8 @@ def test_an_add_in_all_its_fields() -> None:
     assert event.line == 2
     assert event.settled
     assert event.fields == {
-        "event": "import",
-        "imported_event": "add",
-        "occurred_ts": "2026-11-23T13:59:51.000000Z",
+        "event": "add",
+        "ts": "2026-11-23T13:59:51.000000Z",
         "branch_mac": "0a:1b:2c:3d:00:01",
         "vlan_id": 101,
         "addresses": ["10.0.32.4/20"],
@@ -159,7 +158,7 @@ def test_what_looks_like_the_end_of_the_configuration_within_it() -> None:
 def test_older_releases(name: str, outcome: str) -> None:
     report = ParseReport()
     made, gone = agent_log.read(agent_log.rolled(LOGS / name), report)
-    assert (made.fields["imported_event"], gone.fields["imported_event"]) == (outcome, "del")
+    assert (made.fields["event"], gone.fields["event"]) == (outcome, "del")
     for event in (made, gone):
         assert event.fields["addresses"] == ["10.0.32.21/20"]
         assert event.fields["gateways"] == ["10.0.32.1"]
@@ -176,7 +175,7 @@ def test_debug_lines_are_no_events() -> None:
 
 def test_the_id_is_the_lines_alone(tmp_path: Path) -> None:
     lines = HOUR_14.read_bytes().splitlines(keepends=True)
-    whole = {event.import_id: event.fields["occurred_ts"] for event in agent_log.parse(lines)}
+    whole = {event.import_id: event.fields["ts"] for event in agent_log.parse(lines)}
     assert len(whole) == 15
     later = {event.import_id for event in agent_log.parse([b"garbage\r\n", *lines[40:]], source="elsewhere")}
     assert later < whole.keys()
@@ -228,7 +227,7 @@ def outcomes(events: Iterable[LogEvent]) -> list[tuple[int | None, str, str | No
     return [
         (
             event.fields.get("vlan_id"),
-            event.fields["imported_event"],
+            event.fields["event"],
             event.fields.get("error_msg"),
             event.fields.get("unconfirmed", False),
         )
@@ -288,7 +287,7 @@ def test_a_result_stands_against_an_error() -> None:
     mac = "0a:1b:2c:3d:00:01"
     error = at(0, f"Failed to reset {{linkName:x macAddress:{mac}}}: no", "ERROR")
     events, _ = parse(start(0), add(0, 101, mac), error, result(1, mac, 42))
-    assert events[0].fields["imported_event"] == "add"
+    assert events[0].fields["event"] == "add"
     assert "error_msg" not in events[0].fields
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -101,7 +100,7 @@ def _print(report: FsckReport, state_dir: str, session: Session) -> None:
     )
     for row in report.segments:
         sound = row["status"] == "sound"
-        values = [Path(row["path"]).name, row["lines"], row["first_seq"], row["last_seq"]]
+        values = [row["path"], row["lines"], row["first_seq"], row["last_seq"]]
         cells = [Cell.of(safe(value)) for value in values]
         status = Cell.of(safe(row["status"]), "green" if sound else "bold red")
         table.rows.append([*cells, Cell.of(size(int(row["bytes"]))), status])

@@ -11,6 +11,7 @@ from eni_ledger.cli.recording import refuse_copy, settings_of
 from eni_ledger.cli.session import Session, require_ledger
 from eni_ledger.ledger.archive.prune import PruneReport, prune
 from eni_ledger.ledger.query.questions import History
+from eni_ledger.reconcile.import_log import keep
 from eni_ledger.render.progress import Progress
 from eni_ledger.render.screen import complain, error_lines
 from eni_ledger.render.text import counted, safe, size
@@ -54,19 +55,20 @@ def command(
         settings.retain_days = retain_days
     if retain_bytes is not None:
         settings.retain_bytes = retain_bytes
+    imported = keep(settings, dry_run=dry_run)
     progress = Progress(session.screen, "packing")
     try:
         report = prune(settings, progress, dry_run=dry_run)
     finally:
         progress.close()
     if as_json:
-        session.screen.json_document(_document(report, settings.state_dir, dry_run=dry_run))
+        session.screen.json_document(_document(report, settings.state_dir, imported, dry_run=dry_run))
     else:
-        _print(report, session, dry_run=dry_run)
+        _print(report, session, imported, dry_run=dry_run)
     return LEFT if report.left else 0
 
 
-def _document(report: PruneReport, state_dir: str, *, dry_run: bool) -> dict[str, Any]:
+def _document(report: PruneReport, state_dir: str, imported: str, *, dry_run: bool) -> dict[str, Any]:
     return {
         "state_dir": state_dir,
         "dry_run": dry_run,
@@ -74,12 +76,17 @@ def _document(report: PruneReport, state_dir: str, *, dry_run: bool) -> dict[str
         "packed": report.packed,
         "indexed": report.indexed,
         "left": report.left,
+        **({"imported": imported} if imported else {}),
     }
 
 
-def _print(report: PruneReport, session: Session, *, dry_run: bool) -> None:
+def _print(report: PruneReport, session: Session, imported: str, *, dry_run: bool) -> None:
     screen = session.screen
     would = "would be " if dry_run else ""
+    if imported == "copied":
+        screen.line(f"{would}copied: what version 0.1.0 imported, to imported/")
+    elif imported:
+        screen.line(f"{would}removed: imported/, beyond retention")
     if report.removed:
         freed = sum(row["bytes"] for row in report.removed)
         names = f"{report.removed[0]['segment']} to {report.removed[-1]['segment']}"
@@ -94,7 +101,7 @@ def _print(report: PruneReport, session: Session, *, dry_run: bool) -> None:
         screen.line(words)
     if report.indexed:
         screen.line(f"{would}indexed: {counted(len(report.indexed), 'segment')}")
-    if not (report.removed or report.packed or report.indexed or report.left):
+    if not (imported or report.removed or report.packed or report.indexed or report.left):
         screen.line("nothing to do: every sealed segment is packed, none is beyond retention")
     screen.flush()
     for one in report.left:

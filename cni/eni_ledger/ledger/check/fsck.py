@@ -11,6 +11,7 @@ import orjson
 from eni_ledger.base.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger.check.segment_check import Findings, examine_all
 from eni_ledger.ledger.format import segment, state_file
+from eni_ledger.ledger.query import imported
 from eni_ledger.ledger.read.current import cut_short
 from eni_ledger.ledger.read.segment_index import index_for as index_of
 from eni_ledger.ledger.read.snapshot import Segment, Snapshot
@@ -172,6 +173,8 @@ class _Check:
 def fsck(state_dir: str, progress: Progress | None = None) -> FsckReport:
     """Prove every line of every segment in `state_dir` and return what was found. Takes no lock, changes nothing.
 
+    Imported history is a ledger of its own; its segments and damage come first.
+
     `progress` is called with bytes done and bytes in all. Raises StateDirError, FutureFormat, OSError;
     LedgerError when retention removed what was still to be read.
     """
@@ -184,4 +187,9 @@ def fsck(state_dir: str, progress: Progress | None = None) -> FsckReport:
                 raise LedgerError("retention removed what was being read", part.name, "ask again")
         check.report.live = len(check.live)
         check.surroundings()
+    if os.path.lexists(os.path.join(state_dir, imported.PATH)):
+        older = fsck(os.path.join(state_dir, imported.DIRECTORY))
+        rows = [{**row, "path": f"{imported.DIRECTORY}/{row['path']}"} for row in older.segments]
+        check.report.segments[:0], check.report.damage[:0] = rows, older.damage
+        check.report.events += older.events
     return check.report

@@ -14,13 +14,14 @@ from pydantic import ValidationError
 from eni_ledger.base.errors import LedgerError
 from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.format.schema import Event
+from eni_ledger.ledger.query.imported import ledgers
 from eni_ledger.ledger.read.snapshot import Snapshot
 
 
 def find(state_dir: str) -> LedgerError | None:
     """Return the error for the first such line, None when there is none. Raises LedgerError, OSError."""
     with Snapshot(state_dir) as snapshot:
-        for part in snapshot.segments:
+        for part in [part for ledger in ledgers(snapshot) for part in ledger.segments]:
             fd = part.open()
             try:
                 lines = segment.walk(fd, part.name, part.size, damage=[], loads=orjson.loads)

@@ -33,7 +33,7 @@ KEYS = (
 
 EVENTS = ("add", "add_failed", "del", "identify", "adopt", "lost", "boot", "checkpoint", "import")
 
-MARKS = ("boot", "import", "identify", "late", "spooled", "step", "damage")
+MARKS = ("boot", "identify", "late", "spooled", "step", "damage")
 """Kinds of events that matter to questions that do not name them; see `marks_of`."""
 
 TRAILER = len(',"crc":"00000000"}\n')
@@ -119,7 +119,7 @@ def decode(line: bytes) -> dict[str, Any]:
 
 
 def marks_of(event: dict[str, Any]) -> Iterator[str]:
-    """Yield the `MARKS` of an event."""
+    """Yield the `MARKS` of an event; `import` for one of version 0.1.0."""
     kind = event["event"]
     if kind in ("boot", "import", "identify"):
         yield kind

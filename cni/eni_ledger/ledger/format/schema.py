@@ -35,7 +35,7 @@ Number = Annotated[int, Field(ge=1)]
 
 EventKind = Literal["add", "add_failed", "del", "identify", "adopt", "lost", "boot", "checkpoint", "import"]
 Via = Literal["chained", "interposed", "scan", "import"]
-EndedBy = Literal["del", "lost", "superseded", "rebooted", "unknown"]
+EndedBy = Literal["del", "lost", "superseded", "rebooted"]
 
 _NEEDS: dict[str, tuple[str, ...]] = {
     "add": ("association_id", "container_id", "ifname"),
@@ -69,7 +69,7 @@ class _Head(_Record):
         description="What happened. add: an interface joined a namespace. add_failed: the plugin failed. del:"
         " the runtime ended it. identify: ENI or task became known. adopt: found in place, joined unrecorded."
         " lost: gone without a del. boot: the host was rebooted, all before has ended. checkpoint: first"
-        " event of a segment, carries what is live. import: taken from another log."
+        " event of a segment, carries what is live. import: taken from another log, by version 0.1.0."
     )
 
 
@@ -166,7 +166,7 @@ class Association(_Identity):
     ended_by: EndedBy | None = _opt(
         "What ended it; absent while it is live. superseded: an add that has it in supersedes, since both cannot be"
         " true: of the same VLAN of the trunk, the same interface of the namespace, or the same attachment. rebooted: a"
-        " boot of the host. unknown: it was imported, and the log does not say; until is how far the log goes."
+        " boot of the host. lost, of one that was imported: the log does not say; until is how far the log goes."
     )
     add_seq: Seq = Field(description="seq of the add or adopt event.")
     end_seq: Seq | None = _opt("seq of the event that ended it; absent while it is live.")
@@ -189,7 +189,7 @@ class Event(_Identity, _Head):
     error_msg: str | None = _opt("The message of that error.")
     reason: str | None = _opt(
         "Why an association was lost. gc: not in the runtime's list. rebooted: joined in an earlier boot. verify: its"
-        " namespace was not there any more."
+        " namespace was not there any more. log_ends: imported, and the log goes no further."
     )
     supersedes: list[AssociationId] | None = _opt("Associations that this add or adopt ended.")
     sync: bool | None = _opt(
@@ -205,9 +205,10 @@ class Event(_Identity, _Head):
     imported_event: Literal["add", "add_failed", "del"] | None = _opt("Import: what happened.")
     occurred_ts: Timestamp | None = _opt("Import: when it happened, as the log has it; ts is when it was imported.")
     import_id: str | None = _opt(
-        "Import: made from the text of the log's line; the same line is not imported twice.",
+        "Imported: made from the text of the log's line; the same line is not imported twice.",
         "0123456789abcdef0123456789abcdef",
     )
+    log_ends: Timestamp | None = _opt("Checkpoint of imported history: time of the newest line of the logs.")
     prev_crc: Crc | None = _opt("Checkpoint: CRC of the last line of the segment before, the chain's link.")
     prev_segment: str | None = _opt("Checkpoint: file name of the segment before.")
     damage: str | None = _opt("Checkpoint: the segment before was sealed damaged; where it is.")
@@ -218,7 +219,8 @@ class Event(_Identity, _Head):
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        missing = [key for key in _NEEDS.get(self.event, ()) if getattr(self, key) is None]
+        needs = () if self.via == "import" else _NEEDS.get(self.event, ())  # a log has neither ID for some
+        missing = [key for key in needs if getattr(self, key) is None]
         if missing:
             raise ValueError(f"event {self.event} without {', '.join(missing)}")
         return self
@@ -327,7 +329,7 @@ def json_schema(kind: str) -> dict[str, Any]:
         made["properties"] = dict(sorted(made["properties"].items(), key=lambda item: order.index(item[0])))
         made["allOf"] = [
             {
-                "if": {"properties": {"event": {"const": name}}},
+                "if": {"properties": {"event": {"const": name}, "via": {"not": {"const": "import"}}}},
                 "then": {
                     "required": list(keys),
                     "properties": {key: {"not": {"type": "null"}} for key in keys},

@@ -37,7 +37,7 @@ def set_back(history: History, first: str, last: str) -> list[tuple[str, int]]:
     steps: list[tuple[str, int]] = []
     behind, clock = False, 0
     try:
-        for event in history.events(first) if segments else ():
+        for event in history.events(first, imported=False) if segments else ():
             step = _step(event)
             if event["event"] == "checkpoint":  # what is folded in behind it happened before it
                 segments -= 1

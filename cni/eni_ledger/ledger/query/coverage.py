@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from eni_ledger.base.errors import LedgerDamaged, NotFound
-from eni_ledger.ledger.read import continuity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,16 +21,14 @@ def begin(history: History) -> str | None:
 
     None when there is no event. Raises what `History.events` does, but not LedgerDamaged.
     """
-    with history.snapshot() as snapshot:
-        imported = any(continuity.contains_mark(part, "import") for part in snapshot.segments)
     first: str | None = None
-    try:
-        for event in history.events():
-            first = min(first or event["ts"], event["ts"], event.get("occurred_ts") or event["ts"])
-            if not imported:
-                break
-    except LedgerDamaged:
-        pass  # whoever asks has been told, or will be
+    for imported in (False, True):
+        try:
+            event = next(history.events(imported=imported), None)
+        except LedgerDamaged:
+            continue  # whoever asks has been told, or will be
+        if event:
+            first = min(first or event["ts"], event["ts"])
     return first
 
 

@@ -17,7 +17,7 @@ from eni_ledger.ledger.format import state_file
 from eni_ledger.ledger.format.directory import open_file, open_state_dir, write_file
 from eni_ledger.ledger.format.line import VERSION, format_ts, now_us
 from eni_ledger.ledger.query import as_of
-from eni_ledger.ledger.query.late import Past
+from eni_ledger.ledger.query.late import Late
 from eni_ledger.ledger.read.selection import Lookup
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def ended(history: History) -> Ended:
     if known is not None and (known.head["seq"], known.head.get("ts")) == (seq, ts):
         return Ended([], seq, ts)
     since = ts or format_ts(now_us() - _FIRST_US)
-    found, late, live = Ended(seq=seq, ts=ts), Past(), live_state.Live()
+    found, late, live = Ended(seq=seq, ts=ts), Late(), live_state.Live()
     damage: list[LedgerDamaged] = []
     with history.snapshot() as snapshot:
         lookup = Lookup(snapshot, damage)

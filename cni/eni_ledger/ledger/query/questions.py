@@ -13,8 +13,8 @@ from eni_ledger.base.bulk_json import loads
 from eni_ledger.base.errors import LedgerDamaged, NotFound, UsageError
 from eni_ledger.ledger.format.directory import open_state_dir
 from eni_ledger.ledger.format.live import Live
-from eni_ledger.ledger.query import as_of, learned
-from eni_ledger.ledger.read import continuity
+from eni_ledger.ledger.query import as_of, late
+from eni_ledger.ledger.query.imported import ledgers
 from eni_ledger.ledger.read.current import cut_short, live_lines
 from eni_ledger.ledger.read.selection import Lookup
 from eni_ledger.ledger.read.snapshot import Snapshot
@@ -76,23 +76,19 @@ class History:
             os.close(dir_fd)
         return _answer([loads(line) for line in lines], [damage] if damage else [])
 
-    def events(self, since: str | None = None, until: str | None = None) -> Iterator[Event]:
-        """Yield the events from `since` to `until`, both included, in order.
+    def events(self, since: str | None = None, until: str | None = None, *, imported: bool = True) -> Iterator[Event]:
+        """Yield the events from `since` to `until`, both included, in order; those that were `imported` first.
 
         Raises StateDirError, FutureFormat, OSError; LedgerDamaged after the last sound event; LedgerError when
         retention removed what was still to be read.
         """
         damage: list[LedgerDamaged] = []
-        with self.snapshot() as snapshot:
-            lookup = Lookup(snapshot, damage, None, self._progress)
-            first = as_of.segments_at(snapshot.segments, since)[0] if since else 0
-            lookup.only(range(first, len(snapshot.segments)))
-            for number in range(first, len(snapshot.segments)):
-                for event in lookup.events(number, since or "", until):
-                    if until is not None and event["ts"] > until:
-                        return _raise(damage)
-                    if not since or event["ts"] >= since:
-                        yield event
+        with self.snapshot() as whole:
+            for snapshot in ledgers(whole) if imported else [whole]:
+                lookup = Lookup(snapshot, damage, None, self._progress)
+                first = as_of.segments_at(snapshot.segments, since)[0] if since and snapshot.segments else 0
+                lookup.only(range(first, len(snapshot.segments)))
+                yield from _between(lookup, range(first, len(snapshot.segments)), since or "", until)
         return _raise(damage)
 
     def at(self, when: str, query: Query | None = None) -> list[Association]:
@@ -104,23 +100,15 @@ class History:
         its attribute `found`.
         """
         damage: list[LedgerDamaged] = []
-        with self.snapshot() as snapshot:
-            if not snapshot.segments:
-                return []
-            lookup = Lookup(snapshot, damage, query, self._progress, at=when)
-            past = learned.collect(snapshot, lookup, query)
-            found = as_of.live_at(snapshot, lookup, when, query, damage)
-            found = learned.complete(snapshot, lookup, past, found)
-            # One that the log does not end may have been there for longer than the log tells.
-            imported = [
-                one
-                for one in past.timeline()
-                if one["since"] <= when and (when < one["until"] or one["ended_by"] == "unknown")
-            ]
-            if query:
-                found, imported = list(filter(query.matches, found)), list(filter(query.matches, imported))
-            imported = learned.with_ends(snapshot, imported)
-        return _answer(found + [one for one in imported if when < one["until"]], damage)
+        found: list[Association] = []
+        with self.snapshot() as whole:
+            for snapshot in ledgers(whole):
+                if snapshot.segments:
+                    lookup = Lookup(snapshot, damage, query, self._progress, at=when)
+                    learned = late.collect(snapshot, lookup, query)
+                    then = as_of.live_at(snapshot, lookup, when, query, damage)
+                    found += late.complete(snapshot, lookup, learned, then)
+        return _answer(list(filter(query.matches, found)) if query else found, damage)
 
     def who(self, what: str, at: str | None = None) -> list[Association]:
         """Return the associations that have or had `what`, oldest first; with `at`, only those of that moment.
@@ -168,17 +156,17 @@ class History:
     def events_of(self, association: Association) -> Iterator[Event]:
         """Yield the events of an association, the one that superseded it included. Raises as `events` does."""
         wanted, damage = association["association_id"], list[LedgerDamaged]()
-        ends = (association["add_seq"], association.get("end_seq"))
-        logged = association.get("via") == "import"
-        with self.snapshot() as snapshot:
-            lookup = Lookup(snapshot, damage, Query(wanted), self._progress)
-            for number in range(as_of.segments_at(snapshot.segments, association["since"])[0], len(snapshot.segments)):
-                imports = logged and continuity.contains_mark(snapshot.segments[number], "import")
-                for event in lookup.marked(number, "import") if imports else lookup.events(number):
-                    # the log's del does not know whose it is
-                    imported = event["event"] == "import" and event["seq"] in ends
-                    if imported or event.get("association_id") == wanted or wanted in event.get("supersedes", ()):
-                        yield event
+        imported = association.get("via") == "import"
+        with self.snapshot() as whole:
+            for snapshot in ledgers(whole):
+                if (snapshot is whole) == imported:
+                    continue
+                lookup = Lookup(snapshot, damage, Query(wanted), self._progress)
+                first = as_of.segments_at(snapshot.segments, association["since"])[0]
+                for number in range(first, len(snapshot.segments)):
+                    for event in lookup.events(number):
+                        if event.get("association_id") == wanted or wanted in event.get("supersedes", ()):
+                            yield event
         _raise(damage)
 
     def spans(self, query: Query | None) -> list[Association]:
@@ -187,27 +175,37 @@ class History:
         Raises as `events` does; LedgerDamaged has what could be answered in its attribute `found`.
         """
         damage: list[LedgerDamaged] = []
-        with self.snapshot() as snapshot:
-            lookup = Lookup(snapshot, damage, query, self._progress)
-            past = learned.collect(snapshot, lookup, query)
-            late = frozenset(lookup.ids)
-            found: list[Association] = []
-            live = Live()
-            for number in range(len(snapshot.segments)):
-                for event in lookup.events(number):
-                    for old, why in live.apply(event):
-                        if query is None or query.matches(old) or old["association_id"] in late:
-                            found.append(as_of.ended(old, event, why))
-                if query:  # of the others it is not known how they went on
-                    mine = [one for one in live if query.matches(one) or one["association_id"] in late]
-                    live = Live(mine, live.boot_id)
-                    lookup.ids = {one["association_id"] for one in mine} | late
-            found = learned.complete(snapshot, lookup, past, [*found, *(dict(one) for one in live)])
-            imported = past.timeline()
-            if query:
-                found, imported = list(filter(query.matches, found)), list(filter(query.matches, imported))
-            imported = learned.with_ends(snapshot, imported)
-        return _answer(found + imported, damage)
+        with self.snapshot() as whole:
+            found = [one for snapshot in ledgers(whole) for one in self._spans(snapshot, query, damage)]
+        return _answer(list(filter(query.matches, found)) if query else found, damage)
+
+    def _spans(self, snapshot: Snapshot, query: Query | None, damage: list[LedgerDamaged]) -> list[Association]:
+        """Return what one ledger has to say to `spans`."""
+        lookup = Lookup(snapshot, damage, query, self._progress)
+        learned = late.collect(snapshot, lookup, query)
+        identified = frozenset(lookup.ids)
+        found: list[Association] = []
+        live = Live()
+        for number in range(len(snapshot.segments)):
+            for event in lookup.events(number):
+                for old, why in live.apply(event):
+                    if query is None or query.matches(old) or old["association_id"] in identified:
+                        found.append(as_of.ended(old, event, why))
+            if query:  # of the others it is not known how they went on
+                mine = [one for one in live if query.matches(one) or one["association_id"] in identified]
+                live = Live(mine, live.boot_id)
+                lookup.ids = {one["association_id"] for one in mine} | identified
+        return late.complete(snapshot, lookup, learned, [*found, *(dict(one) for one in live)])
+
+
+def _between(lookup: Lookup, numbers: range, since: str, until: str | None) -> Iterator[Event]:
+    """Yield the events from `since` to `until` of the segments `numbers`."""
+    for number in numbers:
+        for event in lookup.events(number, since, until):
+            if until is not None and event["ts"] > until:
+                return
+            if event["ts"] >= since:
+                yield event
 
 
 def _answer(found: list[Association], damage: list[LedgerDamaged]) -> list[Association]:

@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 _KINDS = {
-    # Both: what was identified late is asked for together with what was imported.
-    "import": frozenset((b"import", b"identify")),
+    "import": frozenset((b"import",)),
     "identify": frozenset((b"identify",)),
     "late": frozenset((b"identify",)),
 }

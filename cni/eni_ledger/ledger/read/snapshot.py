@@ -121,6 +121,8 @@ class Snapshot:
         self._active = -1
         self._users = 0
         self.heads: dict[bytes, bytes] | None = None  # lines of `ledger.index` by segment, see `segment_index`
+        self.imported: Snapshot | None = None  # counts once `imported_read` is true, see `query.imported`
+        self.imported_read = False
         self.segments: list[Segment] = []
         try:
             known = state_file.read(self.dir_fd)
@@ -150,6 +152,9 @@ class Snapshot:
             if part.index is not None:
                 part.index.close()
                 part.index = None
+        if self.imported is not None:
+            self.imported.close()
+            self.imported = None
         for fd in (self._active, self.dir_fd):
             if fd >= 0:
                 os.close(fd)

@@ -8,8 +8,6 @@ front door carries: GC is a verb of the plugin.
 from __future__ import annotations
 
 import os
-import time
-from itertools import islice
 
 from eni_ledger.base.errors import LockTimeout, WriteFailed
 from eni_ledger.base.minijson import loads
@@ -19,7 +17,7 @@ from eni_ledger.ledger.write.writer import TAKEN_AWAY, WriteSession
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
     from eni_ledger.base.config import Settings
@@ -27,10 +25,6 @@ if TYPE_CHECKING:
     Event = dict[str, Any]
     Association = dict[str, Any]
 
-#: Events that are appended under one lock. They take about 10 ms; an ADD waits for 200 ms.
-BATCH = 250
-#: Seconds between two batches: longer than the sleep of a waiting writer (`lock`), so that it gets its turn.
-PAUSE_S = 0.01
 #: How often a command tries to get the lock.
 _TRIES = 25
 
@@ -87,17 +81,6 @@ def record_found(
         raise WriteFailed("the ledger could not be written", where(settings, exc)) from exc
     finally:
         os.close(dir_fd)
-
-
-def record_many(settings: Settings, about: Event, events: Iterable[Event]) -> Iterator[list[Event]]:
-    """Append many events that do not depend on what is live, in batches; yield each batch as written.
-
-    Other writers get the lock in between. Raises LedgerError; the batches yielded so far are in the ledger.
-    """
-    left = iter(events)
-    while batch := list(islice(left, BATCH)):
-        yield record_found(settings, about, lambda _, batch=batch: batch)  # type: ignore[misc]
-        time.sleep(PAUSE_S)
 
 
 def _session(settings: Settings, dir_fd: int, about: Event, tries: int) -> WriteSession:

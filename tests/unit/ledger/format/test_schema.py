@@ -437,7 +437,7 @@ def test_event_schema_has_the_kinds_of_the_format() -> None:
 def test_no_key_belongs_to_two_worlds() -> None:
     """What `state` takes for the event's own is not among the association's fields, and the other way round."""
     assert not live_state._OF_THE_EVENT & set(Association.model_fields)
-    of_checkpoints = {"live", "damage", "prev_crc", "prev_segment"}
+    of_checkpoints = {"live", "damage", "prev_crc", "prev_segment", "log_ends"}
     assert set(Event.model_fields) - set(Association.model_fields) == live_state._OF_THE_EVENT | of_checkpoints
 
 

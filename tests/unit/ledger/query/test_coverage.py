@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.query.questions import History
 from helpers.ledgers import ACTIVE, BOOT, add_event, raw_events, record, write_chain
-from unit.ledger.query.test_late import imported, write
+from unit.ledger.query.test_imported import Past, imported
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ def test_it_begins_with_the_first_event(tmp_path: Path) -> None:
 
 def test_it_begins_with_what_was_imported(tmp_path: Path) -> None:
     record(tmp_path, add_event(9))
-    write(tmp_path, imported("add", 1, "10:05:00"), imported("add", 2, "10:00:00"))
+    Past(tmp_path, copied=False).write(imported("add", 1, "10:05:00"), imported("add", 2, "10:00:00"))
     history = History(str(tmp_path))
     assert coverage.begin(history) == "2026-11-01T10:00:00.000000Z"
     assert coverage.unknown(history, "2026-11-01T10:00:00.000000Z") is None

@@ -1,0 +1,234 @@
+"""Imported history: an older ledger of the same format, `imported/ledger.jsonl`, made anew by every import.
+
+Its events are ordinary ones, put in order of the time at which they happened. An association that the log does not
+end, or that the ledger itself recorded in its place, ends with a `lost`, reason `log_ends`. Version 0.1.0 wrote
+`import` events into the ledger instead; until `import` or `prune` has copied them, the same is made in memory.
+"""
+
+from __future__ import annotations
+
+import os
+
+from eni_ledger.base.bulk_json import loads
+from eni_ledger.base.errors import StateDirError
+from eni_ledger.ledger.archive import index_keys
+from eni_ledger.ledger.format import segment
+from eni_ledger.ledger.format.directory import open_file, write_all
+from eni_ledger.ledger.format.line import VERSION, encode, format_ts, parse_ts
+from eni_ledger.ledger.format.live import association_of, identity_of
+from eni_ledger.ledger.query import as_of
+from eni_ledger.ledger.read import continuity
+from eni_ledger.ledger.read.selection import Lookup
+from eni_ledger.ledger.read.snapshot import Segment, Snapshot, complete_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    Event = dict[str, Any]
+    Association = dict[str, Any]
+
+DIRECTORY = "imported"
+PATH = f"{DIRECTORY}/{segment.ACTIVE}"
+_NOT_OF_THE_LOG = frozenset(
+    ("seq", "v", "crc", "boot_id", "imported_event", "occurred_ts", "supersedes", "clock_step_us")
+)
+
+
+class Imported(Snapshot):
+    """The imported history: a ledger of one segment, read from `fd`, which is closed with it."""
+
+    def __init__(self, state_dir: str, fd: int) -> None:
+        self.state_dir = state_dir
+        self.dir_fd, self._active, self.known_seq = -1, fd, 0
+        self.heads, self.imported = None, None
+        self.segments = [Segment(self, PATH, fd, complete_size(fd))]
+        self.segments[0].state_marks = set(), self.segments[0].size  # none of its events has one
+
+
+def ledgers(snapshot: Snapshot) -> list[Snapshot]:
+    """Return what a question is put to, in order: the imported history, if there is any, and the snapshot itself."""
+    if not snapshot.imported_read:
+        fd = open_history(snapshot.dir_fd)
+        if fd < 0 and any(continuity.contains_mark(part, "import") for part in snapshot.segments):
+            fd = os.memfd_create(DIRECTORY)
+            write_all(fd, made(snapshot))
+        snapshot.imported = Imported(snapshot.state_dir, fd) if fd >= 0 else None
+        snapshot.imported_read = True
+    return [snapshot] if snapshot.imported is None else [snapshot.imported, snapshot]
+
+
+def open_history(dir_fd: int) -> int:
+    """Return a descriptor of the imported history in the state directory, -1 for none."""
+    try:
+        imported_fd = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+    except OSError:
+        return -1
+    try:
+        return open_file(imported_fd, segment.ACTIVE, os.O_RDONLY)
+    except (FileNotFoundError, StateDirError):
+        return -1
+    finally:
+        os.close(imported_fd)
+
+
+def logged(snapshot: Snapshot) -> tuple[list[Event], str]:
+    """Return what logs have told so far, and how far they go: of `imported/` and of the `import` events of 0.1.0.
+
+    An event's `ts` is the second that the log has.
+    """
+    events: dict[str, Event] = {}
+    ends = ""
+    fd = open_history(snapshot.dir_fd)
+    if fd >= 0:
+        try:
+            for _, _, event, _ in segment.walk(fd, PATH, complete_size(fd), damage=[], loads=loads):
+                ends = max(ends, event.get("log_ends", ""))
+                if event["event"] in ("add", "add_failed", "del"):
+                    events[event["import_id"]] = _of_the_log(event, event["event"], event["ts"])
+        finally:
+            os.close(fd)
+    lookup = Lookup(snapshot, [])
+    for number, part in enumerate(snapshot.segments):
+        if continuity.contains_mark(part, "import"):
+            for event in lookup.marked(number, "import"):
+                if event["event"] == "import" and event.get("occurred_ts"):
+                    ordinary = _of_the_log(event, event["imported_event"], event["occurred_ts"])
+                    events.setdefault(event["import_id"], ordinary)
+    return list(events.values()), ends
+
+
+def _of_the_log(event: Event, kind: str, ts: str) -> Event:
+    """Return an event as the log tells it, without what was worked out from others."""
+    fields = {key: value for key, value in event.items() if key not in _NOT_OF_THE_LOG}
+    if kind == "del":
+        fields.pop("association_id", None)
+    return {**fields, "event": kind, "via": "import", "ts": f"{ts[:20]}000000Z"}
+
+
+def made(snapshot: Snapshot | None, new: Iterable[Event] = (), log_ends: str = "") -> bytes:
+    """Return the bytes of `imported/ledger.jsonl`: what is known of logs by the snapshot, and the `new` events.
+
+    Nothing for no event.
+    """
+    events, ends = logged(snapshot) if snapshot else ([], "")
+    events = sorted([*events, *new], key=_ts)
+    if not events:
+        return b""
+    associations = _timeline(events)
+    ends = max(ends, log_ends, events[-1]["ts"])
+    lost = list(_lost(associations, _recorded(snapshot, associations) if snapshot else {}, ends))
+    head = {"event": "checkpoint", "ts": events[0]["ts"], "prev_crc": "00000000", "live": [], "log_ends": ends}
+    lines, crc = [], 0
+    for number, event in enumerate([head, *sorted([*events, *lost], key=_ts)], 1):
+        line, crc = encode({**event, "seq": number, "v": VERSION}, crc)
+        lines.append(line)
+    return b"".join(lines)
+
+
+def _ts(event: Event) -> str:
+    return str(event["ts"])
+
+
+def _timeline(events: list[Event]) -> list[Association]:
+    """Put into the events what they end (`supersedes`, `association_id`); return the associations, in order.
+
+    What has ended has `until`. An event that ends what began in the same second is a microsecond later.
+    """
+    associations: list[Association] = []
+    standing: dict[tuple[Any, ...], Association] = {}
+    latest = ""
+    for event in events:
+        event["ts"] = latest = max(event["ts"], latest)
+        keys = _keys_of(event)
+        there = {id(one): one for one in (standing[key] for key in keys if key in standing) if same_place(one, event)}
+        if event["event"] == "add_failed":
+            continue
+        mac = event.get("branch_mac")
+        ended = [one for one in there.values() if event["event"] == "add" or one.get("branch_mac", mac) == mac]
+        if any(one["since"] == event["ts"] for one in ended):
+            event["ts"] = latest = format_ts(parse_ts(latest) + 1)
+        for old in ended:
+            old["until"] = event["ts"]
+            standing = {key: one for key, one in standing.items() if one is not old}
+        ids = [one["association_id"] for one in ended]
+        if event["event"] == "del":
+            event |= {"association_id": ids[0]} if ids else {}
+            continue
+        event |= {"supersedes": ids} if ids else {}
+        association = association_of({**event, "seq": 0})
+        associations.append(association)
+        standing.update(dict.fromkeys(keys, association))
+    return associations
+
+
+def _lost(associations: list[Association], recorded: dict[str, Association], log_ends: str) -> Iterator[Event]:
+    """Yield a `lost` for each association that the log leaves open, or that the ledger recorded before it ended.
+
+    It is over where the record of the same place begins: at once for the same MAC, which was there all the time; for
+    another one when the log has not ended by then.
+    """
+    for association in associations:
+        own, until = recorded.get(association["association_id"]), association.get("until")
+        ends = until or max(log_ends, format_ts(parse_ts(association["since"]) + 1))
+        if own is not None and (
+            own["since"] < ends or (not until and own.get("branch_mac") == association.get("branch_mac"))
+        ):
+            ends, until = own["since"], None
+        if not until:
+            yield {**identity_of(association), "via": "import", "event": "lost", "reason": "log_ends", "ts": ends}
+
+
+def _recorded(snapshot: Snapshot, associations: list[Association]) -> dict[str, Association]:
+    """Return by ID of those that may have been there when the ledger began what it recorded first in the same place."""
+    if not snapshot.segments:
+        return {}
+    begins = as_of.begins(snapshot.segments[0])
+    places: dict[tuple[Any, ...], list[Association]] = {}
+    ranges: list[index_keys.Range] = []
+    for association in associations:
+        if association.get("until", "~") > begins:
+            ranges += index_keys.ranges_of(association)
+            for key in _keys_of(association):
+                places.setdefault(key, []).append(association)
+    recorded: dict[str, Association] = {}
+    lookup = Lookup(snapshot, [])
+    for number in range(len(snapshot.segments) if places else 0):
+        for event in lookup.containing(number, ranges, None):
+            for own in _starts(event):
+                for association in [one for key in _keys_of(own) for one in places.get(key, ())]:
+                    if own["since"] > association["since"] and same_place(association, own):
+                        first = recorded.setdefault(association["association_id"], own)
+                        if own["since"] < first["since"]:
+                            recorded[association["association_id"]] = own
+    return recorded
+
+
+def _starts(event: Event) -> Iterable[Association]:
+    """Return the associations that an event of the ledger tells the beginning of."""
+    if event["event"] in ("add", "adopt"):
+        return [association_of(event)]
+    return (event.get("live") or ()) if event["event"] == "checkpoint" else ()
+
+
+def same_place(one: Association, other: Event) -> bool:
+    """Tell whether two attachments, as a log tells of them, cannot have been on a host at the same time.
+
+    Where a runtime has one container ID for all, the MAC addresses tell them apart.
+    """
+    shared = {key[0] for key in set(_keys_of(one)) & set(_keys_of(other))}
+    macs = (one.get("branch_mac"), other.get("branch_mac"))
+    return bool(shared - {"attachment"}) or ("attachment" in shared and (None in macs or macs[0] == macs[1]))
+
+
+def _keys_of(fields: Event) -> list[tuple[Any, ...]]:
+    """Return what an attachment can be found by among others."""
+    keys: list[tuple[Any, ...]] = []
+    if fields.get("branch_mac"):
+        keys.append(("mac", fields["branch_mac"]))
+    if fields.get("vlan_id") is not None:
+        keys.append(("vlan", fields.get("trunk_mac") or fields.get("trunk_ifname"), fields["vlan_id"]))
+    if fields.get("container_id"):
+        keys.append(("attachment", fields["container_id"], fields.get("ifname")))
+    return keys
