@@ -15,7 +15,7 @@ from eni_ledger.ledger.archive import index_keys
 from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.format.directory import open_file, write_all
 from eni_ledger.ledger.format.line import VERSION, encode, format_ts, parse_ts
-from eni_ledger.ledger.format.live import association_of, identity_of
+from eni_ledger.ledger.format.live import association_of, identity_of, is_well_formed
 from eni_ledger.ledger.query import as_of
 from eni_ledger.ledger.read import continuity
 from eni_ledger.ledger.read.selection import Lookup
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Association = dict[str, Any]
 
 DIRECTORY = "imported"
+KINDS = ("add", "add_failed", "del")
 PATH = f"{DIRECTORY}/{segment.ACTIVE}"
 _NOT_OF_THE_LOG = frozenset(
     ("seq", "v", "crc", "boot_id", "imported_event", "occurred_ts", "supersedes", "clock_step_us")
@@ -85,7 +86,7 @@ def logged(snapshot: Snapshot) -> tuple[list[Event], str]:
         try:
             for _, _, event, _ in segment.walk(fd, PATH, complete_size(fd), damage=[], loads=loads):
                 ends = max(ends, event.get("log_ends", ""))
-                if event["event"] in ("add", "add_failed", "del"):
+                if event["event"] in KINDS:
                     events[event["import_id"]] = _of_the_log(event, event["event"], event["ts"])
         finally:
             os.close(fd)
@@ -93,10 +94,21 @@ def logged(snapshot: Snapshot) -> tuple[list[Event], str]:
     for number, part in enumerate(snapshot.segments):
         if continuity.contains_mark(part, "import"):
             for event in lookup.marked(number, "import"):
-                if event["event"] == "import" and event.get("occurred_ts"):
+                if _is_well_formed(event):
                     ordinary = _of_the_log(event, event["imported_event"], event["occurred_ts"])
                     events.setdefault(event["import_id"], ordinary)
     return list(events.values()), ends
+
+
+def _is_well_formed(event: Event) -> bool:
+    """Return whether an `import` event is as 0.1.0 wrote it, so that its values can be compared."""
+    try:
+        parse_ts(event["occurred_ts"])
+        hash((event["import_id"], *_keys_of(event)))
+        kind = event["imported_event"]
+        return kind in KINDS and isinstance(event["association_id"] if kind == "add" else "", str)
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _of_the_log(event: Event, kind: str, ts: str) -> Event:
@@ -107,18 +119,18 @@ def _of_the_log(event: Event, kind: str, ts: str) -> Event:
     return {**fields, "event": kind, "via": "import", "ts": f"{ts[:20]}000000Z"}
 
 
-def made(snapshot: Snapshot | None, new: Iterable[Event] = (), log_ends: str = "") -> bytes:
+def made(snapshot: Snapshot, new: Iterable[Event] = (), log_ends: str = "") -> bytes:
     """Return the bytes of `imported/ledger.jsonl`: what is known of logs by the snapshot, and the `new` events.
 
     Nothing for no event.
     """
-    events, ends = logged(snapshot) if snapshot else ([], "")
+    events, ends = logged(snapshot)
     events = sorted([*events, *new], key=_ts)
     if not events:
         return b""
     associations = _timeline(events)
     ends = max(ends, log_ends, events[-1]["ts"])
-    lost = list(_lost(associations, _recorded(snapshot, associations) if snapshot else {}, ends))
+    lost = list(_lost(associations, _recorded(snapshot, associations), ends))
     head = {"event": "checkpoint", "ts": events[0]["ts"], "prev_crc": "00000000", "live": [], "log_ends": ends}
     lines, crc = [], 0
     for number, event in enumerate([head, *sorted([*events, *lost], key=_ts)], 1):
@@ -196,7 +208,7 @@ def _recorded(snapshot: Snapshot, associations: list[Association]) -> dict[str, 
     lookup = Lookup(snapshot, [])
     for number in range(len(snapshot.segments) if places else 0):
         for event in lookup.containing(number, ranges, None):
-            for own in _starts(event):
+            for own in filter(is_well_formed, _starts(event)):
                 for association in [one for key in _keys_of(own) for one in places.get(key, ())]:
                     if own["since"] > association["since"] and same_place(association, own):
                         first = recorded.setdefault(association["association_id"], own)
