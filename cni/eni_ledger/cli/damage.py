@@ -1,4 +1,4 @@
-"""Answers from a damaged ledger: what the chain proves, then the error."""
+"""Answers from a ledger that may be damaged: what the chain proves, and the damage."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class Answer:
-    """Associations, and the damage that may have hidden others (None: there was none)."""
+    """Associations, and the damage that may hide others; None without damage."""
 
-    def __init__(self, found: list[Association], damage: LedgerDamaged | None = None) -> None:
-        self.found = found
+    def __init__(self, associations: list[Association], damage: LedgerDamaged | None = None) -> None:
+        self.associations = associations
         self.damage = damage
 
     def document(self, **more: object) -> dict[str, Any]:
         """Return what `--json` prints: `more`, the associations, and the damage if there is any."""
         document = {key: value for key, value in more.items() if value is not None}
-        document["associations"] = self.found
+        document["associations"] = self.associations
         if self.damage:
             document["damage"] = {
                 "path": self.damage.path,
@@ -39,47 +39,47 @@ class Answer:
 
 
 def ask(history: History, question: Callable[[], list[Association]], fits: Callable[[Association], bool]) -> Answer:
-    """Return what `question` gives. When it meets damage: of all that can be proven, what `fits`."""
+    """Return the answer to `question`; if it meets damage, those of all proven associations that `fits` accepts."""
     try:
         return Answer(question())
     except LedgerDamaged as exc:
-        found: list[Association] = list(filter(fits, exc.found)) or list(filter(fits, _proven(history)))
-        found.sort(key=lambda one: (one["since"], one["add_seq"]))
+        associations: list[Association] = list(filter(fits, exc.found)) or list(filter(fits, _proven(history)))
+        associations.sort(key=lambda association: (association["since"], association["add_seq"]))
         damage = full_path(exc, history.state_dir)
-        if not found:
+        if not associations:
             damage.msg = f"nothing was found in what is sound, but {damage.msg}"
-        return Answer(found, damage)
+        return Answer(associations, damage)
 
 
 def _proven(history: History) -> list[Association]:
-    """Return every association of the events that the chain proves, ended or live."""
-    live, found = Live(), []
+    """Return every association, ended or live, of the events that the chain proves."""
+    live, associations = Live(), []
     try:
         for event in history.events():
-            for old, why in live.apply(event):
+            for ended, why in live.apply(event):
                 end = {"until": happened_at(event), "ended_by": why, "end_seq": event["seq"]}
-                found.append({**old, **end})
+                associations.append({**ended, **end})
     except LedgerDamaged:
-        pass  # the one that brought us here
-    return found + list(live)
+        pass  # the damage that the caller reports
+    return associations + list(live)
 
 
-def is_live(one: Association) -> bool:
+def is_live(association: Association) -> bool:
     """Tell whether an association has not ended."""
-    return "until" not in one
+    return "until" not in association
 
 
 def was_live(first: str, last: str) -> Callable[[Association], bool]:
-    """Return the test whether an association was live at any moment from `first` to `last`, times of the ledger."""
-    return lambda one: str(one["since"]) <= last and first < str(one.get("until", "~"))
+    """Return a test whether an association was live at any moment from `first` to `last`, times of the ledger."""
+    return lambda association: str(association["since"]) <= last and first < str(association.get("until", "~"))
 
 
-def events_of(history: History, one: Association) -> tuple[list[dict[str, Any]], LedgerDamaged | None]:
+def events_of(history: History, association: Association) -> tuple[list[dict[str, Any]], LedgerDamaged | None]:
     """Return the proven events of an association, and the damage met on the way."""
-    found = []
+    events = []
     try:
-        for event in history.events_of(one):
-            found.append(event)
+        for event in history.events_of(association):
+            events.append(event)
     except LedgerDamaged as exc:
-        return found, full_path(exc, os.fspath(history.state_dir))
-    return found, None
+        return events, full_path(exc, os.fspath(history.state_dir))
+    return events, None

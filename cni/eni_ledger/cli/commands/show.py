@@ -37,17 +37,17 @@ def command(ctx: click.Context, association_id: str, as_json: bool, state_dir: s
     prefix = _prefix(association_id)
     history = session.history(slow=True)
     answer = ask(history, lambda: history.who(prefix), lambda one: str(one["association_id"]).startswith(prefix))
-    if len(answer.found) > 1:
-        ids = ", ".join(str(one["association_id"]) for one in answer.found[:5])
-        raise UsageError(f"{len(answer.found)} associations begin like this", ids, "give more of the ID")
-    if not answer.found:
+    if len(answer.associations) > 1:
+        ids = ", ".join(str(one["association_id"]) for one in answer.associations[:5])
+        raise UsageError(f"{len(answer.associations)} associations begin like this", ids, "give more of the ID")
+    if not answer.associations:
         raise answer.damage or NotFound("no such association", association_id, f"{PROGRAM} log --json")
-    events, damage = events_of(history, answer.found[0])
+    events, damage = events_of(history, answer.associations[0])
     session.introduce(as_json=as_json)
     if as_json:
         screen.json_document(answer.document() | {"events": events})
     else:
-        print_card(answer.found[0], screen, session.as_of())
+        print_card(answer.associations[0], screen, session.as_of())
         screen.line()
         lines = EventLines(screen)
         screen.line(lines.header())
