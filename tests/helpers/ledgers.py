@@ -25,6 +25,8 @@ from helpers.patience import PATIENCE_S
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from eni_ledger.ledger.query.questions import History
+
 Event = dict[str, Any]
 
 SOURCE = Path(eni_ledger.__file__).parents[1]
@@ -193,6 +195,12 @@ def three_segments(state_dir: Path) -> list[Event]:
     record(state_dir, del_event(1))
     assert len(segments(state_dir)) == 3, [path.name for path in segments(state_dir)]
     return prove(state_dir)
+
+
+def with_events(history: History, association_id: str) -> tuple[dict[str, Any], list[Event]]:
+    """Return the one association with this ID, and its events."""
+    (association,) = history.who(association_id)
+    return association, list(history.events_of(association))
 
 
 def bare_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:

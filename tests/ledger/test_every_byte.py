@@ -16,7 +16,7 @@ from eni_ledger.base.errors import EniLedgerError, LedgerDamaged
 from eni_ledger.ledger.check.fsck import FsckReport, fsck
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.write import writer
-from helpers.ledgers import ACTIVE, TRUNK, add_event, contents, copy, segments, settings, three_segments
+from helpers.ledgers import ACTIVE, TRUNK, add_event, contents, copy, segments, settings, three_segments, with_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class Truth:
             "some events": lambda: list(history.events(self.moments[1], self.moments[2])),
             "who": lambda: history.who(TRUNK),
             "who at": lambda: history.who("4", self.moments[2]),
-            "show": lambda: history.show(self.ids[2]),
+            "show": lambda: with_events(history, self.ids[2]),
         }
         for number, moment in enumerate(self.moments):
             calls[f"at {number}"] = partial(history.at, moment)

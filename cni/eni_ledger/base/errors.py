@@ -5,14 +5,12 @@
     EniLedgerError                    code  msg  details  hint
     ├── CniError                      what the CNI specification names, codes 1 to 99
     │   ├── IncompatibleVersion       1   cniVersion is not one of ours, or too old for the command
-    │   ├── UnsupportedField          2   a key of the network configuration has a value we cannot honour
     │   ├── UnknownContainer          3   CHECK of an attachment that is not there any more
     │   ├── InvalidEnvironment        4   CNI_* variables missing or malformed, all named at once
     │   ├── IoFailure                 5   stdin could not be read
     │   ├── DecodeFailure             6   stdin is no JSON, no UTF-8, too long or too deep
     │   ├── InvalidNetworkConfig      7   the network configuration is JSON, but not one we can use
     │   ├── InvalidNetns              8   CNI_NETNS is the plugin's own namespace, or none at all
-    │   ├── TryAgainLater             11  the lock is taken; the runtime should call again
     │   └── NotAvailable              50  STATUS: an ADD could not be recorded now
     ├── LedgerError                   the log itself, codes from 100
     │   ├── StateDirError             100 the state directory is missing, a symlink, not ours, not writable
@@ -76,12 +74,6 @@ class IncompatibleVersion(CniError):
     code = 1
 
 
-class UnsupportedField(CniError):
-    """A configuration key has a value that cannot be honoured; `details` has key and value."""
-
-    code = 2
-
-
 class UnknownContainer(CniError):
     """The container or its namespace is not there."""
 
@@ -116,12 +108,6 @@ class InvalidNetns(CniError):
     """CNI_NETNS is no network namespace, or the plugin's own."""
 
     code = 8
-
-
-class TryAgainLater(CniError):
-    """A passing condition; the runtime may call again."""
-
-    code = 11
 
 
 class NotAvailable(CniError):

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 #: On Nitro instances the board's asset tag is the instance ID (AWS, "Identify EC2 instances"); elsewhere it can be
 #: anything.
 ASSET_TAG = "/sys/class/dmi/id/board_asset_tag"
 
 _HEX = frozenset("0123456789abcdef")
+_S_IFMT, _S_IFREG = 0o170000, 0o100000  # inode(7); `stat` is not loaded on an ADD
 _STAT_LIMIT = 4096  # bytes; the 52 fields of proc(5) take less than 1200
 
 
@@ -64,3 +69,14 @@ def identity() -> dict[str, str]:
     """Return `instance_id` and `boot_id` as fields of an event; what is not known is left out."""
     values = {"instance_id": instance_id(), "boot_id": boot_id()}
     return {key: value for key, value in values.items() if value}
+
+
+def is_executable(path: str, stat: Callable[[str], os.stat_result] = os.stat) -> bool:
+    """Return whether `path` is a regular file with an execute bit. Raises PermissionError as `stat` does."""
+    try:
+        mode = stat(path).st_mode
+    except PermissionError:
+        raise
+    except OSError:
+        return False
+    return mode & _S_IFMT == _S_IFREG and mode & 0o111 != 0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 
+from eni_ledger.base.host import is_executable
 from eni_ledger.doctor.host import FAIL, OK, SKIPPED, WARN, Check, Finding, Host
 from eni_ledger.install import cni, conflist_search, layout, path_link, plugin_dir, runtimes
 from eni_ledger.install.conflist_search import Caller
@@ -124,11 +124,7 @@ def _installed_in(host: Host) -> list[str]:
 
 
 def _has_front(tree: Tree, directories: Iterable[str]) -> bool:
-    return any(_executable(tree.real(f"{directory}/{layout.FRONT}")) for directory in directories)
-
-
-def _executable(path: str) -> bool:
-    return os.path.isfile(path) and bool(os.stat(path).st_mode & 0o111)
+    return any(is_executable(tree.real(f"{directory}/{layout.FRONT}")) for directory in directories)
 
 
 CHECKS: tuple[Check, ...] = (chained,)

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from eni_ledger.base.errors import InstallError
+from eni_ledger.base.host import is_executable
 from eni_ledger.base.runtime import original_environment
 from eni_ledger.install.layout import CLI, FRONT
 
@@ -39,7 +40,7 @@ class Bundle:
         self.directory = os.path.realpath(directory)
         for program in (FRONT, CLI):
             path = os.path.join(self.directory, program)
-            if not os.path.isfile(path) or not os.access(path, os.X_OK):
+            if not is_executable(path):
                 raise InstallError(
                     "this is no bundle of eni-ledger",
                     f"{self.directory} has no executable {program}",

@@ -13,6 +13,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from eni_ledger.base.host import is_executable
+
 _LINKS = 40  # as path_resolution(7) counts them
 _DEPTH = 256  # components below the root, each an open descriptor
 _HOLD = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -56,13 +58,7 @@ class Root:
 
     def is_program(self, path: str) -> bool:
         """Tell whether there is a regular file at `path` with an execute bit. Raises PermissionError."""
-        try:
-            status = self.stat(path)
-        except PermissionError:
-            raise
-        except OSError:
-            return False
-        return stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o111)
+        return is_executable(path, self.stat)
 
     @contextmanager
     def _held(self, path: str) -> Iterator[int]:

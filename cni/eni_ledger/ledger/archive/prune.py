@@ -18,7 +18,7 @@ from eni_ledger.ledger.archive.index import HEADS, open_index, read_heads
 from eni_ledger.ledger.archive.index_builder import Builder
 from eni_ledger.ledger.format import gzip_members, segment
 from eni_ledger.ledger.format.directory import open_file, open_state_dir, where, write_all, write_file
-from eni_ledger.ledger.format.line import sound, stated_crc
+from eni_ledger.ledger.format.line import verified_crc
 from eni_ledger.ledger.write import rotation
 from eni_ledger.ledger.write.admission import admit
 from eni_ledger.ledger.write.lock import lock_patiently
@@ -174,13 +174,14 @@ def _pieces(fd: int, name: str, builder: Builder) -> Iterator[tuple[bytes, int, 
         event = orjson.loads(line) if line else {}
         if crc is None and event.get("event") == "checkpoint":
             crc = int(event["prev_crc"], 16)
-        if crc is None or not sound(line, crc) or event.get("seq") != seq + 1:
+        verified = verified_crc(line, crc) if crc is not None else -1
+        if crc is None or verified < 0 or event.get("seq") != seq + 1:
             raise ValueError(f"line {number}, offset {offset}: not what was written")
         segment.check_version(event, name)
         if not held:
             head = (number, offset, crc, event["ts"])
         held.append(line)
-        size, seq, crc = size + len(line), seq + 1, stated_crc(line)
+        size, seq, crc = size + len(line), seq + 1, verified
         if size > _MOST_MEMBER:
             raise ValueError(f"line {number} is too long to be packed")
         builder.event(event, crc)
@@ -232,9 +233,10 @@ def _index(dir_fd: int, name: str) -> bytes:
             member, data = found
             crc, begins = member.before, ""
             for line in gzip_members.split(data):
-                if not sound(line, crc):
+                crc = verified_crc(line, crc)
+                if crc < 0:
                     raise ValueError(f"what begins at offset {member.offset} is not what was written")
-                event, crc = orjson.loads(line), stated_crc(line)
+                event = orjson.loads(line)
                 begins = begins or event["ts"]
                 builder.event(event, crc)
             builder.member(member.at, member.length, begins)

@@ -28,7 +28,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SUFFIX = ".gz"
 MEMBER = 64 * 1024
 """Smallest size of the lines in a member, in bytes, except the last one: about 100 events, which a look-up inflates.
 

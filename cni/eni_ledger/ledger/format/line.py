@@ -36,7 +36,8 @@ EVENTS = ("add", "add_failed", "del", "identify", "adopt", "lost", "boot", "chec
 MARKS = ("boot", "identify", "late", "spooled", "step", "damage")
 """Kinds of events that matter to questions that do not name them; see `marks_of`."""
 
-TRAILER = len(',"crc":"00000000"}\n')
+_END = b',"crc":"%08x"}\n'
+TRAILER = len(_END % 0)
 """Bytes at the end of a line that its CRC does not cover."""
 
 _DAYS_BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
@@ -87,7 +88,13 @@ def encode(event: dict[str, Any], previous_crc: int) -> tuple[bytes, int]:
             ordered[key] = value
     body = dumps(ordered)[:-1].encode("utf-8", "replace")
     crc = crc32(body, previous_crc)
-    return b'%b,"crc":"%08x"}\n' % (body, crc), crc
+    return body + _END % crc, crc
+
+
+def verified_crc(line: bytes, previous_crc: int) -> int:
+    """Return the CRC of `line` (with its newline) after a line with the CRC `previous_crc`; -1 if it states another."""
+    crc = crc32(line[:-TRAILER], previous_crc)
+    return crc if line[-TRAILER:] == _END % crc else -1
 
 
 def stated_crc(line: bytes) -> int:
@@ -100,14 +107,6 @@ def stated_crc(line: bytes) -> int:
     if b"%08x" % crc != digits:  # int() takes signs, spaces and underscores too: a flipped bit makes " " of a leading 0
         raise ValueError("the line does not end with its crc")
     return crc
-
-
-def sound(line: bytes, previous_crc: int) -> bool:
-    """Return whether the CRC of `line` (with its newline) is right after a line with the CRC `previous_crc`."""
-    try:
-        return stated_crc(line) == crc32(line[:-TRAILER], previous_crc)
-    except ValueError:
-        return False
 
 
 def decode(line: bytes) -> dict[str, Any]:

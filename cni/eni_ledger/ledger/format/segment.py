@@ -7,11 +7,10 @@ changes again; with `.gz` it is packed. Standard library only: loaded on every A
 from __future__ import annotations
 
 import os
-from binascii import crc32
 
 from eni_ledger.base.errors import FutureFormat, LedgerDamaged
 from eni_ledger.base.minijson import loads as _loads
-from eni_ledger.ledger.format.line import TRAILER, VERSION, decode, parse_ts, sound, stated_crc
+from eni_ledger.ledger.format.line import VERSION, decode, parse_ts, stated_crc, verified_crc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,9 +144,9 @@ def walk(
         if crc is None:
             crc = _stated_previous(event) if offset == 0 and event is not None else before
         if event is not None and crc is not None:
-            proof = crc32(line[:-TRAILER], crc)
-            if line[-TRAILER:] == b',"crc":"%08x"}\n' % proof:
-                crc = proof
+            verified = verified_crc(line, crc)
+            if verified >= 0:
+                crc = verified
                 check_version(event, name)
                 yield number, offset, event, crc
                 continue
@@ -220,10 +219,11 @@ def read_tail(fd: int, name: str) -> tuple[Tail | None, int]:
     try:
         event = decode(line)
         previous = int(event["prev_crc"], 16) if before < 0 else stated_crc(data[earlier + 1 : before + 1])
-        if not sound(line, previous):
+        crc = verified_crc(line, previous)
+        if crc < 0:
             raise ValueError("the crc does not fit")
         check_version(event, name)
-        return Tail(event["seq"], stated_crc(line), parse_ts(event["ts"]), start + last + 1), torn
+        return Tail(event["seq"], crc, parse_ts(event["ts"]), start + last + 1), torn
     except (ValueError, KeyError, TypeError) as exc:
         offset = start + before + 1
         number = 1 + newlines(fd, offset)

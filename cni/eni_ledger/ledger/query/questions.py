@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from eni_ledger.base.bulk_json import loads
-from eni_ledger.base.errors import LedgerDamaged, NotFound, UsageError
+from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.ledger.format.directory import open_state_dir
 from eni_ledger.ledger.format.live import Live
 from eni_ledger.ledger.query import as_of, late
@@ -134,24 +134,6 @@ class History:
     def all(self) -> list[Association]:
         """Return every association there ever was, oldest first. Raises as `who` does."""
         return self.spans(None)
-
-    def show(self, association_id: str) -> tuple[Association, list[Event]]:
-        """Return one association, named by its ID or the start of it, and its events.
-
-        Raises NotFound, UsageError when several begin like this, and as `events` does.
-        """
-        missing = NotFound("no such association", association_id, "eni-ledger log shows all of them")
-        try:
-            query = None if "assoc-".startswith(association_id) else Query(association_id)
-        except UsageError as exc:
-            raise missing from exc
-        found = [one for one in self.spans(query) if str(one["association_id"]).startswith(association_id)]
-        if not found:
-            raise missing
-        if len(found) > 1:
-            ids = ", ".join(str(association["association_id"]) for association in found[:5])
-            raise UsageError(f"{len(found)} associations begin like this", ids, "give more of the ID")
-        return found[0], list(self.events_of(found[0]))
 
     def events_of(self, association: Association) -> Iterator[Event]:
         """Yield the events of an association, the one that superseded it included. Raises as `events` does."""

@@ -6,10 +6,9 @@ That is the active one as a rule: what happened of late is what is asked about m
 from __future__ import annotations
 
 from _bisect import bisect_left, bisect_right
-from binascii import crc32
 
 from eni_ledger.ledger.format import gzip_members
-from eni_ledger.ledger.format.line import TRAILER
+from eni_ledger.ledger.format.line import verified_crc
 from eni_ledger.ledger.read import line_filter
 
 TYPE_CHECKING = False
@@ -41,8 +40,8 @@ class Whole:
         crc = self.before = int(head[at : at + 8], 16)
         numbers, association = self.numbers, line_filter.association
         for number, line in enumerate(self.lines):
-            crc = crc32(line[:-TRAILER], crc)
-            if line[-TRAILER:] != b',"crc":"%08x"}\n' % crc:
+            crc = verified_crc(line, crc)
+            if crc < 0:
                 raise ValueError("a line is not what was written")
             numbers.setdefault(association(line), []).append(number)
         if not all(line_filter.has_canonical_prefix(self.lines[number]) for number in numbers.get(None, ())):

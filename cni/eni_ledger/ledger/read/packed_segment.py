@@ -7,12 +7,11 @@ more, by the CRC that the line before each states: one that this does not fit is
 from __future__ import annotations
 
 import os
-from binascii import crc32
 
 from eni_ledger.base.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger.archive.index_keys import association
 from eni_ledger.ledger.format import gzip_members
-from eni_ledger.ledger.format.line import TRAILER, stated_crc
+from eni_ledger.ledger.format.line import TRAILER, stated_crc, verified_crc
 from eni_ledger.ledger.read import line_filter
 
 TYPE_CHECKING = False
@@ -146,7 +145,7 @@ class _Member:
             before = stated_crc(self._data[max(0, start - TRAILER) : start]) if start else self._member.before
         except ValueError:
             before = -1
-        if before < 0 or line[-TRAILER:] != b',"crc":"%08x"}\n' % crc32(line[:-TRAILER], before):
+        if before < 0 or verified_crc(line, before) < 0:
             number = self._member.line + self._data.count(b"\n", 0, start)
             offset = self._member.offset + start
             self._damage.append(LedgerDamaged("the ledger is damaged", path=self._name, line=number, offset=offset))

@@ -19,7 +19,7 @@ import os
 from eni_ledger.base.errors import LedgerError, StateDirError
 from eni_ledger.ledger.format import live, segment, state_file
 from eni_ledger.ledger.format.directory import open_file, open_subdir, write_file
-from eni_ledger.ledger.format.line import decode, encode, format_ts, now_us, parse_ts, sound
+from eni_ledger.ledger.format.line import decode, encode, format_ts, now_us, parse_ts, verified_crc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _load(spool_fd: int, name: str) -> dict[str, Any] | None:
     finally:
         os.close(fd)
     try:
-        if len(data) <= _LIMIT and sound(data, 0):
+        if len(data) <= _LIMIT and verified_crc(data, 0) >= 0:
             event = decode(data)
             if _usable(event):
                 return event

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,15 @@ def test_between_the_two_renames_of_a_rotation_nothing_is_missing(
 ) -> None:
     report = examined_meanwhile(tmp_path / "s", meanwhile)
     assert [damage.msg.startswith("events are missing") for damage in report.damage] == [True] * damaged
+
+
+def test_fsck_loads_nothing_that_prunes_or_appends() -> None:
+    code = "import sys, eni_ledger.ledger.check.fsck; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert "eni_ledger.ledger.check.fsck" in loaded
+    assert (
+        not {f"eni_ledger.ledger.{name}" for name in ("archive.prune", "archive.index_builder", "write.writer")}
+        & loaded
+    )

@@ -33,6 +33,7 @@ from helpers.ledgers import (
     segments,
     stuck_holder,
     three_segments,
+    with_events,
 )
 
 if TYPE_CHECKING:
@@ -228,24 +229,20 @@ def test_any_text_is_a_question_or_a_usage_error(text: str) -> None:
         assert query.matches(association) in (True, False)
 
 
-def test_show(where: Path) -> None:
+def test_the_events_of_an_association(where: Path) -> None:
     events = three_segments(where)
     history = History(str(where))
     adds = {event["container_id"][-1]: event["association_id"] for event in events if event["event"] == "add"}
-    association, its = history.show(adds["2"])
+    association, its = with_events(history, adds["2"])
     assert association["ended_by"] == "del"
     assert [event["event"] for event in its] == ["add", "del"]
-    association, its = history.show(adds["3"])
+    association, its = with_events(history, adds["3"])
     assert association["ended_by"] == "superseded"
     assert [event["event"] for event in its] == ["add", "add"]
     assert its[1]["association_id"] == adds["4"]
-    association, its = history.show(adds["5"])
+    association, its = with_events(history, adds["5"])
     assert "until" not in association
     assert [event["event"] for event in its] == ["add"]
-    with pytest.raises(NotFound):
-        history.show("assoc-nosuch")
-    with pytest.raises(UsageError, match="5 associations"):
-        history.show("assoc-")
 
 
 # -- the spool: what waited there had happened
@@ -271,10 +268,10 @@ def test_what_waited_in_the_spool_counts_from_when_it_happened(where: Path) -> N
         (of_first,) = history.who(ids[0])
         assert of_first["until"] == ended["ts"]
         assert told(history.at(first["ts"])) == told([of_first])
-        association, events = history.show(ids[0])
+        association, events = with_events(history, ids[0])
         assert association == of_first
         assert [event["event"] for event in events] == ["add", "del"]
-        assert [event["event"] for event in history.show(ids[1])[1]] == ["add"]
+        assert [event["event"] for event in with_events(history, ids[1])[1]] == ["add"]
 
 
 # -- a ledger that is not there, empty, or of a later version
@@ -289,7 +286,6 @@ def questions(where: Path) -> dict[str, Callable[[], Any]]:
         "at": lambda: history.at(FAR_OFF),
         "who": lambda: history.who("101"),
         "who at": lambda: history.who("101", FAR_OFF),
-        "show": lambda: history.show("assoc-not-there"),
         "fsck": lambda: fsck(str(where)),
     }
 

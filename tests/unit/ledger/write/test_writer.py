@@ -950,7 +950,7 @@ def everything(where: Path) -> list[Any]:
         lambda: list(history.events()),
         lambda: history.at("2026-11-23T14:00:00.000000Z"),
         lambda: history.who("101"),
-        lambda: history.show("assoc-not-there"),
+        lambda: list(history.events_of({"association_id": "assoc-0", "since": "", "add_seq": 0})),
         lambda: fsck(str(where)),
     ]
 
