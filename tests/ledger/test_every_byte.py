@@ -224,4 +224,4 @@ def test_the_error_carries_what_could_be_answered(truth: Truth, tmp_path: Path) 
     path.write_bytes(flip(data, len(data) - 30))
     with pytest.raises(LedgerDamaged) as caught:
         History(str(where)).who(TRUNK)
-    assert len(caught.value.found) == len(truth.ids)
+    assert len(caught.value.associations) == len(truth.ids)

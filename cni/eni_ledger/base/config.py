@@ -134,8 +134,8 @@ def _unsafe(status: os.stat_result, what: str, sticky: int = 0) -> str:
 def _open(path: str) -> int:
     """Return a descriptor of the configuration file, which can name the program that root runs as the delegate.
 
-    Raises OSError, and ConfigError unless nobody but root and this user can have written it: judged is what has been
-    opened, and the directory that holds it, where it could be replaced (not with the sticky bit).
+    Raises OSError, and ConfigError if another user than root and this one can write it. The check covers the open
+    file and its directory, in which another user could replace it (not with the sticky bit).
     """
     parent, name = path[: path.rfind("/") + 1] or ".", path[path.rfind("/") + 1 :]
     directory = os.open(parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

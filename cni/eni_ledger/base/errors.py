@@ -141,8 +141,8 @@ class WriteFailed(LedgerError):
 class LedgerDamaged(LedgerError):
     """A line of the ledger is not what a writer wrote.
 
-    `path` is the file, `line` counts from 1, `offset` is the byte at which the damaged line starts. `found` is what a
-    question could be answered with nevertheless.
+    `path` is the file, `line` counts from 1, `offset` is the byte at which the damaged line starts. `associations`
+    holds the part of the answer that the sound lines give.
     """
 
     code = 103
@@ -156,7 +156,7 @@ class LedgerDamaged(LedgerError):
         self.path = path
         self.line = line
         self.offset = offset
-        self.found: list[dict[str, object]] = []
+        self.associations: list[dict[str, object]] = []
 
 
 class FutureFormat(LedgerError):

@@ -43,7 +43,7 @@ def ask(history: History, question: Callable[[], list[Association]], fits: Calla
     try:
         return Answer(question())
     except LedgerDamaged as exc:
-        associations: list[Association] = list(filter(fits, exc.found)) or list(filter(fits, _proven(history)))
+        associations: list[Association] = list(filter(fits, exc.associations)) or list(filter(fits, _proven(history)))
         associations.sort(key=lambda association: (association["since"], association["add_seq"]))
         damage = full_path(exc, history.state_dir)
         if not associations:

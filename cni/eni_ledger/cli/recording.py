@@ -65,4 +65,4 @@ def all_associations(history: History) -> list[dict[str, Any]]:
     try:
         return history.all()
     except LedgerDamaged as exc:
-        return [dict(association) for association in exc.found]
+        return [dict(association) for association in exc.associations]

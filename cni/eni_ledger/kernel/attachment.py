@@ -127,7 +127,7 @@ def _trunk(sock: socket, netns: Netns, links: list[Link], vlan: Link) -> dict[st
     if beneath is not None:
         fields |= {"trunk_netns_inode": netns.inode, "trunk_ifname": text(beneath.name), "trunk_mac": beneath.mac}
     elif vlan.parent_nsid is not None and _is_ours(sock, netns, vlan.parent_nsid):
-        fields |= {"trunk_netns_inode": netns.own[1], **own_link(vlan.parent)}
+        fields |= {"trunk_netns_inode": netns.own[1], **own_trunk_fields(vlan.parent)}
     return fields
 
 
@@ -138,7 +138,7 @@ def _is_ours(sock: socket, netns: Netns, number: int) -> bool:
         return False  # not proved
 
 
-def own_link(index: int) -> dict[str, Any]:
+def own_trunk_fields(index: int) -> dict[str, Any]:
     """Return `trunk_ifname` and `trunk_mac` of interface `index` of our own namespace, {} when it is gone."""
     import _socket
     from fcntl import ioctl

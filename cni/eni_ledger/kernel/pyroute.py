@@ -1,13 +1,13 @@
-"""pyroute2, loaded where parts of the standard library are left out.
+"""Load pyroute2 in a bundle that lacks parts of the standard library.
 
-pyroute2 loads all of itself, and with that `ssl` (for its TLS probe) and `unittest.mock` (for its monitoring of remote
-systems), neither of which is used here. The bundle has no TLS library, which would have to be kept up to date, and no
-test framework: while pyroute2 loads, what is missing has an empty stand-in.
+pyroute2 loads all its modules, and with them `ssl` (TLS probe) and `unittest.mock` (monitoring of remote systems).
+eni-ledger uses neither. The bundle has no TLS library, which would need updates, and no test framework: while pyroute2
+loads, empty modules replace them.
 """
 
 from __future__ import annotations
 
-import asyncio  # noqa: F401 - first: it can do without ssl, and is not to meet a stand-in
+import asyncio  # noqa: F401 - first: it works without ssl and must not see the empty module
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +17,13 @@ from types import ModuleType, SimpleNamespace
 
 @contextmanager
 def _stand_ins() -> Iterator[None]:
-    """Put an empty module in the place of each that is missing, as long as the block runs."""
+    """Replace each missing module by an empty one while the block runs."""
     made = []
     for name in ("ssl", "unittest"):
         if name not in sys.modules and find_spec(name) is None:
             sys.modules[name] = ModuleType(name)
             made.append(name)
-    if "unittest" in made:  # pyroute2 makes a Mock while it loads
+    if "unittest" in made:  # pyroute2 creates a Mock while it loads
         sys.modules["unittest"].mock = SimpleNamespace(Mock=object)  # type: ignore[attr-defined]
     try:
         yield

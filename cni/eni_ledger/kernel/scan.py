@@ -1,9 +1,9 @@
-"""Every network namespace that can be found, and the interfaces in it.
+"""Find the network namespaces of this host and list their interfaces.
 
-A namespace has no name of its own; it is found by what holds it: a process (`/proc/<pid>/ns/net`) or a file that it is
-mounted on (`/var/run/netns/*` by iproute2 and CNI runtimes, `/var/run/docker/netns/*` by Docker). Device and inode tell
-that two of these are the same one. Each is opened once and entered by that descriptor, so that nothing is looked at
-twice and nothing else that has taken its path meanwhile; pyroute2 enters it in a child process, this one never moves.
+A network namespace has no name. A process (`/proc/<pid>/ns/net`) or a bind mount keeps it alive (`/var/run/netns/*` by
+iproute2 and CNI runtimes, `/var/run/docker/netns/*` by Docker). Device and inode identify it. The scan opens each
+namespace once and enters it by that descriptor, so it reads none twice and never one that has taken the path since.
+pyroute2 enters the namespace in a child process; this process stays in its own.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _NOT_THERE = (FileNotFoundError, ProcessLookupError, NotADirectoryError)
 
 @dataclass(slots=True)
 class ScannedLink:
-    """An interface. `vlan_id`, `parent` (index of the link beneath), `parent_is_ours` and `vlan_protocol` (`802.1Q`,
-    `802.1ad`) are those of a VLAN link.
+    """An interface. A VLAN link has `vlan_id`, `parent`, `parent_is_ours` and `vlan_protocol` (`802.1Q`, `802.1ad`).
 
-    `parent_is_ours`: the link beneath is in the namespace that the scan was made from, which is the trunk's.
+    `parent` is the index of the link beneath, `parent_is_ours` whether that link is in the namespace of this process,
+    which has the trunk.
     """
 
     index: int
@@ -47,7 +47,7 @@ class ScannedLink:
 
 @dataclass(slots=True)
 class Namespace:
-    """A network namespace: `path` is one that it can be opened by, `pids` its processes, the oldest first."""
+    """A network namespace: `path` opens it, `pids` are its processes, oldest first."""
 
     dev: int
     inode: int
@@ -58,11 +58,10 @@ class Namespace:
 
 @dataclass(slots=True)
 class Scan:
-    """What was found: `namespaces` but our own, `own` the links of that, `own_inode` its inode.
+    """The result of a scan: every other namespace, and links (`own`) and inode (`own_inode`) of this process's own.
 
-    `unreadable`: what could not be looked into, and why.
-
-    While anything is unreadable a namespace that was not found may be there all the same.
+    `unreadable` lists the paths that could not be read, with the reason. While it is not empty, a namespace may exist
+    that the scan has not found.
     """
 
     namespaces: list[Namespace] = field(default_factory=list)
@@ -71,7 +70,7 @@ class Scan:
     own_inode: int | None = None
 
     def find(self, dev: int | None, inode: int) -> Namespace | None:
-        """Return the namespace with this identity, None when it was not found."""
+        """Return the namespace with this identity, None without one. With `dev` None, the inode decides."""
         for namespace in self.namespaces:
             if namespace.inode == inode and dev in (None, namespace.dev):
                 return namespace
@@ -79,30 +78,30 @@ class Scan:
 
 
 def scan(proc: str = PROC, mounts: Sequence[str] = MOUNTS) -> Scan:
-    """Return what the kernel has now. Raises OSError when even our own namespace cannot be read."""
-    found = Scan()
+    """Return the namespaces and links that the kernel has now. Raises OSError if our own namespace cannot be read."""
+    result = Scan()
     with _opened(f"{proc}/self/ns/net" if os.path.exists(f"{proc}/self") else "/proc/self/ns/net") as own_fd:
         own = _identity(own_fd)
-        found.own_inode = own[1]
+        result.own_inode = own[1]
         with closing(IPRoute()) as route:
-            found.own = _links(route, None)
+            result.own = _links(route, None)
         by_identity: dict[tuple[int, int], Namespace] = {}
-        for path, pid in _candidates(proc, mounts, found.unreadable):
-            _take(path, pid, own, own_fd, by_identity, found.unreadable)
-    found.namespaces = list(by_identity.values())
-    for namespace in found.namespaces:
+        for path, pid in _candidates(proc, mounts, result.unreadable):
+            _take(path, pid, own, own_fd, by_identity, result.unreadable)
+    result.namespaces = list(by_identity.values())
+    for namespace in result.namespaces:
         namespace.pids.sort(key=lambda pid: (process_start(f"{proc}/{pid}") or 0, pid))
-    return found
+    return result
 
 
-def attachments(found: Scan) -> list[dict[str, Any]]:
-    """Return every VLAN link in a namespace of another's than the link beneath it, with the ledger's keys.
+def attachments(scanned: Scan) -> list[dict[str, Any]]:
+    """Return the branches, as fields with the ledger's keys: VLAN links in another namespace than the link beneath.
 
-    That is what a branch is. The trunk's name and MAC are there when it is a link of our own namespace.
+    The trunk's name and MAC are included if it is a link of our own namespace.
     """
-    trunks = {link.index: link for link in found.own}
-    made = []
-    for namespace in found.namespaces:
+    trunks = {link.index: link for link in scanned.own}
+    branches = []
+    for namespace in scanned.namespaces:
         beneath = {link.index for link in namespace.links}
         for link in namespace.links:
             if link.vlan_id is None or (not link.parent_is_ours and link.parent in beneath):
@@ -119,19 +118,19 @@ def attachments(found: Scan) -> list[dict[str, Any]]:
                 "trunk_mac": trunk.mac if trunk else None,
                 "trunk_ifname": trunk.name if trunk else None,
                 "trunk_ifindex": link.parent,
-                "trunk_netns_inode": found.own_inode if link.parent_is_ours else None,
+                "trunk_netns_inode": scanned.own_inode if link.parent_is_ours else None,
                 "vlan_protocol": link.vlan_protocol,
                 "netns": namespace.path,
                 "netns_inode": namespace.inode,
                 "netns_dev": namespace.dev,
                 "pid": namespace.pids[0] if namespace.pids else None,
             }
-            made.append({key: value for key, value in fields.items() if value is not None})
-    return made
+            branches.append({key: value for key, value in fields.items() if value is not None})
+    return branches
 
 
 def _candidates(proc: str, mounts: Iterable[str], unreadable: list[str]) -> Iterator[tuple[str, int | None]]:
-    """Yield the paths that may be namespaces, those of processes with the process."""
+    """Yield paths that may be namespaces, each with the PID that it belongs to or None."""
     for name in sorted((name for name in os.listdir(proc) if name.isdecimal()), key=int):
         yield f"{proc}/{name}/ns/net", int(name)
     for directory in mounts:
@@ -153,11 +152,11 @@ def _take(
     by_identity: dict[tuple[int, int], Namespace],
     unreadable: list[str],
 ) -> None:
-    """Look at one path; put the namespace it names, if it is one of its own, into `by_identity`."""
+    """Read the namespace at `path` and add it to `by_identity`, unless it is the one of this process."""
     try:
         with _opened(path) as fd:
             identity = _identity(fd)
-            if identity == own or identity[0] != own[0]:  # ours, or a file that no namespace is mounted on (any more)
+            if identity == own or identity[0] != own[0]:  # our own, or a file on which no namespace is mounted
                 return
             namespace = by_identity.get(identity)
             if namespace is None:
@@ -173,7 +172,7 @@ def _take(
 
 
 def _enter(fd: int, own_fd: int) -> list[ScannedLink]:
-    """Return the links of the namespace that is open at `fd`. Without O_CREAT in its flags pyroute2 makes none."""
+    """Return the links of the namespace open at `fd`. `flags=0`: without O_CREAT pyroute2 creates no namespace."""
     with closing(IPRoute(netns=fd, flags=0, libc=ctypes.CDLL(None, use_errno=True))) as route:
         return _links(route, own_fd)
 
@@ -185,12 +184,12 @@ def _links(route: IPRoute, own_fd: int | None) -> list[ScannedLink]:
         address = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
         if message["scope"] < _LINK_SCOPE and address:
             addresses.setdefault(message["index"], []).append(f"{address}/{message['prefixlen']}")
-    found = []
+    links = []
     for message in route.get_links():
         link = _link(message, ours if ours != _NO_NSID else None)
         link.addresses = addresses.get(link.index, [])
-        found.append(link)
-    return found
+        links.append(link)
+    return links
 
 
 def _link(message: Any, ours: int | None) -> ScannedLink:
@@ -211,8 +210,8 @@ def _link(message: Any, ours: int | None) -> ScannedLink:
 
 
 def _identity(fd: int) -> tuple[int, int]:
-    found = os.fstat(fd)
-    return found.st_dev, found.st_ino
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
 
 
 @contextmanager

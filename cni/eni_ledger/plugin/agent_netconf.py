@@ -2,8 +2,8 @@
 
 Sources: `config/netconfig.go` of the first two in amazon-vpc-cni-plugins, from 2018 on (until 2020 vpc-branch-eni had
 one address, `branchIPAddress`, and one gateway, `branchGatewayIPAddress`), `plugins/eni/types/types.go` of
-amazon-ecs-cni-plugins. Only ecs-eni is given the ENI ID, and none the task; the VLAN ID is a string. Nothing here
-raises: the delegate has the configuration too, and it is the one to complain.
+amazon-ecs-cni-plugins. Only ecs-eni gets the ENI ID, and none of them the task; the VLAN ID is a string. Nothing here
+raises: the delegate reads the same configuration and reports its faults.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_MAX = 256  # an ENI has at most 50 addresses of a family; a strange configuration is not to fill the ledger
+_MAX = 256  # an ENI has at most 50 addresses of a family; a malformed configuration must not fill the ledger
 
 
 def declared(plugin: str, conf: dict[str, Any], cni_args: str) -> dict[str, Any]:
-    """Return what a configuration declares, as fields of an event; what it does not say is left out.
+    """Return what a configuration declares, as fields of an event, without the ones that it lacks.
 
     `eni_id`, `branch_mac`, `vlan_id`, `addresses`, `gateways`, `protocol`, `trunk_mac`, `trunk_ifname`,
-    `interface_type`, `block_instance_metadata`. `plugin` is the delegate's name; `cni_args` (CNI_ARGS) overrides as the
-    delegate lets it.
+    `interface_type`, `block_instance_metadata`. `plugin` is the delegate's name. `cni_args` (CNI_ARGS) overrides the
+    keys for which the delegate allows it.
     """
     if plugin == "ecs-eni":
         return _of_ecs_eni(conf)
-    said = {key.lower(): value for key, value in conf.items()}  # Go takes a key in any case
+    keys = {key.lower(): value for key, value in conf.items()}  # Go takes a key in any case
     if plugin == "vpc-eni":
         fields: dict[str, Any] = {
-            "branch_mac": mac_text(said.get("enimacaddress")),
-            "addresses": _texts(said.get("eniipaddresses"), cidr),
+            "branch_mac": mac_text(keys.get("enimacaddress")),
+            "addresses": _texts(keys.get("eniipaddresses"), cidr),
             "protocol": "default",
         }
     else:
-        said |= _overrides(cni_args)
+        keys |= _overrides(cni_args)
         fields = {
-            "branch_mac": mac_text(said.get("branchmacaddress")),
-            "vlan_id": vlan_number(said.get("branchvlanid")),
-            "addresses": _texts(_either(said, "ipaddresses", "branchipaddress"), cidr),
+            "branch_mac": mac_text(keys.get("branchmacaddress")),
+            "vlan_id": vlan_number(keys.get("branchvlanid")),
+            "addresses": _texts(_either(keys, "ipaddresses", "branchipaddress"), cidr),
             "protocol": "vlan",
-            "trunk_mac": mac_text(said.get("trunkmacaddress")),
-            "trunk_ifname": _text(said.get("trunkname")),
-            "interface_type": _text(said.get("interfacetype")) or "tap",  # the plugin's default
+            "trunk_mac": mac_text(keys.get("trunkmacaddress")),
+            "trunk_ifname": _text(keys.get("trunkname")),
+            "interface_type": _text(keys.get("interfacetype")) or "tap",  # the plugin's default
         }
-    fields["gateways"] = _texts(_either(said, "gatewayipaddresses", "branchgatewayipaddress"), ip)
-    if isinstance(said.get("blockinstancemetadata"), bool):
-        fields["block_instance_metadata"] = said["blockinstancemetadata"]
+    fields["gateways"] = _texts(_either(keys, "gatewayipaddresses", "branchgatewayipaddress"), ip)
+    if isinstance(keys.get("blockinstancemetadata"), bool):
+        fields["block_instance_metadata"] = keys["blockinstancemetadata"]
     return {key: value for key, value in fields.items() if value not in (None, [])}
 
 
@@ -97,34 +97,33 @@ def _texts(value: object, normal: Any) -> list[str]:
     return [text for text in map(normal, listed) if text is not None]
 
 
-def plain(said: dict[str, Any]) -> bool:
+def plain(event: dict[str, Any]) -> bool:
     """Tell whether the interface in the namespace is the ENI's own; a tap or macvtap is a virtual machine's."""
-    return bool(said.get("interface_type", "vlan") == "vlan")
+    return bool(event.get("interface_type", "vlan") == "vlan")
 
 
-def netconf_mismatches(said: dict[str, Any], seen: dict[str, Any]) -> list[str]:
-    """Return which keys the kernel shows otherwise than declared.
+def netconf_mismatches(event: dict[str, Any], seen: dict[str, Any]) -> list[str]:
+    """Return the keys whose value in the kernel differs from the one that `event` declares.
 
-    Those are `vlan_id`, `branch_mac`, `addresses`, `gateways`, `trunk_mac`, `trunk_ifname`. For a tap or macvtap
-    interface MAC, addresses and gateways belong to the virtual machine behind it and are not compared. What the kernel
-    has beyond the declared addresses (IPv6 by router advertisement) is no difference, and what could not be looked at
-    is none either.
+    Compared are `vlan_id`, `branch_mac`, `addresses`, `gateways`, `trunk_mac`, `trunk_ifname`. For a tap or macvtap
+    interface MAC, addresses and gateways belong to the virtual machine behind it and are not compared. Further
+    addresses in the kernel (IPv6 by router advertisement) are no difference, nor is what could not be read.
     """
     different = []
     # Where the namespace could not be entered, the VLAN ID and the trunk's name are all there is.
-    inside = plain(said) and ("observed_mac" in seen or "addresses" in seen)
-    if said.get("vlan_id") is not None and said["vlan_id"] != seen.get("observed_vlan_id"):
+    inside = plain(event) and ("observed_mac" in seen or "addresses" in seen)
+    if event.get("vlan_id") is not None and event["vlan_id"] != seen.get("observed_vlan_id"):
         different.append("vlan_id")
-    if inside and said.get("branch_mac") is not None and said["branch_mac"] != seen.get("observed_mac"):
+    if inside and event.get("branch_mac") is not None and event["branch_mac"] != seen.get("observed_mac"):
         different.append("branch_mac")
     different += [
-        key for key in ("addresses", "gateways") if inside and key in seen and _lacks(seen[key], said.get(key))
+        key for key in ("addresses", "gateways") if inside and key in seen and _lacks(seen[key], event.get(key))
     ]
     for key in ("trunk_mac", "trunk_ifname"):
-        if said.get(key) is not None and seen.get(key, said[key]) != said[key]:
+        if event.get(key) is not None and seen.get(key, event[key]) != event[key]:
             different.append(key)
     return different
 
 
-def _lacks(seen: list[str], said: list[str] | None) -> bool:
-    return not set(said or ()) <= set(seen)
+def _lacks(seen: list[str], expected: list[str] | None) -> bool:
+    return not set(expected or ()) <= set(seen)

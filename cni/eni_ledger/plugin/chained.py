@@ -45,7 +45,7 @@ def add(call: Call) -> None:
     # The journal comes last: nothing in it can come between the runtime and its result.
     call.reply(result)
     if written is not None:
-        record.announce(call, settings, written)
+        record.report(call, settings, written)
 
 
 def delete(call: Call) -> None:
@@ -58,7 +58,7 @@ def delete(call: Call) -> None:
         record.failed(call, settings, event, exc)
         return
     if written is not None:
-        record.announce(call, settings, written)
+        record.report(call, settings, written)
 
 
 def gc(call: Call) -> None:
@@ -77,7 +77,7 @@ def gc(call: Call) -> None:
         record.failed(call, settings, event, exc)
         return
     for event in ended:
-        record.announce(call, settings, event)
+        record.report(call, settings, event)
 
 
 def status(call: Call) -> None:
@@ -208,26 +208,26 @@ def _at_this_host(event: Event) -> Event:
 def _describe(call: Call, event: Event, prev: dict[str, Any], netns: Netns | errors.ObserveError) -> None:
     """Complete an `add` event: what is declared, what the kernel shows, and where they differ."""
     event["netns"] = text(call.netns)
-    said = cni_result.attachment(prev, call.ifname)
-    event["declared_ifname"] = said.ifname and text(said.ifname)
+    declared = cni_result.attachment(prev, call.ifname)
+    event["declared_ifname"] = declared.ifname and text(declared.ifname)
     seen: dict[str, Any] = {}
     try:
         if isinstance(netns, errors.ObserveError):
             raise netns
         event |= netns.fields()
-        gateways = bool(said.default) or not said.gateways
-        seen = observe(netns, call.ifname, instead=said.ifname, others=said.elsewhere, gateways=gateways)
+        gateways = bool(declared.default) or not declared.gateways
+        seen = observe(netns, call.ifname, instead=declared.ifname, others=declared.elsewhere, gateways=gateways)
     except errors.ObserveError as exc:
         event |= {"error_code": exc.code, "error_msg": text(str(exc))}
     finally:
         if isinstance(netns, Netns):
             netns.close()
     event |= {key: value for key, value in seen.items() if key != "elsewhere"}
-    event["addresses"] = said.all_addresses() or seen.get("addresses")
-    event["gateways"] = said.gateways or seen.get("gateways")
+    event["addresses"] = declared.all_addresses() or seen.get("addresses")
+    event["gateways"] = declared.gateways or seen.get("gateways")
     mac_key = _mac_key(seen)
-    event[mac_key] = said.mac or event.get(mac_key)
-    different = cni_result.result_mismatches(said, seen, mac_key)
+    event[mac_key] = declared.mac or event.get(mac_key)
+    different = cni_result.result_mismatches(declared, seen, mac_key)
     event["mismatch"] = different or None
     event |= {f"observed_{key}": seen[key] for key in ("addresses", "gateways") if key in different}
 

@@ -7,8 +7,8 @@ been without us.
 
 In the bundle it is the child of a process without an interpreter, which hands its answer on whatever becomes of us
 (`build/front/supervise.h`): `Supervised`. Everywhere else it is our own, and its standard input and output are
-memory files (`memfd_create(2)`): whatever their size, nobody has to feed or drain a pipe while there is work to do, and
-a process that the delegate leaves behind keeps nobody waiting.
+memory files (`memfd_create(2)`): of any size they need no process to feed or drain a pipe, and a process that the
+delegate leaves behind does not hold up the answer.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""ENI and task of an interposed call, searched for in the agent's database while the delegate works.
+"""Search the agent's database for ENI and task of an interposed call while the delegate runs.
 
-Under load the agent writes to its database all the time, and this process waits for a processor: how long a search
-takes says nothing about whether it is worth another try. So it is tried, with pauses, until the delegate has answered.
-What is not known by then is searched for again at DEL, and by `identify`.
+Under load the agent writes to its database all the time, and this process waits for a processor: the duration of a try
+does not show whether the next one can succeed. The search repeats, with pauses, until the delegate has answered. DEL
+and `identify` search again for what is missing then.
 
-Loaded once the delegate is at work. Standard library only.
+Loaded after the delegate has started. Standard library only.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     Event = dict[str, Any]
 
 _TRIES = 3
-"""At a time: a commit during each of them means that the agent is busy, and a pause helps more than another try."""
+"""Tries in a row. A commit during each means that the agent is busy; then a pause helps more than another try."""
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.064
 
 _LAST_TRIES, _LAST_NS = 5, 5_000_000
-"""When the delegate has answered: tries, and nanoseconds of processor time for all of them.
+"""After the delegate's answer: tries, and nanoseconds of processor time for all of them.
 
-One try in a database of some hundred tasks takes half a millisecond. Time by the clock would say nothing: where many
-tasks start at once, most of it belongs to the others.
+One try in a database of some hundred tasks takes half a millisecond. Wall-clock time is no measure: where many tasks
+start at once, other processes use most of it.
 """
 
 
 class Search:
-    """The search for ENI and task of an association: of one that is being made, or with `stopped` of one that ends."""
+    """The search for ENI and task of an association that begins, or with `stopped` of one that ends."""
 
     def __init__(self, settings: Settings, association: Event, *, stopped: bool = False) -> None:
         self._question = agent_db.Question(
@@ -55,20 +55,20 @@ class Search:
         self._pause_s = _FIRST_PAUSE_S
 
     def again(self, over: Callable[[], bool], tries: int = _TRIES) -> Event | None:
-        """Return what is found of `live.IDENTITY`; None for nothing, also when `over` says stop. Never raises."""
+        """Return the `live.IDENTITY` keys of the database, None without any or once `over` is true. Never raises."""
         known = self._association
         try:
-            found = self._question.ask(over, tries)
-        except Exception:  # damaged, being written to, not there: there is time for another try, or another day
+            identity = self._question.ask(over, tries)
+        except Exception:  # damaged, being written or missing: the next try or `identify` may succeed
             return None
-        fields = {key: value for key, value in (found or {}).items() if key in live.IDENTITY}
+        fields = {key: value for key, value in (identity or {}).items() if key in live.IDENTITY}
         if not fields or any(known.get(key, value) != value for key, value in fields.items()):
-            self._pause_s = _LONGEST_PAUSE_S  # it is not there: the agent saves a task before its ADD
+            self._pause_s = _LONGEST_PAUSE_S  # the database does not have it: the agent saves a task before its ADD
             return None
-        return self._as_told(fields)
+        return self._event_keys(fields)
 
-    def _as_told(self, fields: Event) -> Event:
-        """Return the keys for the event: a del names the association that they are of, and who says so."""
+    def _event_keys(self, fields: Event) -> Event:
+        """Return the keys for the event; for a `del`, also the ID of the association and the source."""
         if not self._stopped:
             return fields
         return {**fields, "association_id": self._association["association_id"], "identity_source": "agent-db"}
@@ -79,7 +79,7 @@ class Search:
         return pause_s
 
     def last(self) -> Event | None:
-        """Do as `again`, within `_LAST_NS`."""
+        """Search as `again` does, within `_LAST_NS`."""
         end = process_time_ns() + _LAST_NS
         return self.again(lambda: process_time_ns() > end, _LAST_TRIES)
 
@@ -90,9 +90,9 @@ def of_add(settings: Settings, event: Event) -> Search | None:
 
 
 def of_del(settings: Settings, event: Event) -> Search | None:
-    """Return the search for what the association that a `del` ends lacks, None when it lacks nothing.
+    """Return the search for ENI and task of the association that a `del` ends, None if the ledger has both or no MAC.
 
-    The ledger is read without the lock. Raises what reading it does.
+    Reads the ledger without the lock. Raises what `state_file.read` does.
     """
     try:
         dir_fd = open_state_dir(settings.state_dir)

@@ -44,7 +44,7 @@ def run(name: str, call: Call) -> None:
                 raise delegate.refusal(settings.delegate_dir, name, failed)
             running = delegate.Supervised(data or b"")
         prepared = _prepare(name, call, settings, running.data)
-        status, answer, took_ms = running.wait(None if isinstance(prepared, Exception) else prepared.look)
+        status, answer, took_ms = running.wait(None if isinstance(prepared, Exception) else prepared.work)
     except errors.DelegateError as exc:
         _refused(name, call, settings, data, exc)
         raise
@@ -65,7 +65,7 @@ def run(name: str, call: Call) -> None:
         if status == 0:
             raise
     if written is not None:
-        record.announce(call, settings, written, quiet=isinstance(prepared, Exception) or prepared.said)
+        record.report(call, settings, written, quiet=isinstance(prepared, Exception) or prepared.error_reported)
     running.leave(status)
 
 
@@ -86,8 +86,8 @@ def _start(name: str, call: Call, settings: Settings) -> delegate.Running:
         exec_unrecorded(call, settings, path, env, data, exc)
 
 
-def _bare(call: Call) -> dict[str, Any]:
-    """Return an event of this call that says no more than which one it was."""
+def _minimal_event(call: Call) -> dict[str, Any]:
+    """Return an event with command and container ID of the call only."""
     return {"event": call.command.lower(), "container_id": call.container_id}
 
 
@@ -109,7 +109,7 @@ def _record(
     Raises with `onError` `fail` only.
     """
     if isinstance(prepared, Exception):
-        record.failed(call, settings, _bare(call), prepared)
+        record.failed(call, settings, _minimal_event(call), prepared)
         return None
     from eni_ledger.plugin import interposed_event
 
@@ -144,7 +144,7 @@ def exec_unrecorded(
     call: Call, settings: Settings, path: str, env: dict[str, str], data: bytes | None, exc: Exception
 ) -> NoReturn:
     """Replace this process by the delegate, unrecorded, because it cannot be started as a child (no memory)."""
-    record.failed(call, settings, _bare(call), exc)
+    record.failed(call, settings, _minimal_event(call), exc)
     if data is not None:
         os.dup2(delegate.memory_file(data), 0)
     delegate.exec_delegate(path, env)
@@ -162,6 +162,6 @@ def _refused(name: str, call: Call, settings: Settings, data: bytes | None, exc:
             prepared.event |= {"event": "add_failed", "error_code": exc.code, "error_msg": str(exc)}
             written = record.record(call, settings, prepared.event)
             if written is not None:
-                record.announce(call, settings, written)
+                record.report(call, settings, written)
     except Exception as second:
         call.complain(f"{call.command} not recorded: {second}")

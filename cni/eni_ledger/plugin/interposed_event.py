@@ -31,9 +31,9 @@ class Prepared:
     """What is known before the delegate answers: the `event` so far, and what went `wrong` with that, or None.
 
     `ahead` is what is done ahead of the answer if there is time, `search` the search for ENI and task; each is None
-    once it is done. `said` is whether the error in the event is one that the delegate has told. `netns` and `sock` are
-    the opened namespace and an rtnetlink socket in it, None unless that went well; `strayed` is whether we did not come
-    back from there, after which nothing more may be asked of a namespace.
+    once it is done. `error_reported` is whether the delegate has reported the error in the event. `netns` and
+    `sock` are the open namespace and an rtnetlink socket in it, None if that failed; `strayed` is whether this process
+    is still in that namespace, after which it must read no namespace.
     """
 
     def __init__(self, event: Event) -> None:
@@ -41,12 +41,12 @@ class Prepared:
         self.wrong: Exception | None = None
         self.ahead: Callable[[], None] | None = None
         self.search: Search | None = None
-        self.said = False
+        self.error_reported = False
         self.strayed = False
         self.netns: Netns | None = None
         self.sock: socket | None = None
 
-    def look(self, signalled: Callable[[], bool]) -> float | None:
+    def work(self, signalled: Callable[[], bool]) -> float | None:
         """Do what there is to do while the delegate works, see `delegate.Running.wait`. Never raises.
 
         Where the delegate has answered by now, doing ahead what is due would only take the time twice.
@@ -63,7 +63,7 @@ class Prepared:
         self.search = None
         return None
 
-    def look_once_more(self) -> None:
+    def search_last(self) -> None:
         """Search once more when the delegate has answered, in as little time as that takes. Never raises."""
         if self.search is not None:
             self.event |= self.search.last() or {}
@@ -94,7 +94,7 @@ def prepare(name: str, call: Call, settings: Settings, data: bytes) -> Prepared:
         if len(data) > STDIN_LIMIT:
             raise errors.DecodeFailure("the network configuration is too long", f"more than {STDIN_LIMIT} bytes")
         parse_conf(call, data)  # whether it is good, with its version and without a name, is the delegate's to say
-        _declared(name, call, event)
+        _add_declared(name, call, event)
     except Exception as exc:  # whatever it is, the delegate is at work and the agent waits for its answer
         prepared.wrong = exc
     if call.command == "ADD":
@@ -149,19 +149,19 @@ def _enter(call: Call, prepared: Prepared) -> None:
         prepared.wrong, prepared.strayed = exc, True
 
 
-def _declared(name: str, call: Call, event: Event) -> None:
-    """Add what the configuration says, as far as it was understood."""
+def _add_declared(name: str, call: Call, event: Event) -> None:
+    """Add what the configuration declares, as far as it could be parsed."""
     from eni_ledger.plugin import agent_netconf
 
     if isinstance(call.conf.get("cniVersion"), str):
         event["cni_version"] = call.conf["cniVersion"]
     if call.network:
         event["network"] = call.network
-    said = agent_netconf.declared(name, call.conf, call.env.get("CNI_ARGS", ""))
+    declared = agent_netconf.declared(name, call.conf, call.env.get("CNI_ARGS", ""))
     if call.command == "ADD":
-        event |= said
-    else:  # which one is meant; what is recorded of it is what was recorded when it began
-        event |= {key: said[key] for key in ("branch_mac", "vlan_id") if key in said}
+        event |= declared
+    else:  # only what selects the association; its `add` has recorded the rest
+        event |= {key: declared[key] for key in ("branch_mac", "vlan_id") if key in declared}
 
 
 def record(call: Call, settings: Settings, prepared: Prepared, status: int, answer: bytes) -> Event | None:
@@ -173,7 +173,7 @@ def record(call: Call, settings: Settings, prepared: Prepared, status: int, answ
     try:
         if status != 0 and call.command == "DEL":
             return None  # the runtime calls DEL again; the association ends with the one that succeeds
-        prepared.look_once_more()
+        prepared.search_last()
         if status != 0:
             event["event"] = "add_failed"
             event |= _error_of(status, answer)
@@ -182,9 +182,9 @@ def record(call: Call, settings: Settings, prepared: Prepared, status: int, answ
                 event |= _our_error(prepared.wrong)
             if not prepared.strayed:
                 _observe(call, prepared)
-            if said := _error_in(answer):  # the real ones end with 0 after a panic, and the agent takes it for success
-                prepared.said = True
-                event |= said
+            if error := _error_in(answer):  # the real ones end with 0 after a panic, and the agent takes it for success
+                prepared.error_reported = True
+                event |= error
         return record_call.record(call, settings, event)
     except Exception as exc:
         record_call.failed(call, settings, event, exc)
@@ -209,7 +209,7 @@ def _observe(call: Call, prepared: Prepared) -> None:
     from eni_ledger.plugin import agent_netconf
 
     event = prepared.event
-    said = dict(event)
+    declared = dict(event)
     try:
         netns = prepared.netns = prepared.netns or Netns(call.netns)
         event |= netns.fields()
@@ -220,21 +220,26 @@ def _observe(call: Call, prepared: Prepared) -> None:
     for key in _SEEN:
         if key in seen:
             event[key] = seen[key]
-    shared = ("trunk_mac", "vlan_id", "branch_mac", *(("addresses", "gateways") if agent_netconf.plain(said) else ()))
+    shared = (
+        "trunk_mac",
+        "vlan_id",
+        "branch_mac",
+        *(("addresses", "gateways") if agent_netconf.plain(declared) else ()),
+    )
     for key in shared:
         if key in seen:
             event.setdefault(key, seen[key])
-    if said.get("protocol") == "default" and "observed_mac" in seen:
+    if declared.get("protocol") == "default" and "observed_mac" in seen:
         event.setdefault("branch_mac", seen["observed_mac"])
-    if different := agent_netconf.netconf_mismatches(said, seen):
+    if different := agent_netconf.netconf_mismatches(declared, seen):
         event["mismatch"] = different
         event |= {f"observed_{key}": seen[key] for key in ("addresses", "gateways") if key in different}
 
 
 def _error_of(status: int, answer: bytes) -> Event:
     """Return `error_code` and `error_msg` of a delegate that failed: its own, else how it ended."""
-    if said := _error_in(answer):
-        return said
+    if error := _error_in(answer):
+        return error
     code = os.waitstatus_to_exitcode(status)
     how = f"the delegate was ended by signal {-code}" if code < 0 else f"the delegate ended with status {code}"
     return {"error_code": errors.EniLedgerError.code, "error_msg": how}
@@ -245,8 +250,8 @@ def _error_in(answer: bytes) -> Event:
     from eni_ledger.base.minijson import loads
 
     try:
-        said = loads(answer[:STDIN_LIMIT])
-        code, msg, details = said.get("code"), said.get("msg"), said.get("details")
+        reply = loads(answer[:STDIN_LIMIT])
+        code, msg, details = reply.get("code"), reply.get("msg"), reply.get("details")
     except (ValueError, AttributeError):
         return {}
     if type(code) is not int or not isinstance(msg, str):

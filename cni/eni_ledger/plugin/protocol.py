@@ -148,14 +148,14 @@ def check_environment(env: Mapping[str, str]) -> None:
     if "CNI_IFNAME" in needed and env.get("CNI_IFNAME"):
         faults["CNI_IFNAME"] = ifname_fault(env["CNI_IFNAME"])
     malformed = [name for name, fault in faults.items() if fault]
-    said = []
+    messages = []
     if missing:
-        said.append("required environment variables missing: " + ", ".join(missing))
+        messages.append("required environment variables missing: " + ", ".join(missing))
     if malformed:
-        said.append("malformed environment variables: " + ", ".join(malformed))
-    if said:
+        messages.append("malformed environment variables: " + ", ".join(malformed))
+    if messages:
         details = "; ".join(f"{name}={env[name][:80]!r} is {faults[name]}" for name in malformed)
-        raise errors.InvalidEnvironment("; ".join(said), details)
+        raise errors.InvalidEnvironment("; ".join(messages), details)
 
 
 def read_stdin(stdin: BinaryIO | None) -> bytes:
@@ -278,7 +278,7 @@ def _answer_version(call: Call, stdin: BinaryIO | None) -> None:
 def _harmless(call: Call) -> bool:
     """Let a call succeed that failed by a fault of ours: the last net, below that of each command.
 
-    Returns False where the runtime has to be told: STATUS, `onError` `fail`, or no result that could be passed on.
+    Returns False where the runtime needs an error: STATUS, `onError` `fail`, or no result that could be passed on.
     """
     if call.replied or call.command not in ("ADD", "DEL", "CHECK", "GC") or call.conf.get("onError") == "fail":
         return False

@@ -48,7 +48,7 @@ def record(call: Call, settings: Settings, event: Event) -> Event | None:
     return record(settings, event)
 
 
-def tell(call: Call, settings: Settings, event: Event, text: str) -> None:
+def report_text(call: Call, settings: Settings, event: Event, text: str) -> None:
     """Write `text` to stderr; if that would hide why the delegate failed, to the journal and failures.jsonl.
 
     Never raises.
@@ -68,7 +68,7 @@ def tell(call: Call, settings: Settings, event: Event, text: str) -> None:
         return
 
 
-def announce(call: Call, settings: Settings, written: Event, *, quiet: bool = False) -> None:
+def report(call: Call, settings: Settings, written: Event, *, quiet: bool = False) -> None:
     """Send the event to the journal and report on stderr what the operator should know. Never raises.
 
     With `quiet` the error in the event is not reported: the delegate has already reported it.
@@ -79,34 +79,34 @@ def announce(call: Call, settings: Settings, written: Event, *, quiet: bool = Fa
             how = "recorded, but not in full" if seen else "recorded without what the kernel shows"
             call.complain(f"{how}: {written['error_msg']}")
         for problem in call.problems:
-            _tell_problem(call, settings, written, problem)
+            _report_problem(call, settings, written, problem)
         if written.get("spooled"):
-            tell(call, settings, written, f"the event waits in the spool: {written.get('spooled_because')}")
+            report_text(call, settings, written, f"the event waits in the spool: {written.get('spooled_because')}")
         if written.get("seq", _BEGUN) < _BEGUN:
-            _tell_unfit(call, settings, written)
+            _report_unfit(call, settings, written)
         if settings.journald:
             from eni_ledger.journald import send
 
             if not send(written):
-                tell(call, settings, written, "recorded, but journald did not take the entry")
+                report_text(call, settings, written, "recorded, but journald did not take the entry")
     except Exception as exc:  # the event is recorded; nothing after that may harm the task
-        tell(call, settings, written, f"recorded, but not announced: {type(exc).__name__}: {exc}")
+        report_text(call, settings, written, f"recorded, but not announced: {type(exc).__name__}: {exc}")
 
 
-def _tell_unfit(call: Call, settings: Settings, written: Event) -> None:
+def _report_unfit(call: Call, settings: Settings, written: Event) -> None:
     """Report an unsuitable file system of the state directory, once, with a ledger's first event."""
     from eni_ledger.ledger.write.probe import unsuitable_filesystem
 
     why = unsuitable_filesystem(settings.state_dir)
     if why:
-        tell(call, settings, written, f"recorded, but {why}")
+        report_text(call, settings, written, f"recorded, but {why}")
         if settings.journald and not call.quiet:
             from eni_ledger.journald import send_failure
 
             send_failure(f"recorded, but {why}", written)
 
 
-def _tell_problem(call: Call, settings: Settings, written: Event, problem: errors.ConfigError) -> None:
+def _report_problem(call: Call, settings: Settings, written: Event, problem: errors.ConfigError) -> None:
     """Report a fault of the host's configuration: the event may be recorded in another place than meant."""
     from eni_ledger.ledger.write.probe import note_failure
 

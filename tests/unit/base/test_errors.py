@@ -76,7 +76,7 @@ def test_text_is_message_and_details() -> None:
 
 def test_damage_says_where() -> None:
     error = LedgerDamaged("m", path="/x/ledger.jsonl", line=3, offset=99)
-    assert (error.path, error.line, error.offset, error.found) == ("/x/ledger.jsonl", 3, 99, [])
+    assert (error.path, error.line, error.offset, error.associations) == ("/x/ledger.jsonl", 3, 99, [])
     assert str(error) == "m: /x/ledger.jsonl line 3, offset 99"
     assert error.to_cni("1.0.0")["code"] == 103
 

@@ -149,10 +149,10 @@ def test_addresses_and_names_agree_with_the_kernel() -> None:
         assert found == dict(socket.if_nameindex())
         for index, name in found.items():
             path = Path(f"/sys/class/net/{name}/address")
-            assert attachment.own_link(index)["trunk_ifname"] == name
+            assert attachment.own_trunk_fields(index)["trunk_ifname"] == name
             if path.read_text().count(":") == 5 and name != "lo":
-                assert attachment.own_link(index)["trunk_mac"] == path.read_text().strip()
-    assert attachment.own_link(2**31 - 1) == {}
+                assert attachment.own_trunk_fields(index)["trunk_mac"] == path.read_text().strip()
+    assert attachment.own_trunk_fields(2**31 - 1) == {}
 
 
 def test_vlan_config_file(tmp_path: Path) -> None:

@@ -80,13 +80,13 @@ def test_tried_until_it_is_found(settings: Settings) -> None:
     whole = inconsistent(settings)
 
     def look(prepared: interposed_event.Prepared) -> None:
-        pauses = [prepared.look(NOT_YET) for _ in range(8)]
+        pauses = [prepared.work(NOT_YET) for _ in range(8)]
         assert pauses == [0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.064, 0.064]
         with open(settings.agent_db, "wb") as file:  # noqa: PTH123
             file.write(whole)
-        assert prepared.look(NOT_YET) is None
+        assert prepared.work(NOT_YET) is None
         os.unlink(settings.agent_db)  # noqa: PTH108 - it is not looked at again
-        assert prepared.look(NOT_YET) is None
+        assert prepared.work(NOT_YET) is None
 
     written = answered("ADD", settings, look)
     assert (written["eni_id"], written["task_arn"], written["task_family"]) == (ENI, f"{CLUSTER}/{KEY}", "web")
@@ -98,9 +98,9 @@ def test_what_is_not_there_is_not_looked_for_all_the_time(settings: Settings) ->
     writer = BoltWriter(settings.agent_db)
     writer.commit({b"tasks": {}})
     _, prepared = begun("ADD", settings)
-    assert [prepared.look(NOT_YET) for _ in range(3)] == [0.064] * 3
+    assert [prepared.work(NOT_YET) for _ in range(3)] == [0.064] * 3
     writer.commit({b"tasks": dict([task(KEY, ENI, MAC, vlan=101)])})
-    assert prepared.look(NOT_YET) is None
+    assert prepared.work(NOT_YET) is None
     assert prepared.event["eni_id"] == ENI
     prepared.close()
     writer.close()
@@ -111,10 +111,10 @@ def test_consistent_just_before_the_answer(settings: Settings) -> None:
     whole = inconsistent(settings)
 
     def look(prepared: interposed_event.Prepared) -> None:
-        assert prepared.look(NOT_YET) == 0.002
+        assert prepared.work(NOT_YET) == 0.002
         with open(settings.agent_db, "wb") as file:  # noqa: PTH123
             file.write(whole)
-        assert prepared.look(lambda: True) == 0.004  # the signal is there: nothing is begun any more
+        assert prepared.work(lambda: True) == 0.004  # the signal is there: nothing is begun any more
 
     assert answered("ADD", settings, look)["eni_id"] == ENI
 
@@ -147,7 +147,7 @@ def test_while_a_real_delegate_works(settings: Settings, tmp_path: Path, monkeyp
 
     def work(signalled: Callable[[], bool]) -> float | None:
         before = "eni_id" in prepared.event
-        pause = prepared.look(signalled)
+        pause = prepared.work(signalled)
         found = "eni_id" in prepared.event
         tries.append(found)
         if len(tries) == 2 or (found and not before):
@@ -182,7 +182,7 @@ def test_found_while_the_delegate_works_at_del(settings: Settings) -> None:
     save(settings)
 
     def look(prepared: interposed_event.Prepared) -> None:
-        assert prepared.look(NOT_YET) is None
+        assert prepared.work(NOT_YET) is None
         os.unlink(settings.agent_db)  # noqa: PTH108
 
     assert answered("DEL", settings, look)["eni_id"] == ENI

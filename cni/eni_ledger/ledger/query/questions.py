@@ -66,7 +66,7 @@ class History:
         """Return the live associations, oldest first.
 
         Raises StateDirError, FutureFormat, OSError; LedgerDamaged, and when the ledger ends before what `state.json`
-        knows of, that has what is live by `state.json` in its attribute `found`.
+        knows of, that has what is live by `state.json` in its attribute `associations`.
         """
         dir_fd = open_state_dir(self.state_dir, reading=True)
         try:
@@ -97,7 +97,7 @@ class History:
         With `query` only what may be asked for by it. Reads the segment of that time, the next one if events from the
         spool were folded in there, and the one in which an association ended; of packed ones, with a query, only what
         matters. Raises as `events` does; LedgerDamaged, for damage in what was read, has what could be answered in
-        its attribute `found`.
+        its attribute `associations`.
         """
         damage: list[LedgerDamaged] = []
         found: list[Association] = []
@@ -116,14 +116,14 @@ class History:
         One that is live has no `until`. `what` is an IP, MAC, VLAN ID, ENI ID, container or task ID or its start, task
         ARN, netns inode or path, PID, association ID; those that it fits best are returned. Raises UsageError, also
         for a name that no container has and that may be one of those that are not looked up; and as `events` does.
-        LedgerDamaged has what could be answered in its attribute `found`.
+        LedgerDamaged has what could be answered in its attribute `associations`.
         """
         every = readings(what)
         for query in every:
             try:
                 found = query.best(self.at(at, query) if at else self.spans(query))
             except LedgerDamaged as exc:
-                exc.found = query.best(exc.found)
+                exc.associations = query.best(exc.associations)
                 raise
             if found:
                 return found
@@ -154,7 +154,7 @@ class History:
     def spans(self, query: Query | None) -> list[Association]:
         """Return every association that `query` may mean, live or ended: all of them without one.
 
-        Raises as `events` does; LedgerDamaged has what could be answered in its attribute `found`.
+        Raises as `events` does; LedgerDamaged has what could be answered in its attribute `associations`.
         """
         damage: list[LedgerDamaged] = []
         with self.snapshot() as whole:
@@ -191,10 +191,10 @@ def _between(lookup: Lookup, numbers: range, since: str, until: str | None) -> I
 
 
 def _answer(found: list[Association], damage: list[LedgerDamaged]) -> list[Association]:
-    """Return `found`, oldest first; raise the first damage with `found` in it when there was any."""
+    """Return `found`, oldest first; raise the first damage with them in it when there was any."""
     found.sort(key=_by_age)
     if damage:
-        damage[0].found = found
+        damage[0].associations = found
         raise damage[0]
     return found
 

@@ -362,10 +362,10 @@ def test_what_is_sound_is_given_first(where: Path, line: int) -> None:
     assert got == [event for event in events if event["seq"] != lost]
     with pytest.raises(LedgerDamaged) as caught:
         History(str(where)).who(TRUNK)
-    assert {found["association_id"] for found in caught.value.found} <= {
+    assert {found["association_id"] for found in caught.value.associations} <= {
         event["association_id"] for event in events if event["event"] == "add"
     }
-    assert caught.value.found
+    assert caught.value.associations
     # The segment after it begins with what was live, so that later times do not depend on it.
     assert [a["add_seq"] for a in History(str(where)).at(events[-1]["ts"])] == [7, 9]
 
