@@ -21,7 +21,7 @@ def chained(host: Host) -> Finding:
     tree = host.paths.tree
     callers = conflist_search.mentions(tree, host.conf_dirs)
     if not callers:
-        return _nobody(host)
+        return _uncalled(host)
     known = runtimes.find(tree)
     searched = [*runtimes.NERDCTL_DIRS, *_installed_in(host)]
     parts = [part for caller in callers for part in _parts(tree, caller, known, searched)]
@@ -30,7 +30,7 @@ def chained(host: Host) -> Finding:
     return Finding("chained", parts[0].status, "; ".join(part.message for part in parts), parts[0].hint)
 
 
-def _nobody(host: Host) -> Finding:
+def _uncalled(host: Host) -> Finding:
     where = ", ".join(host.conf_dirs)
     if host.has_ecs:
         return Finding("chained", SKIPPED, f"no network configuration in {where} calls eni-ledger; the ECS agent may")
@@ -41,41 +41,41 @@ def _nobody(host: Host) -> Finding:
 def _parts(tree: Tree, caller: Caller, known: list[Runtime], searched: Sequence[str]) -> Iterator[Finding]:
     """Yield the findings of one file: its faults, or one sentence if it has none."""
     if caller.chains is None:
-        yield _said(WARN, f"{caller.path} has eni-ledger in it and cannot be read", "repair it")
+        yield _finding(WARN, f"{caller.path} has eni-ledger in it and cannot be read", "repair it")
     elif not caller.is_read:
         words = (
             f"{caller.path} has eni-ledger in it, and no runtime reads a file of this name: nothing is recorded by it"
         )
-        yield _said(WARN, words, "add eni-ledger to the configuration that took its place")
+        yield _finding(WARN, words, "add eni-ledger to the configuration that took its place")
     elif caller.is_misnamed:
         words = (
             f"{caller.path} is a list of plugins, which runtimes read from *.conflist only: nothing is recorded by it"
         )
-        yield _said(WARN, words, "rename it to .conflist")
+        yield _finding(WARN, words, "rename it to .conflist")
     elif not set(caller.before) - _MAKE_NOTHING:
         words = f"{caller.path} calls eni-ledger before any plugin that makes an interface: nothing is recorded"
-        yield _said(WARN, words, 'put it at the end of "plugins"')
+        yield _finding(WARN, words, 'put it at the end of "plugins"')
     else:
         amiss = [*_unfound(tree, caller, known, searched)]
-        yield from amiss or [_said(OK, f"{caller.path} calls eni-ledger after {', '.join(caller.before)}")]
+        yield from amiss or [_finding(OK, f"{caller.path} calls eni-ledger after {', '.join(caller.before)}")]
 
 
 def _unfound(tree: Tree, caller: Caller, known: list[Runtime], searched: Sequence[str]) -> Iterator[Finding]:
     """Yield why a runtime that reads the file will not find what it calls."""
     for runtime in known:
         if runtime.problem:
-            yield _said(WARN, f"where {runtime.name} looks for plugins is not known: {runtime.problem}", "repair it")
+            yield _finding(WARN, f"where {runtime.name} looks for plugins is not known: {runtime.problem}", "repair it")
     readers = [runtime for runtime in known if runtime.reads(caller.path)]
     able = [runtime for runtime in readers if not plugin_dir.missing(tree, runtime.bin_dirs, caller.needs)]
     if readers and not able:
         lacking = ", ".join(plugin_dir.missing(tree, readers[0].bin_dirs, caller.needs))
         hint = f"put {lacking} there, or the directory that has it into the configuration of {readers[0].name}"
-        yield _said(FAIL, f"{caller.path} calls {lacking}, and {readers[0]}, which has none: every ADD fails", hint)
+        yield _finding(FAIL, f"{caller.path} calls {lacking}, and {readers[0]}, which has none: every ADD fails", hint)
     for runtime in able:
         if not _has_front(tree, runtime.bin_dirs):
             place = next(iter(plugin_dir.holding(tree, runtime.bin_dirs, caller.needs)), runtime.bin_dirs[0])
             words = f"{caller.path} calls eni-ledger, and {runtime}, which has none: every ADD with it fails"
-            yield _said(FAIL, words, f"eni-ledger install cni --bin-dir {place}")
+            yield _finding(FAIL, words, f"eni-ledger install cni --bin-dir {place}")
     if not readers:
         yield from _unfound_anywhere(tree, caller, searched)
 
@@ -85,22 +85,22 @@ def _unfound_anywhere(tree: Tree, caller: Caller, searched: Sequence[str]) -> It
     install = "eni-ledger install cni"
     if not _has_front(tree, searched):
         words = f"{caller.path} calls eni-ledger, and no executable eni-ledger is in {', '.join(searched)}"
-        yield _said(FAIL, f"{words}: every ADD with it fails", install)
+        yield _finding(FAIL, f"{words}: every ADD with it fails", install)
         return
     places = plugin_dir.holding(tree, searched, caller.needs)
     without = [place for place in places if not _has_front(tree, [place])]
     if not places:
         lacking = ", ".join(plugin_dir.missing(tree, searched, caller.needs)) or ", ".join(caller.needs)
-        yield _said(WARN, f"{caller.path} calls {lacking}, and which directory has it is not known", "see --bin-dir")
+        yield _finding(WARN, f"{caller.path} calls {lacking}, and which directory has it is not known", "see --bin-dir")
     elif len(without) == len(places):
         words = f"{caller.path} calls eni-ledger, which is not in {', '.join(places)}, where its other plugins are"
-        yield _said(FAIL, f"{words}: every ADD with it fails", f"{install} --bin-dir {places[0]}")
+        yield _finding(FAIL, f"{words}: every ADD with it fails", f"{install} --bin-dir {places[0]}")
     elif without:
         words = (
             f"{caller.path} has its other plugins in {', '.join(places)}, and eni-ledger is not in {', '.join(without)}"
         )
         hint = f"{install} --bin-dir {without[0]}, if the runtime looks there"
-        yield _said(WARN, f"{words}: which of them the runtime looks into is not known", hint)
+        yield _finding(WARN, f"{words}: which of them the runtime looks into is not known", hint)
 
 
 def _alone(tree: Tree) -> Iterator[Finding]:
@@ -109,10 +109,10 @@ def _alone(tree: Tree) -> Iterator[Finding]:
     if len(there) > 1 and tree.names(there[0]) == [layout.FRONT] and plugin_dir.holding(tree, there[1:], ()):
         words = f"{there[0]} has nothing but eni-ledger in it, and nerdctl looks into no directory after it"
         hint = "eni-ledger uninstall cni, then eni-ledger install cni: it goes where the other plugins are"
-        yield _said(WARN, words, hint)
+        yield _finding(WARN, words, hint)
 
 
-def _said(status: str, words: str, hint: str = "") -> Finding:
+def _finding(status: str, words: str, hint: str = "") -> Finding:
     return Finding("chained", status, words, hint)
 
 

@@ -196,7 +196,7 @@ class Host:
     @cached_property
     def scan(self) -> Scan:
         """Return what the kernel has. Raises OSError."""
-        from eni_ledger.kernel import scan
+        from eni_ledger.kernel import scan  # loads pyroute2, which `doctor --help` does without
 
         mounts = [self.paths.of(path) for path in scan.MOUNTS]
         return scan.scan(self.paths.proc, mounts)

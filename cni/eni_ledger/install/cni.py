@@ -1,11 +1,11 @@
-"""`install cni` and `uninstall cni`: a plugin among others, for runtimes that read a conflist.
+"""`install cni` and `uninstall cni`: a chained plugin, for runtimes that read a conflist.
 
 ::
 
     /opt/eni-ledger/versions/, bundle       as on an ECS host, unless a package put the bundle into this directory
     /opt/cni/bin/eni-ledger -> /opt/eni-ledger/bundle/eni-ledger      or where else plugins are, `plugin_dir.py`
-    /usr/local/bin/eni-ledger               the same: the command, unless there is one already
-    /opt/eni-ledger/installed.json          what was there before
+    /usr/local/bin/eni-ledger               the command, the same link, unless the file exists
+    /opt/eni-ledger/installed.json          what was there before, for `uninstall`
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LEDGER = re.compile(
 
 
 def plan_install(tree: Tree, bundle: Bundle, bin_dir: str, path: str | None) -> Plan:
-    """Return what is still to be done; `path` is the conflist to change, if any. Raises InstallError."""
+    """Return the steps that remain; `path` is the conflist to change, if any. Raises InstallError."""
     plan = Plan()
     manifest = layout.read_manifest(tree, MANIFEST) or {"created": [], "links": {}, "conflists": {}}
     steps = Plan()
@@ -43,11 +43,12 @@ def plan_install(tree: Tree, bundle: Bundle, bin_dir: str, path: str | None) -> 
         if tree.exists(f"{BASE}/{layout.FRONT}"):
             raise InstallError("a package has put eni-ledger into this directory", BASE, f"run {BASE}/{layout.FRONT}")
         replaced = put_bundle(steps, tree, bundle, BASE)
-    above = [one for one in _missing(tree, BASE) if one != BASE]
-    created = [one for one in _missing(tree, bin_dir) if one not in above]
-    for one in created:
-        steps.add("make the directory", one, tree.make_dir, one)
-    manifest["created"] += [one for one in (*above, *created) if one not in manifest["created"]]
+    above = [directory for directory in _missing(tree, BASE) if directory != BASE]
+    created = [directory for directory in _missing(tree, bin_dir) if directory not in above]
+    for directory in created:
+        steps.add("make the directory", directory, tree.make_dir, directory)
+    recorded = manifest["created"]
+    recorded += [directory for directory in (*above, *created) if directory not in recorded]
     link = f"{bin_dir}/{layout.FRONT}"
     if tree.target(link) != program:
         if tree.exists(link) and tree.target(link) is None:
@@ -61,8 +62,8 @@ def plan_install(tree: Tree, bundle: Bundle, bin_dir: str, path: str | None) -> 
         _add_to_conflist(steps, tree, manifest, path)
     if not in_place:
         remove_older(steps, tree, BASE, bundle, replaced)
-    for one in _missing(tree, BASE):
-        plan.add("make the directory", one, tree.make_dir, one)
+    for directory in _missing(tree, BASE):
+        plan.add("make the directory", directory, tree.make_dir, directory)
     written = layout.dump_manifest(manifest)
     if written != tree.read(MANIFEST):
         plan.add("write down what is there now, for uninstall", MANIFEST, tree.write, MANIFEST, written)
@@ -71,13 +72,13 @@ def plan_install(tree: Tree, bundle: Bundle, bin_dir: str, path: str | None) -> 
 
 
 def read_conflist(tree: Tree, path: str) -> bytes:
-    """Return the file. Raises InstallError when there is none, or one that no runtime reads as a conflist."""
-    found = tree.read(path)
-    if found is None:
+    """Return the file's content. Raises InstallError if it does not exist or no runtime reads it as a conflist."""
+    data = tree.read(path)
+    if data is None:
         raise InstallError("there is no such conflist", path, "ls /etc/cni/net.d shows those of this host")
-    conflist.has_plugin(text_of(found), path)
+    conflist.has_plugin(text_of(data), path)
     conflist.read_as_list(path)
-    return found
+    return data
 
 
 def _add_to_conflist(plan: Plan, tree: Tree, manifest: dict[str, Any], path: str) -> None:
@@ -92,41 +93,44 @@ def _add_to_conflist(plan: Plan, tree: Tree, manifest: dict[str, Any], path: str
 def plan_uninstall(
     tree: Tree, *, purge: bool, conf_dirs: Sequence[str] = (conflist_search.CONF_DIR,), force: bool = False
 ) -> Plan:
-    """Return what puts everything back; the ledger stays unless `purge`.
+    """Return the steps that undo the installation; the ledger stays unless `purge`.
 
-    Raises InstallError, above all when a network configuration in `conf_dirs` that we did not change calls the plugin
-    which is to be removed; with `force` that is a note.
+    Raises InstallError, among others if a network configuration in `conf_dirs` that `install` did not change calls the
+    plugin; with `force` the plan has a note instead.
     """
     plan = Plan()
     manifest = layout.read_manifest(tree, MANIFEST) or {"created": [], "links": {}, "conflists": {}}
     _ledger(plan, tree, purge=purge)
-    found = conflist_search.mentions(tree, _directories(manifest, conf_dirs))
-    mended = _put_back_conflists(plan, tree, manifest, found)
-    left = [one for one in found if one.path not in mended]
+    callers = conflist_search.mentions(tree, _directories(manifest, conf_dirs))
+    mended = _put_back_conflists(plan, tree, manifest, callers)
+    others = [caller for caller in callers if caller.path not in mended]
     if any(_goes(tree, link, before) for link, before in manifest["links"].items() if link != path_link.PATH):
-        _check_uncalled(plan, [one.path for one in left if one.is_read], force=force)
-        for one in left:
-            if not one.is_read:
-                plan.note(f"{one.path} has eni-ledger in it; no runtime reads a file of this name, until it is renamed")
+        _check_uncalled(plan, [caller.path for caller in others if caller.is_read], force=force)
+        for caller in others:
+            if not caller.is_read:
+                plan.note(
+                    f"{caller.path} has eni-ledger in it; no runtime reads a file of this name, until it is renamed"
+                )
     for link, before in manifest["links"].items():
         _put_back_link(plan, tree, link, before)
+    recorded = manifest["created"]
     created = [
-        one
-        for one in reversed(manifest["created"])
-        if tree.exists(one) and not tree.unknown_entries(one, {layout.FRONT} | _inside(one, manifest["created"]))
+        directory
+        for directory in reversed(recorded)
+        if tree.exists(directory) and not tree.unknown_entries(directory, {layout.FRONT} | _inside(directory, recorded))
     ]
-    above = [one for one in created if BASE.startswith(f"{one}/")]
-    for one in created:
-        if one not in above:
-            plan.add("remove", one, tree.remove_dir, one)
+    above = [directory for directory in created if BASE.startswith(f"{directory}/")]
+    for directory in created:
+        if directory not in above:
+            plan.add("remove", directory, tree.remove_dir, directory)
     _remove_base(plan, tree)
-    for one in above:
-        plan.add("remove", one, tree.remove_dir, one)
+    for directory in above:
+        plan.add("remove", directory, tree.remove_dir, directory)
     return plan
 
 
 def _ledger(plan: Plan, tree: Tree, *, purge: bool) -> None:
-    """Add the removal of the ledger of chained calls, or say where it stays; nothing that is not ours is removed."""
+    """Add the removal of the ledger of chained calls, or a note on where it stays; unknown files are never removed."""
     data = tree.read(layout.HOST_CONFIG)
     default = layout.default_settings()["stateDir"]
     path = json_merge.parse(data, layout.HOST_CONFIG).get("stateDir", default) if data is not None else default
@@ -147,22 +151,23 @@ def _ledger(plan: Plan, tree: Tree, *, purge: bool) -> None:
 
 
 def _directories(manifest: dict[str, Any], conf_dirs: Sequence[str]) -> list[str]:
-    """Return where network configurations may be: also where we changed one."""
+    """Return `conf_dirs` and the directories of the conflists that `install` changed."""
     return [*conf_dirs, *(path.rpartition("/")[0] or "/" for path in manifest["conflists"])]
 
 
 def _put_back_conflists(
-    plan: Plan, tree: Tree, manifest: dict[str, Any], found: list[conflist_search.Caller]
+    plan: Plan, tree: Tree, manifest: dict[str, Any], callers: list[conflist_search.Caller]
 ) -> set[str]:
-    """Add what puts back the conflists that we changed; return their paths, under their new names if they have one.
+    """Add the steps that restore the conflists that `install` changed; return their present paths.
 
-    `found` are the files with eni-ledger in them: Cilium renames those of others, and back when it is removed.
+    `callers` are the files with eni-ledger in them. Cilium renames the conflists of other plugins while it is
+    installed, so a conflist is also recognized by its content.
     """
     mended = set()
     for recorded, record in manifest["conflists"].items():
         path = recorded
         if tree.read(path) is None:
-            renamed = [one.path for one in found if sha256(tree.read(one.path) or b"") == record["after"]]
+            renamed = [caller.path for caller in callers if sha256(tree.read(caller.path) or b"") == record["after"]]
             if not renamed:
                 plan.note(f"{recorded}, to which eni-ledger was added, is not there any more")
             path = renamed[0] if renamed else recorded
@@ -172,7 +177,7 @@ def _put_back_conflists(
 
 
 def _check_uncalled(plan: Plan, paths: list[str], *, force: bool) -> None:
-    """Raise InstallError when there are configurations that will go on calling the plugin; `force` makes it a note."""
+    """Raise InstallError if configurations, `paths`, still call the plugin; with `force` add a note instead."""
     names = ", ".join(paths)
     if not names:
         return
@@ -186,7 +191,7 @@ def _check_uncalled(plan: Plan, paths: list[str], *, force: bool) -> None:
 
 
 def _goes(tree: Tree, link: str, before: str | None) -> bool:
-    """Tell whether uninstalling leaves nothing at `link`, which is ours now."""
+    """Tell whether `link` points into BASE and uninstalling removes it without a replacement."""
     return before is None and (tree.target(link) or "").startswith(f"{BASE}/")
 
 
@@ -217,7 +222,7 @@ def _put_back_link(plan: Plan, tree: Tree, link: str, before: str | None) -> Non
 
 
 def _remove_base(plan: Plan, tree: Tree) -> None:
-    """Add the removal of what is ours in BASE; what a package put there is the package's to remove."""
+    """Add the removal of what `install` put into BASE; files of a package stay."""
     if tree.exists(f"{BASE}/bundle"):
         plan.add("remove the link to the bundle", f"{BASE}/bundle", tree.remove_all, f"{BASE}/bundle")
     if tree.exists(f"{BASE}/versions"):
@@ -232,14 +237,14 @@ def _remove_base(plan: Plan, tree: Tree) -> None:
 
 
 def _missing(tree: Tree, path: str) -> list[str]:
-    """Return the directories that have to be made for `path` to be one, the outermost first."""
-    found: list[str] = []
+    """Return the directories on the way to `path`, and `path`, that do not exist, the outermost first."""
+    directories: list[str] = []
     while path != "/" and not tree.exists(path):
-        found.insert(0, path)
+        directories.insert(0, path)
         path = path.rpartition("/")[0] or "/"
-    return found
+    return directories
 
 
 def _inside(path: str, created: list[str]) -> set[str]:
-    """Return the names in `path` that are directories of ours themselves."""
-    return {one.rpartition("/")[2] for one in created if one.rpartition("/")[0] == path}
+    """Return the names in `path` of directories that `install` created."""
+    return {directory.rpartition("/")[2] for directory in created if directory.rpartition("/")[0] == path}

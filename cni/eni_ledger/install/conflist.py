@@ -1,4 +1,4 @@
-"""Adding eni-ledger to a CNI conflist, and taking it out, without writing the rest of the file anew."""
+"""Add eni-ledger to a CNI conflist, and remove it; the other bytes of the file stay the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FRAGMENT: dict[str, Any] = {"type": TYPE}
 
 
 def read_as_list(path: str) -> None:
-    """Raise InstallError when runtimes do not take a file of this name for a list of plugins (libcni, conf.go)."""
+    """Raise InstallError if runtimes do not read a file of this name as a list of plugins (libcni, conf.go)."""
     if not path.endswith(SUFFIX):
         raise InstallError(
             f"runtimes read a list of plugins from files named {SUFFIX} only",
@@ -25,18 +25,18 @@ def read_as_list(path: str) -> None:
 
 
 def has_plugin(text: str, path: str) -> bool:
-    """Tell whether eni-ledger is in the chain. Raises InstallError when `text` is no conflist."""
-    return any(isinstance(one, dict) and one.get("type") == TYPE for one in _plugins(text, path))
+    """Tell whether eni-ledger is in the chain. Raises InstallError if `text` is no conflist."""
+    return any(isinstance(plugin, dict) and plugin.get("type") == TYPE for plugin in _plugins(text, path))
 
 
 def add(text: str, path: str) -> str:
-    """Return the conflist with eni-ledger at the end of its plugins. Raises InstallError when it is no conflist."""
+    """Return the conflist with eni-ledger as its last plugin. Raises InstallError if it is no conflist."""
     if not _plugins(text, path):
         raise InstallError("this conflist has no plugin after which eni-ledger could come", path)
     spans = _spans(text)
     last = spans[-1][1]
     if len(spans) > 1:
-        between = text[spans[-2][1] : spans[-1][0]]  # a comma, and the white space that this file likes
+        between = text[spans[-2][1] : spans[-1][0]]  # a comma, and the white space of this file
     else:
         opening = text.rindex("[", 0, spans[0][0])
         between = "," + (text[opening + 1 : spans[0][0]] or " ")
@@ -44,11 +44,11 @@ def add(text: str, path: str) -> str:
 
 
 def take_out(text: str, path: str) -> str:
-    """Return the conflist without eni-ledger, wherever in the chain it is. Raises InstallError as `add`."""
+    """Return the conflist without eni-ledger, at whatever place in the chain. Raises InstallError as `add`."""
     while has_plugin(text, path):
         spans = _spans(text)
-        found = [isinstance(one, dict) and one.get("type") == TYPE for one in _plugins(text, path)]
-        at = found.index(True)
+        is_ours = [isinstance(plugin, dict) and plugin.get("type") == TYPE for plugin in _plugins(text, path)]
+        at = is_ours.index(True)
         if at > 0:
             text = text[: spans[at - 1][1]] + text[spans[at][1] :]
         elif len(spans) > 1:
@@ -60,10 +60,10 @@ def take_out(text: str, path: str) -> str:
 
 def _plugins(text: str, path: str) -> list[Any]:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError as exc:
         raise InstallError("this conflist is not JSON", f"{path}: {exc}") from exc
-    plugins = found.get("plugins") if isinstance(found, dict) else None
+    plugins = value.get("plugins") if isinstance(value, dict) else None
     if not isinstance(plugins, list):
         hint = 'a configuration of a single plugin (.conf) becomes a conflist with "plugins": [...] around it'
         raise InstallError("this is no conflist: it has no list of plugins", path, hint)
@@ -71,7 +71,7 @@ def _plugins(text: str, path: str) -> list[Any]:
 
 
 def _spans(text: str) -> list[tuple[int, int]]:
-    """Return where each member of the top-level list `plugins` starts and ends; of several such keys the last."""
+    """Return start and end of each member of the top-level list `plugins`; of several such keys the last counts."""
     decoder = json.JSONDecoder()
     spans: list[tuple[int, int]] = []
     at = _skip(text, _skip(text, 0) + 1)

@@ -1,10 +1,10 @@
-"""Which network configurations of a host call eni-ledger, and after what.
+"""Find the network configurations of a host that call eni-ledger, and the plugins before it.
 
-Source: containernetworking/cni, `libcni/conf.go`: of a directory the files `*.conflist`, `*.conf` and `*.json` count.
-Only `*.conflist` is read as a list, `plugins`; the others are a single configuration, and without a `type` of their own
-runtimes refuse them. A plugin may call others itself: multus those in `delegates`, flannel the one in `delegate`.
+Source: containernetworking/cni, `libcni/conf.go`: runtimes read the files `*.conflist`, `*.conf` and `*.json`.
+Only `*.conflist` is read as a list, `plugins`; the others are a single configuration, which runtimes refuse without a
+top-level `type`. A plugin may call others itself: multus those in `delegates`, flannel the one in `delegate`.
 podman and CRI-O read `/etc/cni/net.d` too; nerdctl has a directory for each namespace in it. Cilium renames the files
-of others in it to `*.cilium_bak`, and back when it is removed.
+of other plugins to `*.cilium_bak`, and back when it is removed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _SUFFIXES = (SUFFIX, ".conf", ".json")
 class Caller:
     """A file that has eni-ledger in it.
 
-    `chains` are the lists of plugins with it, each in order, wherever in the file; None when the file cannot be read as
-    JSON. `needs` are all plugins that the file names besides. `is_list` tells whether it has `plugins` at its top.
+    `chains` are the lists of plugins with it, each in order, at any depth of the file; None if the file is not
+    JSON. `needs` are all other plugins that the file names. `is_list` tells whether it has `plugins` at its top.
     """
 
     path: str
@@ -37,7 +37,7 @@ class Caller:
     @property
     def before(self) -> list[str]:
         """Return the plugins that are called before eni-ledger; of several chains, the fewest."""
-        return min((one[: one.index(TYPE)] for one in self.chains or ()), key=len, default=[])
+        return min((chain[: chain.index(TYPE)] for chain in self.chains or ()), key=len, default=[])
 
     @property
     def is_read(self) -> bool:
@@ -51,73 +51,73 @@ class Caller:
 
 
 def find(tree: Tree, directories: Iterable[str] = (CONF_DIR,)) -> list[Caller]:
-    """Return the files in `directories` that call eni-ledger. Raises OSError for what may not be read."""
-    return [one for one in mentions(tree, directories) if one.is_read]
+    """Return the files in `directories` that call eni-ledger. Raises OSError for a path that may not be read."""
+    return [caller for caller in mentions(tree, directories) if caller.is_read]
 
 
 def mentions(tree: Tree, directories: Iterable[str] = (CONF_DIR,)) -> list[Caller]:
     """Return every file in `directories` that has a call of eni-ledger in it, also those that no runtime reads.
 
-    Raises OSError for what may not be read.
+    Raises OSError for a path that may not be read.
     """
-    return [one for path in _files(tree, directories) if (one := of_data(path, tree.read(path) or b""))]
+    return [caller for path in _files(tree, directories) if (caller := of_data(path, tree.read(path) or b""))]
 
 
 def of_data(path: str, data: bytes) -> Caller | None:
-    """Return what a file with this content is, None when it does not call eni-ledger."""
+    """Return the caller that a file with this content is, None if it does not call eni-ledger."""
     if TYPE.encode() not in data:
         return None
     try:
-        found = json.loads(data)
-        chains = [one for one in _chains(found) if TYPE in one]
-        needs = list(dict.fromkeys(_types(found)))
+        value = json.loads(data)
+        chains = [chain for chain in _chains(value) if TYPE in chain]
+        plugins = list(dict.fromkeys(_types(value)))
     except (ValueError, RecursionError):
         return Caller(path, None, [])
-    is_list = isinstance(found, dict) and isinstance(found.get("plugins"), list)
-    return Caller(path, chains, [one for one in needs if one != TYPE], is_list) if chains else None
+    is_list = isinstance(value, dict) and isinstance(value.get("plugins"), list)
+    return Caller(path, chains, [plugin for plugin in plugins if plugin != TYPE], is_list) if chains else None
 
 
 def needs(data: bytes) -> list[str]:
-    """Return the plugins that a configuration names, eni-ledger apart; none when it is no JSON."""
+    """Return the plugins that a configuration names, without eni-ledger; none if it is not JSON."""
     try:
-        return [one for one in dict.fromkeys(_types(json.loads(data))) if one != TYPE]
+        return [plugin for plugin in dict.fromkeys(_types(json.loads(data))) if plugin != TYPE]
     except (ValueError, RecursionError):
         return []
 
 
-def _chains(found: Any) -> Iterator[list[str]]:
+def _chains(value: Any) -> Iterator[list[str]]:
     """Yield the plugins of each list in a configuration, and each single one that is not in a list."""
-    if isinstance(found, list):
-        for one in found:
-            yield from _chains(one)
-    elif isinstance(found, dict):
-        plugins = found.get("plugins")
+    if isinstance(value, list):
+        for member in value:
+            yield from _chains(member)
+    elif isinstance(value, dict):
+        plugins = value.get("plugins")
         if isinstance(plugins, list):
-            members = [one for one in plugins if isinstance(one, dict)]
-            yield [str(one.get("type")) for one in members]
-            for one in members:
-                yield from _chains(list(one.values()))
-        elif "type" in found:
-            yield [str(found["type"])]
-        yield from _chains([inner for key, inner in found.items() if key != "plugins"])
+            members = [plugin for plugin in plugins if isinstance(plugin, dict)]
+            yield [str(plugin.get("type")) for plugin in members]
+            for plugin in members:
+                yield from _chains(list(plugin.values()))
+        elif "type" in value:
+            yield [str(value["type"])]
+        yield from _chains([inner for key, inner in value.items() if key != "plugins"])
 
 
-def _types(found: Any) -> Iterator[str]:
-    """Yield the plugins that a configuration has called, those of its delegates and for addresses too."""
-    if isinstance(found, list):
-        for one in found:
-            yield from _types(one)
-    elif isinstance(found, dict):
-        kind = found.get("type")
+def _types(value: Any) -> Iterator[str]:
+    """Yield the plugins that a configuration calls, its delegates and IPAM plugins among them."""
+    if isinstance(value, list):
+        for member in value:
+            yield from _types(member)
+    elif isinstance(value, dict):
+        kind = value.get("type")
         if isinstance(kind, str) and kind:
             yield kind
         for key in ("plugins", "ipam", "delegate", "delegates"):
-            yield from _types(found.get(key))
+            yield from _types(value.get(key))
 
 
 def _files(tree: Tree, directories: Iterable[str]) -> Iterator[str]:
     for directory in dict.fromkeys(directories):
         for name in tree.names(directory):
             path = f"{directory}/{name}"
-            inner = [f"{path}/{one}" for one in tree.names(path)] if tree.is_dir(path) else [path]
-            yield from (one for one in inner if not tree.is_dir(one))
+            inner = [f"{path}/{name}" for name in tree.names(path)] if tree.is_dir(path) else [path]
+            yield from (file for file in inner if not tree.is_dir(file))

@@ -1,7 +1,7 @@
-"""`install ecs`: in front of the plugins of an ECS agent, in steps of which each can be the last.
+"""`install ecs`: interpose eni-ledger before the plugins of an ECS agent. The host works if a run ends after any step.
 
-Nothing that the agent uses is touched before the last step but one: the line in `ecs.config` is written when everything
-that it names is in place. `layout.py` has the picture.
+The line in `ecs.config`, with which the agent starts to use them, is written after everything that it names.
+`layout.py` lists the files.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from eni_ledger.install.ecs_agent import Agent
 from eni_ledger.install.plan import Plan
 from eni_ledger.install.tree import UNFINISHED, Tree
 
-# What an interrupted run may have left half-written besides what is under BASE.
+# Files outside of BASE that an interrupted run may have left half-written.
 OUTSIDE = (layout.ECS_CONFIG, layout.HOST_CONFIG, path_link.PATH)
 
 
 def plan_ecs(tree: Tree, bundle: Bundle, agent: Agent) -> Plan:
-    """Return what is still to be done. Raises InstallError when the host's own settings leave no way."""
+    """Return the steps that remain. Raises InstallError if the host's settings allow no installation."""
     plan = Plan()
     for path in (layout.PLUGINS, layout.STATE):
         check_no_link(tree, path)
@@ -66,7 +66,7 @@ def plan_ecs(tree: Tree, bundle: Bundle, agent: Agent) -> Plan:
 
 
 def check_no_link(tree: Tree, path: str) -> None:
-    """Raise InstallError when a link stands where there has to be a directory: what is behind it is not ours."""
+    """Raise InstallError if `path`, a directory of eni-ledger, is a symbolic link: its target is not ours to change."""
     if (target := tree.target(path)) is not None:
         raise InstallError(
             "a symbolic link stands where eni-ledger has a directory of its own",
@@ -76,7 +76,7 @@ def check_no_link(tree: Tree, path: str) -> None:
 
 
 def put_bundle(plan: Plan, tree: Tree, bundle: Bundle, base: str) -> str | None:
-    """Add the steps that put the bundle under `base` and make it the current one; return the name of the one before."""
+    """Add the steps that put the bundle under `base` and make it current; return the name of the previous one."""
     versions, current = f"{base}/versions", f"{base}/bundle"
     check_no_link(tree, versions)
     path = f"{versions}/{bundle.name}"
@@ -96,7 +96,7 @@ def put_bundle(plan: Plan, tree: Tree, bundle: Bundle, base: str) -> str | None:
 
 
 def remove_older(plan: Plan, tree: Tree, base: str, bundle: Bundle, replaced: str | None) -> None:
-    """Add the steps that remove what came before the version that was replaced: calls may still run from that one."""
+    """Add the removal of all versions but this one and `replaced`, from which calls may still run."""
     if replaced is None:
         return
     versions = f"{base}/versions"
@@ -105,7 +105,7 @@ def remove_older(plan: Plan, tree: Tree, base: str, bundle: Bundle, replaced: st
 
 
 class _Changes:
-    """The files that have to be written, each None when it is right as it is, and the record of what they were."""
+    """The new content of each file, None if it needs no change, and the record of the old content."""
 
     def __init__(self, tree: Tree, manifest: dict[str, Any], delegate_dir: str) -> None:
         record: dict[str, Any] = dict(manifest)
@@ -147,17 +147,17 @@ class _Changes:
 
 
 def _delegate_dir(tree: Tree, manifest: dict[str, Any]) -> str:
-    """Return where the real plugins are, in the agent's container.
+    """Return the directory of the real plugins in the agent's container.
 
-    That is what our own config.json says; else the directory that the operator had set; else the agent's default.
+    Sources in this order: our config.json, the directory that the operator had set, the agent's default.
     Raises InstallError for an operator's setting that is no absolute path.
     """
     now = tree.read(layout.CONFIG)
-    said = json_merge.parse(now, layout.CONFIG).get("delegateDir") if now is not None else None
-    if isinstance(said, str) and said.startswith("/"):
-        return said
-    if said is not None:
-        raise InstallError("delegateDir is not an absolute path", f"{layout.CONFIG}: {said!r:.200}")
+    configured = json_merge.parse(now, layout.CONFIG).get("delegateDir") if now is not None else None
+    if isinstance(configured, str) and configured.startswith("/"):
+        return configured
+    if configured is not None:
+        raise InstallError("delegateDir is not an absolute path", f"{layout.CONFIG}: {configured!r:.200}")
     replaced = (manifest.get("ecs_config") or {}).get("replaced", "")
     for path, data in (
         (layout.ECS_CONFIG, tree.read(layout.ECS_CONFIG) or b""),
@@ -168,7 +168,7 @@ def _delegate_dir(tree: Tree, manifest: dict[str, Any]) -> str:
         if value is None or layout.is_ours(value):
             continue
         if value == "":
-            break  # for the agent that is the same as not set, also when the other file sets it
+            break  # the agent treats an empty value as not set, even if the other file sets it
         if not value.startswith("/"):
             raise InstallError(
                 f"{layout.KEY} is set to something that is no absolute path",

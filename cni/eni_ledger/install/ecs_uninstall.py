@@ -1,7 +1,7 @@
-"""`uninstall ecs`: everything as it was before, in steps of which each can be the last.
+"""`uninstall ecs`: restore the host as it was before. The host works if a run ends after any step.
 
-The agent comes first: its `ecs.config` is put back, and what its plugin path names is removed only when no running
-agent uses it any more. A task start that finds no plugin would fail.
+`ecs.config` is restored first; the plugin directory is removed only when no running agent uses it any more, because a
+task start without its plugins fails.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from eni_ledger.install.tree import Tree
 
 
 def plan_setting(tree: Tree) -> Plan:
-    """Return what takes us out of the agent's way: its configuration as it was."""
+    """Return the steps that restore the agent's configuration."""
     plan = Plan()
     manifest = layout.read_manifest(tree, layout.MANIFEST) or {}
     for path in OUTSIDE:
@@ -42,18 +42,18 @@ def plan_setting(tree: Tree) -> Plan:
 
 
 def check_unused(tree: Tree, agent: Agent) -> None:
-    """Raise InstallError when the running agent still calls our plugins, and removing them would fail its tasks."""
+    """Raise InstallError if the running agent still calls our plugins: without them its tasks would fail."""
     using = agent.using(layout.PLUGIN_PATH) if tree.is_host else []
     if using:
         raise InstallError(
             "the running agent still calls eni-ledger, so its files stay for now",
-            ", ".join(f"{one.name} (PID {one.pid})" for one in using[:3]),
+            ", ".join(f"{process.name} (PID {process.pid})" for process in using[:3]),
             f"{' '.join(layout.RESTART)}, then eni-ledger uninstall ecs once more; or --restart, which does both",
         )
 
 
 def plan_files(tree: Tree, *, purge: bool) -> Plan:
-    """Return what removes our files; the ledger stays unless `purge`, and so does what the operator changed."""
+    """Return the removal of our files; the ledger and a configuration changed by hand stay unless `purge`."""
     plan = Plan()
     manifest = layout.read_manifest(tree, layout.MANIFEST) or {}
     _put_back_host_config(plan, tree, manifest)
@@ -74,7 +74,7 @@ def plan_files(tree: Tree, *, purge: bool) -> Plan:
     for path in (layout.BUNDLE, layout.CONFIG):
         if left := tree.unfinished(path):
             plan.add("remove what an interrupted run left", left, tree.remove_all, left)
-    # Last: until here another run can still do all of it.
+    # The record goes last: without it another run could not finish.
     for record in (tree.unfinished(layout.MANIFEST), layout.MANIFEST):
         if record is not None and tree.exists(record):
             plan.add("remove the record of what was there", record, tree.remove_all, record)
@@ -88,7 +88,7 @@ def plan_files(tree: Tree, *, purge: bool) -> Plan:
 
 
 def removal(tree: Tree, path: str, words: str = "remove") -> str:
-    """Return what removing `path` comes to: `words`, or of a link that only the link goes."""
+    """Return the description of the step that removes `path`: `words`, or for a link that its target stays."""
     return words if tree.target(path) is None else f"remove the link; what is in {tree.target(path)} stays"
 
 
@@ -109,7 +109,7 @@ def _put_back_host_config(plan: Plan, tree: Tree, manifest: dict[str, Any]) -> N
 
 
 def _keep(plan: Plan, tree: Tree, manifest: dict[str, Any], *, purge: bool) -> set[str]:
-    """Return which of the ledger and its configuration stay, with a note for each."""
+    """Return which of ledger and configuration stay; add a note for each."""
     kept: set[str] = set()
     if purge:
         return kept
@@ -124,10 +124,10 @@ def _keep(plan: Plan, tree: Tree, manifest: dict[str, Any], *, purge: bool) -> s
 
 
 def _is_our_config(now: bytes | None, record: dict[str, Any] | None) -> bool:
-    """Tell whether config.json is not there or holds nothing that somebody else put there."""
+    """Tell whether config.json does not exist or holds only what `install` wrote."""
     if now is None:
         return True
     if record is not None:
         return json_merge.unmerge(now, record) is None
-    found = json_merge.parse(now, layout.CONFIG)
-    return found == layout.call_settings(found.get("delegateDir", ""))
+    settings = json_merge.parse(now, layout.CONFIG)
+    return settings == layout.call_settings(settings.get("delegateDir", ""))

@@ -1,9 +1,9 @@
-"""The agent's environment file, `/etc/ecs/ecs.config`: read as the agent reads it, changed in one line, put back.
+"""The agent's environment file, `/etc/ecs/ecs.config`: read it as the agent does, change one line, restore it.
 
-What counts is amazon-ecs-init (`ecs-init/docker/docker.go`, getEnvVars): lines end with LF; white space around a line
-is dropped; the key is everything before the first ``=``, the value everything after it, quotes included; a later line
-goes before an earlier one. A comment is a line whose key nobody asks for. Bytes that are no UTF-8 are kept. A boolean
-is what Go's strconv.ParseBool takes for one (`agent/config/parse.go`).
+Source: amazon-ecs-init (`ecs-init/docker/docker.go`, getEnvVars). Lines end with LF; white space around a line is
+dropped; the key is everything before the first ``=``, the value everything after it, quotes included; a later line
+overrides an earlier one. A comment is a line with a key that has no meaning. Bytes that are not UTF-8 are kept.
+Booleans are those of Go's strconv.ParseBool (`agent/config/parse.go`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-# unicode.IsSpace of Go; Python's str.strip() takes four more for white space.
+# unicode.IsSpace of Go; Python's str.strip() strips four characters more.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
-# Go, strconv.ParseBool: the texts that are true, and those that are false. Every other text is no boolean.
+# Go, strconv.ParseBool: the texts of true and of false; every other text is an error.
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
@@ -35,32 +35,32 @@ def sha256(data: bytes) -> str:
 
 
 def value_of(line: str, key: str) -> str | None:
-    """Return what `line` assigns to `key`, None when it is another line."""
+    """Return the value that `line` assigns to `key`, None if it assigns none."""
     name, equals, value = line.strip(_SPACE).partition("=")
     return value if equals and name == key else None
 
 
 def variables(data: bytes) -> dict[str, str]:
-    """Return every key of the file with the value that the agent takes for it."""
+    """Return every key of the file with the value that the agent uses."""
     pairs = (line.strip(_SPACE).partition("=") for line in text_of(data).split("\n"))
     return {name: value for name, equals, value in pairs if equals}
 
 
 def effective(data: bytes, key: str) -> str | None:
-    """Return the value that the agent takes for `key` from the file, None when no line assigns one."""
+    """Return the value of `key` that the agent uses from the file, None if no line assigns one."""
     return variables(data).get(key)
 
 
 def boolean(value: str) -> bool | None:
-    """Return what the agent takes a boolean setting for; None when it is no boolean, and the agent's default holds."""
+    """Return a boolean setting as the agent parses it; None for other text, for which the agent uses its default."""
     text = value.strip(_SPACE)
     return True if text in _TRUE else False if text in _FALSE else None
 
 
 def assign(data: bytes, key: str, value: str) -> tuple[bytes, dict[str, Any]]:
-    """Return the file with `key` set to `value`, and what `withdraw` needs to undo that.
+    """Return the file with `key` set to `value`, and the record with which `withdraw` undoes that.
 
-    The line in effect is replaced where it stands; without one, a line goes to the end. No other line is touched.
+    The effective line is replaced in place; without one, a line is appended. No other line changes.
     """
     lines = text_of(data).split("\n")
     at = _last(lines, key)
@@ -80,9 +80,9 @@ def assign(data: bytes, key: str, value: str) -> tuple[bytes, dict[str, Any]]:
 
 
 def withdraw(data: bytes, key: str, undo: dict[str, Any]) -> bytes:
-    """Return the file as it was before `assign`, with whatever else was changed in it since.
+    """Return the file without the change of `assign`; other changes made since are kept.
 
-    A file whose value is another by now comes back as it is: somebody else decided that.
+    A file in which `key` has another value by now is returned unchanged: the operator set it.
     """
     ours = undo["value"]
     lines = text_of(data).split("\n")
@@ -95,16 +95,16 @@ def withdraw(data: bytes, key: str, undo: dict[str, Any]) -> bytes:
     else:
         del lines[at]
     if not exact:
-        # Copies of our line that somebody made: the directory that they name will be gone.
+        # Copies of our line go too: the directory that they name is removed.
         kept = undo.get("replaced")
         lines = [line for line in lines if line == kept or value_of(line, key) != ours]
-    found = "\n".join(lines)
+    text = "\n".join(lines)
     separator = undo.get("separator", "")
-    if separator and at == len(lines) - 1 and found.endswith(separator):
-        found = found[: -len(separator)]
-    return bytes_of(found)
+    if separator and at == len(lines) - 1 and text.endswith(separator):
+        text = text[: -len(separator)]
+    return bytes_of(text)
 
 
 def _last(lines: list[str], key: str) -> int | None:
-    """Return the index of the line that is in effect for `key`."""
+    """Return the index of the effective line for `key`, None if no line assigns it."""
     return next((at for at in reversed(range(len(lines))) if value_of(lines[at], key) is not None), None)

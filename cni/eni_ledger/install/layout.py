@@ -1,4 +1,4 @@
-"""What `install ecs` puts where, and how the agent's container sees it.
+"""The files of `install ecs`, and their paths in the agent's container.
 
 ::
 
@@ -7,13 +7,13 @@
         bundle -> versions/0.1.0-...         swapped by rename: a call in progress goes on with the version it started
         plugins/                             ECS_CNI_PLUGINS_PATH
             vpc-branch-eni -> ../bundle/eni-ledger
-            ecs-bridge -> /amazon-ecs-cni-plugins/ecs-bridge      of the agent's image, so never out of date
+            ecs-bridge -> /amazon-ecs-cni-plugins/ecs-bridge      of the agent's image, so always its version
         config.json                          settings of the calls, with paths of the container
         state/                               the ledger
         installed.json                       what was there before, for `uninstall`
     /etc/eni-ledger/config.json              the same settings for commands on the host, with paths of the host
-    /etc/ecs/ecs.config                      one line of it
-    /usr/local/bin/eni-ledger                a link to the bundle's, unless there is such a command already
+    /etc/ecs/ecs.config                      one line in it
+    /usr/local/bin/eni-ledger                a link to the bundle's, unless the file exists
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MANIFEST = f"{BASE}/installed.json"
 
 ECS_DIR = "/etc/ecs"
 ECS_CONFIG = f"{ECS_DIR}/ecs.config"
-# What AWS's own images set; ecs.config goes before it.
+# Set by AWS's own images; ecs.config overrides it.
 INSTANCE_CONFIG = "/var/lib/ecs/ecs.config"
 KEY = "ECS_CNI_PLUGINS_PATH"
 PLUGIN_PATH = f"{IN_CONTAINER}/plugins"
@@ -54,9 +54,9 @@ HOST_CONFIG = config.CONFIG_FILE
 FRONT = "eni-ledger"
 CLI = "eni-ledger-cli"
 
-# The plugins of the agent's image besides those that we stand in front of: those that the agent calls
-# (amazon-ecs-agent 1.105, agent/ecscni and ecs-agent/netlib) and whatever else amazon-ecs-cni-plugins and
-# amazon-vpc-cni-plugins build for Linux. A link to one that is not in the image is as good as none.
+# The plugins of the agent's image that are not interposed: those that the agent calls (amazon-ecs-agent 1.105,
+# agent/ecscni and ecs-agent/netlib) and the others that amazon-ecs-cni-plugins and amazon-vpc-cni-plugins build for
+# Linux. A link to a plugin that the image lacks does no harm.
 PASSED_ON = (
     "aws-appmesh",
     "ecs-bridge",
@@ -70,17 +70,17 @@ _PLUGIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def is_plugin_name(name: str) -> bool:
-    """Tell whether a name in the agent's plugin directory can be a plugin's."""
+    """Tell whether a file of this name in the agent's plugin directory can be a plugin."""
     return _PLUGIN_NAME.fullmatch(name) is not None
 
 
-def same_path(one: str | None, other: str) -> bool:
-    """Tell whether two paths are absolute and the same, apart from how they are spelled."""
-    return one is not None and one.startswith("/") and _normal(one) == _normal(other)
+def same_path(path: str | None, other: str) -> bool:
+    """Tell whether both paths are absolute and equal after normalization."""
+    return path is not None and path.startswith("/") and _normal(path) == _normal(other)
 
 
 def is_ours(value: str | None) -> bool:
-    """Tell whether a value of ECS_CNI_PLUGINS_PATH is our plugin directory, however it is spelled."""
+    """Tell whether a value of ECS_CNI_PLUGINS_PATH is our plugin directory, in any spelling."""
     return same_path(value, PLUGIN_PATH)
 
 
@@ -89,28 +89,28 @@ def _normal(path: str) -> str:
 
 
 def plugin_links(delegate_dir: str, more: list[str]) -> dict[str, str]:
-    """Return the links of the plugin directory, name to target; `more` are names seen in the running agent's image."""
+    """Return the links of the plugin directory, name to target; `more` are further names in the agent's image."""
     names = {*PASSED_ON, *(name for name in more if is_plugin_name(name))} - {*INTERPOSED}
     links = {name: f"{delegate_dir}/{name}" for name in sorted(names)}
     return {**dict.fromkeys(INTERPOSED, f"../bundle/{FRONT}"), **links}
 
 
 def lacking(present: Callable[[str], bool]) -> list[str]:
-    """Return which delegates an agent's plugin directory lacks; `present` tells of a name whether it is there.
+    """Return the delegates that an agent's plugin directory lacks; `present` tells whether it has a name.
 
     An agent has one plugin for whole ENIs: ecs-eni before September 2023, vpc-eni since.
     """
-    found = [] if present(BRANCH_ENI) else [BRANCH_ENI]
-    return found if any(map(present, WHOLE_ENI)) else [*found, WHOLE_ENI[0]]
+    absent = [] if present(BRANCH_ENI) else [BRANCH_ENI]
+    return absent if any(map(present, WHOLE_ENI)) else [*absent, WHOLE_ENI[0]]
 
 
 def default_delegate_dir() -> str:
-    """Return where the plugins are in the agent's image."""
+    """Return the plugin directory of the agent's image."""
     return config.AGENT_PLUGIN_DIR
 
 
 def call_settings(delegate_dir: str) -> dict[str, Any]:
-    """Return config.json as it is written: for calls inside the agent's container."""
+    """Return the settings of config.json, for calls inside the agent's container."""
     return {
         "stateDir": f"{IN_CONTAINER}/state",
         "delegateDir": delegate_dir,
@@ -119,30 +119,30 @@ def call_settings(delegate_dir: str) -> dict[str, Any]:
 
 
 def host_settings() -> dict[str, Any]:
-    """Return what commands on the host have to know to find the same ledger."""
+    """Return the settings with which commands on the host find the same ledger."""
     return {"stateDir": STATE, "agentDb": f"{AGENT_DATA}/agent.db"}
 
 
 def default_settings() -> dict[str, Any]:
-    """Return the values that count as nobody's choice, because they are what holds without them."""
+    """Return the built-in defaults; a file that has them is treated as if it did not set them."""
     defaults = config.Settings()
     return {"stateDir": defaults.state_dir, "agentDb": defaults.agent_db}
 
 
 def read_manifest(tree: Tree, path: str) -> dict[str, Any] | None:
-    """Return what an earlier run wrote down, None when there was none. Raises InstallError when it cannot be read."""
+    """Return the record of an earlier run, None if there is none. Raises InstallError if it cannot be read."""
     data = tree.read(path)
     if data is None:
         return None
     try:
-        found = json.loads(data)
-        if found["v"] != 1:
+        manifest = json.loads(data)
+        if manifest["v"] != 1:
             raise InstallError("installed by a later eni-ledger", path, "use that version to uninstall or upgrade")
     except (ValueError, KeyError, TypeError) as exc:
         raise InstallError("the record of the installation cannot be read", f"{path}: {exc}") from exc
-    return dict(found)
+    return dict(manifest)
 
 
 def dump_manifest(manifest: dict[str, Any]) -> bytes:
-    """Return the record of an installation as it is written; what was no UTF-8 comes out as escapes."""
+    """Return the record of an installation as JSON; bytes that are not UTF-8 become escapes."""
     return (json.dumps({"v": 1, **manifest}, indent=2) + "\n").encode()

@@ -1,4 +1,4 @@
-"""The command `eni-ledger` where a shell looks for it. A package has its own; what somebody else put there stays."""
+"""The link /usr/local/bin/eni-ledger. A package brings its own command; an existing file stays."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ PACKAGED = f"/usr/bin/{FRONT}"
 
 
 def plan_link(plan: Plan, tree: Tree, program: str) -> bool:
-    """Add the link to `program`, if there is to be one; return whether the link is ours, there or planned.
+    """Add the link to `program` if it can be made; return whether our link exists or is planned.
 
-    That there is no such command is no reason not to install: it is a note, with the path that can be called.
+    A link that cannot be made is a note with the path of the program, not a failure.
     """
     if tree.target(PATH) == program:
         return True
     if tree.exists(PACKAGED):
         return False
     if tree.exists(PATH):
-        plan.note(f"{PATH} is somebody else's and stays; this eni-ledger is {program}")
+        plan.note(f"{PATH} exists and is not a link of eni-ledger, so it stays; this eni-ledger is {program}")
         return False
     real = tree.real(DIRECTORY)
     if not tree.is_dir(DIRECTORY) or os.statvfs(real).f_flag & os.ST_RDONLY or not os.access(real, os.W_OK | os.X_OK):

@@ -39,9 +39,9 @@ _IMPORTS_MAX = 100
 
 @dataclass(slots=True)
 class Runtime:
-    """A runtime: `source` is the file that says so, or the program; the directories are in the order of its search.
+    """A runtime and the directories that it searches, in order; `source` is the file that sets them, or the program.
 
-    `problem` says why its configuration is not known; then there are no directories.
+    `problem` is why its configuration cannot be read; then there are no directories.
     """
 
     name: str
@@ -51,10 +51,10 @@ class Runtime:
     problem: str = ""
 
     def reads(self, path: str) -> bool:
-        """Tell whether it reads the network configuration at `path`. nerdctl has a directory for each namespace."""
+        """Tell whether it reads the network configuration at `path`; nerdctl has a subdirectory for each namespace."""
         directory = path.rpartition("/")[0]
         above = directory.rpartition("/")[0] if self.name == "nerdctl" else directory
-        return any(one in (directory, above) for one in self.conf_dirs)
+        return any(conf_dir in (directory, above) for conf_dir in self.conf_dirs)
 
     def __str__(self) -> str:
         """Return the runtime with its plugin directories, as messages name it."""
@@ -62,25 +62,25 @@ class Runtime:
 
 
 class _Unreadable(Exception):
-    """A configuration is not known."""
+    """A configuration cannot be parsed."""
 
 
 def find(tree: Tree) -> list[Runtime]:
-    """Return the runtimes that are installed or configured here. Raises OSError for what may not be read."""
-    found = []
+    """Return the runtimes that are installed or configured here. Raises OSError for a path that may not be read."""
+    runtimes = []
     for make in (_containerd, _nerdctl, _crio, _podman):
         try:
             runtime = make(tree)
         except _Unreadable as exc:
             runtime = Runtime(make.__name__.strip("_"), "", conf_dirs=[], problem=str(exc))
         if runtime is not None:
-            found.append(runtime)
-    return found
+            runtimes.append(runtime)
+    return runtimes
 
 
 def conf_dirs(tree: Tree) -> list[str]:
     """Return every directory in which a runtime of this host reads network configurations. Raises OSError."""
-    return list(dict.fromkeys([CONF_DIR, *(one for runtime in find(tree) for one in runtime.conf_dirs)]))
+    return list(dict.fromkeys([CONF_DIR, *(directory for runtime in find(tree) for directory in runtime.conf_dirs)]))
 
 
 def _containerd(tree: Tree) -> Runtime | None:
@@ -88,12 +88,12 @@ def _containerd(tree: Tree) -> Runtime | None:
     if not (program or tree.exists(_CONTAINERD)):
         return None
     bin_dirs, directory, more, off, version = [BIN_DIR], CONF_DIR, list[str](), False, None
-    for _, found in _with_imports(tree, _CONTAINERD):
-        version = version or found.get("version", 1)
-        disabled = _texts(found.get("disabled_plugins"))
+    for _, config in _with_imports(tree, _CONTAINERD):
+        version = version or config.get("version", 1)
+        disabled = _texts(config.get("disabled_plugins"))
         off = off or any(name in disabled for name in _CRI)
-        cri = next((one for name in _CRI if (one := _table(found, "plugins", name))), {})
-        if cri and version in (1, 2):  # containerd 1: a file that is imported replaces all that another has of a plugin
+        cri = next((table for name in _CRI if (table := _table(config, "plugins", name))), {})
+        if cri and version in (1, 2):  # containerd 1: an imported file replaces a plugin's whole table
             bin_dirs, directory, more = [BIN_DIR], CONF_DIR, []
         cni = _table(cri, "cni")
         bin_dirs = _dirs(cni.get("bin_dirs")) or _dirs(cni.get("bin_dir")) or bin_dirs
@@ -101,7 +101,7 @@ def _containerd(tree: Tree) -> Runtime | None:
         for runtime in _table(cri, "containerd", "runtimes").values():
             more += _dirs(runtime.get("cni_conf_dir") if isinstance(runtime, dict) else None)
     source = _CONTAINERD if tree.exists(_CONTAINERD) else str(program)
-    # Without its CRI plugin, as Docker ships it, containerd calls no CNI plugin by itself.
+    # Without its CRI plugin, as Docker ships it, containerd calls no CNI plugin.
     return None if off else Runtime("containerd", source, bin_dirs, [directory, *more])
 
 
@@ -109,14 +109,14 @@ def _nerdctl(tree: Tree) -> Runtime | None:
     program = _program(tree, "nerdctl")
     if not (program or tree.exists(_NERDCTL)):
         return None
-    found = next((one for _, one in _files(tree, [_NERDCTL])), {})
-    first = next((one for one in NERDCTL_DIRS if tree.exists(one)), BIN_DIR)
-    said = _dirs(found.get("cni_path"))
+    config = next((config for _, config in _files(tree, [_NERDCTL])), {})
+    first = next((directory for directory in NERDCTL_DIRS if tree.exists(directory)), BIN_DIR)
+    configured = _dirs(config.get("cni_path"))
     return Runtime(
         "nerdctl",
-        _NERDCTL if said else f"{program or _NERDCTL}, the first directory that exists",
-        said or [first],
-        _dirs(found.get("cni_netconfpath")) or [CONF_DIR],
+        _NERDCTL if configured else f"{program or _NERDCTL}, the first directory that exists",
+        configured or [first],
+        _dirs(config.get("cni_netconfpath")) or [CONF_DIR],
     )
 
 
@@ -126,8 +126,8 @@ def _crio(tree: Tree) -> Runtime | None:
     if not (program or files):
         return None
     runtime = Runtime("CRI-O", str(program or files[-1][0]), [BIN_DIR])
-    for path, found in files:
-        network = _table(found, "crio", "network")
+    for path, config in files:
+        network = _table(config, "crio", "network")
         if dirs := [*_dirs(network.get("plugin_dirs")), *_dirs(network.get("plugin_dir"))]:
             runtime.bin_dirs, runtime.source = dirs, path
         runtime.conf_dirs = _dirs(network.get("network_dir")) or runtime.conf_dirs
@@ -136,12 +136,12 @@ def _crio(tree: Tree) -> Runtime | None:
 
 def _podman(tree: Tree) -> Runtime | None:
     program = _program(tree, "podman")
-    if not program:  # containers.conf is there for other programs as well
+    if not program:  # containers.conf exists for other programs too
         return None
     runtime = Runtime("podman", program, list(_PODMAN_DIRS))
     backend = (tree.read(_PODMAN_BACKEND) or b"").decode("utf-8", "replace").strip()
-    for path, found in _files(tree, _PODMAN):
-        network = _table(found, "network")
+    for path, config in _files(tree, _PODMAN):
+        network = _table(config, "network")
         backend = str(network.get("network_backend") or backend)
         if dirs := _dirs(network.get("cni_plugin_dirs")):
             runtime.bin_dirs, runtime.source = dirs, path
@@ -150,14 +150,14 @@ def _podman(tree: Tree) -> Runtime | None:
 
 
 def _program(tree: Tree, name: str) -> str | None:
-    return next((path for one in _PATH if tree.exists(path := f"{one}/{name}")), None)
+    return next((path for directory in _PATH if tree.exists(path := f"{directory}/{name}")), None)
 
 
 def _files(tree: Tree, patterns: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the TOML files that are meant and what is in each; a later one goes before an earlier one."""
+    """Yield path and content of each TOML file that matches; a later file overrides an earlier one."""
     for pattern in patterns:
         directory, _, name = pattern.rpartition("/")
-        for path in [f"{directory}/{one}" for one in tree.names(directory) if fnmatchcase(one, name)]:
+        for path in [f"{directory}/{entry}" for entry in tree.names(directory) if fnmatchcase(entry, name)]:
             data = tree.read(path) if not tree.is_dir(path) else None
             if data is not None:
                 try:
@@ -170,29 +170,29 @@ def _with_imports(tree: Tree, path: str) -> Iterator[tuple[str, dict[str, Any]]]
     """Yield a configuration of containerd and those that it imports, each once."""
     waiting, seen = [path], set[str]()
     while waiting and len(seen) < _IMPORTS_MAX:
-        for name, found in _files(tree, [waiting.pop(0)]):
+        for name, config in _files(tree, [waiting.pop(0)]):
             if name not in seen:
                 seen.add(name)
-                yield name, found
+                yield name, config
                 directory = name.rpartition("/")[0]
-                imports = _texts(found.get("imports"))
-                waiting += [one if one.startswith("/") else f"{directory}/{one}" for one in imports]
+                imports = _texts(config.get("imports"))
+                waiting += [imported if imported.startswith("/") else f"{directory}/{imported}" for imported in imports]
 
 
-def _table(found: dict[str, Any], *keys: str) -> dict[str, Any]:
+def _table(table: dict[str, Any], *keys: str) -> dict[str, Any]:
     for key in keys:
-        inner = found.get(key)
+        inner = table.get(key)
         if not isinstance(inner, dict):
             return {}
-        found = inner
-    return found
+        table = inner
+    return table
 
 
 def _texts(value: Any) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
 def _dirs(value: Any) -> list[str]:
     """Return the absolute paths in a setting that is a path or a list of paths."""
     texts = [value] if isinstance(value, str) else _texts(value)
-    return [f"/{one.strip('/')}" for one in texts if one.startswith("/")]
+    return [f"/{text.strip('/')}" for text in texts if text.startswith("/")]

@@ -1,4 +1,4 @@
-"""The timers of `conf/systemd` that keep a ledger complete, proven and small: are they on, and what turns them on."""
+"""The timers of `conf/systemd`: which of them are enabled, and the command that enables them."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from collections.abc import Sequence
 
 from eni_ledger.install.tree import Tree
 
-# Each with what is not done while it is off. Only on an ECS host is there a database to identify branches with.
+# Each with what is missing while it is disabled. Only an ECS host has a database to identify branches with.
 IDENTIFY, FSCK, PRUNE = (f"eni-ledger-{name}.timer" for name in ("identify", "fsck", "prune"))
 PURPOSE = {
     IDENTIFY: "ENI ID and task that are not known at a task's start are not looked up again",
     FSCK: "the ledger is not proven every night",
     PRUNE: "old segments are not packed and indexed",
 }
-SYSTEMD = "/run/systemd/system"  # there while systemd is process 1, sd_booted(3)
-# systemd.unit(5); a distribution may have /lib apart from /usr/lib.
+SYSTEMD = "/run/systemd/system"  # exists while systemd is process 1, sd_booted(3)
+# systemd.unit(5); on some distributions /lib is not a link to /usr/lib.
 _UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 _WANTED = "timers.target.wants"
 
 
 def expected(*, ecs: bool) -> list[str]:
-    """Return the timers that a host should have on."""
-    return [one for one in PURPOSE if ecs or one != IDENTIFY]
+    """Return the timers that a host should have enabled."""
+    return [unit for unit in PURPOSE if ecs or unit != IDENTIFY]
 
 
 def disabled(tree: Tree, units: Sequence[str]) -> list[str]:
     """Return those of `units` that systemd does not start at boot."""
-    return [one for one in units if not any(tree.exists(f"{place}/{_WANTED}/{one}") for place in _UNITS)]
+    return [unit for unit in units if not any(tree.exists(f"{place}/{_WANTED}/{unit}") for place in _UNITS)]
 
 
 def enabling(tree: Tree, units: Sequence[str]) -> str:
-    """Return what turns `units` on: a command, or where to get them when they are not there."""
+    """Return the command that enables `units`, after a hint to install the package if a unit does not exist."""
     missing = [
-        one for one in units if not any(tree.exists(f"{place}/{one}") for place in (*_UNITS, "/lib/systemd/system"))
+        unit for unit in units if not any(tree.exists(f"{place}/{unit}") for place in (*_UNITS, "/lib/systemd/system"))
     ]
     if missing:
         return "install the package of eni-ledger, which has them; then " + _command(tree, units)

@@ -1,7 +1,7 @@
-"""Changing files of a host, or of a tree that will become one, so that a crash at any moment leaves old or new.
+"""Change files of a host or of an image's tree; after a crash at any moment a file is the old or the new one.
 
-Every path is one inside the tree: absolute, as the host that it is for will see it. Symbolic links are followed inside
-the tree too, so that an image's `/etc/ecs -> /srv/ecs` never reaches the machine that builds the image.
+Paths are absolute inside the tree, as the host will see them. Symbolic links are followed inside the tree too, so that
+an image's `/etc/ecs -> /srv/ecs` never reaches the machine that builds the image.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from eni_ledger.base.errors import InstallError
 
-_LINKS = 40  # the kernel gives up after as many, path_resolution(7)
+_LINKS = 40  # the limit of the kernel, path_resolution(7)
 _CHUNK = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 UNFINISHED = ".eni-ledger-new"
@@ -24,7 +24,7 @@ UNFINISHED = ".eni-ledger-new"
 class Tree:
     """A file system below `root`.
 
-    `after` is called with the path after every single change; a test ends the process there.
+    `after` is called with the path after every change; a test ends the process there.
     """
 
     def __init__(self, root: str = "/", after: Callable[[str], None] | None = None) -> None:
@@ -33,39 +33,39 @@ class Tree:
 
     @property
     def is_host(self) -> bool:
-        """Whether this is the running system and no tree for an image."""
+        """Whether this is the running system, not the tree of an image."""
         return self.root == "/"
 
     # --- reading ---
 
     def real(self, path: str, *, follow: bool = True) -> str:
-        """Return where `path` is on this machine; `follow` says whether a link at its end is followed.
+        """Return the path of `path` on this machine; `follow` is whether a link at its end is followed.
 
-        Raises InstallError when links lead round in a circle.
+        Raises InstallError for a loop of symbolic links.
         """
         todo = [part for part in reversed(path.split("/")) if part not in ("", ".")]
-        found: list[str] = []
+        parts: list[str] = []
         links = 0
         while todo:
             part = todo.pop()
             if part == "..":
-                del found[-1:]
+                del parts[-1:]
                 continue
-            here = os.path.join(self.root, *found, part)
+            here = os.path.join(self.root, *parts, part)
             if (todo or follow) and os.path.islink(here):
                 links += 1
                 if links > _LINKS:
                     raise InstallError("symbolic links lead round in a circle", path)
                 target = os.readlink(here)
                 if target.startswith("/"):
-                    found.clear()
+                    parts.clear()
                 todo += [part for part in reversed(target.split("/")) if part not in ("", ".")]
                 continue
-            found.append(part)
-        return os.path.join(self.root, *found)
+            parts.append(part)
+        return os.path.join(self.root, *parts)
 
     def exists(self, path: str) -> bool:
-        """Tell whether there is anything at `path`, were it a link to nothing."""
+        """Tell whether `path` exists; a dangling link counts."""
         return os.path.lexists(self.real(path, follow=False))
 
     def is_dir(self, path: str) -> bool:
@@ -73,13 +73,13 @@ class Tree:
         return os.path.isdir(self.real(path))
 
     def nearest(self, path: str) -> str:
-        """Return `path`, or of what is above it the first that is a directory."""
+        """Return `path` if it is a directory, else its nearest parent that is one."""
         while not self.is_dir(path) and path != "/":
             path = path.rpartition("/")[0] or "/"
         return path
 
     def read(self, path: str) -> bytes | None:
-        """Return the content of a regular file, None when there is none. Raises InstallError when it is no file."""
+        """Return the content of a regular file, None if there is none. Raises InstallError for another file type."""
         try:
             fd = os.open(self.real(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
@@ -91,14 +91,14 @@ class Tree:
             return file.read()
 
     def target(self, path: str) -> str | None:
-        """Return where a symbolic link points to, None when there is no link at `path`."""
+        """Return the target of a symbolic link, None if `path` is no link."""
         try:
             return os.readlink(self.real(path, follow=False))
         except OSError:
             return None
 
     def names(self, path: str) -> list[str]:
-        """Return the names in a directory, sorted; none when there is no directory."""
+        """Return the names in a directory, sorted; none if it does not exist."""
         try:
             return sorted(os.listdir(self.real(path)))
         except (FileNotFoundError, NotADirectoryError):
@@ -110,7 +110,7 @@ class Tree:
 
     @contextlib.contextmanager
     def lock(self, path: str) -> Iterator[None]:
-        """Keep other runs out while this one changes what is in the directory `path`. Raises InstallError."""
+        """Hold an exclusive lock on the directory `path`. Raises InstallError if another run holds it."""
         fd = os.open(self.real(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,11 +126,11 @@ class Tree:
         """Make one directory."""
         real = self.real(path)
         os.mkdir(real, mode)
-        os.chmod(real, mode)  # whatever the umask
+        os.chmod(real, mode)  # regardless of the umask
         self._changed(real, path)
 
     def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
-        """Write a file in one go; mode, owner and extended attributes (SELinux's label) stay those of the old one."""
+        """Replace a file atomically; mode, owner and extended attributes (SELinux's label) of the old one are kept."""
         real = self.real(path)
         unfinished = _unfinished(real)
         self._clear(unfinished)
@@ -148,7 +148,7 @@ class Tree:
         self._changed(real, path)
 
     def link(self, path: str, target: str) -> None:
-        """Make the symbolic link `path`, or make it point elsewhere without a moment in which it is not there."""
+        """Make the symbolic link `path`, or replace its target atomically."""
         real = self.real(path, follow=False)
         unfinished = _unfinished(real)
         self._clear(unfinished)
@@ -158,7 +158,7 @@ class Tree:
         self._changed(real, path)
 
     def copy_dir(self, source: str, path: str) -> None:
-        """Copy the directory `source` of this machine; it appears at `path` when it is complete and on disk."""
+        """Copy the directory `source` of this machine; `path` appears once the copy is complete and on disk."""
         real = self.real(path, follow=False)
         unfinished = _unfinished(real)
         self._clear(unfinished)
@@ -168,9 +168,9 @@ class Tree:
 
     def _copy(self, source: str, dest: str, path: str) -> None:
         os.mkdir(dest, 0o755)
-        os.chmod(dest, 0o755)  # noqa: S103 - as the agent's own plugins
+        os.chmod(dest, 0o755)  # noqa: S103 - the mode of the agent's own plugins
         with os.scandir(source) as entries:
-            for entry in sorted(entries, key=lambda one: one.name):
+            for entry in sorted(entries, key=lambda entry: entry.name):
                 inner = os.path.join(dest, entry.name)
                 if entry.is_symlink():
                     os.symlink(os.readlink(entry.path), inner)
@@ -189,14 +189,14 @@ class Tree:
         self._after(path)
 
     def remove_all(self, path: str) -> None:
-        """Remove what is at `path`: of a link the link, a directory with everything in it. Raises OSError."""
+        """Remove `path`: a link without its target, a directory with its content. Raises OSError."""
         with self._parent(path) as (parent, name):
             self._remove(parent, name, path)
             os.fsync(parent)
         self._after(path)
 
     def remove_dir(self, path: str) -> None:
-        """Remove an empty directory, or the link that stands in its place. Raises OSError."""
+        """Remove an empty directory, or a link at its path. Raises OSError."""
         with self._parent(path) as (parent, name):
             if _is_dir(parent, name):
                 os.rmdir(name, dir_fd=parent)
@@ -206,7 +206,7 @@ class Tree:
         self._after(path)
 
     def _remove(self, parent: int, name: str, path: str) -> None:
-        """Remove `name` in the open directory `parent`; nothing is looked up by a path that could lead elsewhere."""
+        """Remove `name` in the open directory `parent`; descriptors, not paths, so that no link is followed."""
         if not _is_dir(parent, name):
             os.unlink(name, dir_fd=parent)
             return
@@ -220,7 +220,7 @@ class Tree:
         os.rmdir(name, dir_fd=parent)
 
     def _clear(self, unfinished: str) -> None:
-        """Remove what an interrupted change left, whatever it is."""
+        """Remove the leftover of an interrupted change."""
         if os.path.lexists(unfinished):
             self.remove_all(self._inside(unfinished))
 
@@ -229,7 +229,7 @@ class Tree:
 
     @contextlib.contextmanager
     def _parent(self, path: str) -> Iterator[tuple[int, str]]:
-        """Open the directory that `path` is in; links above it are followed inside the tree. Raises OSError."""
+        """Yield the open parent directory of `path` and the name in it; links above are followed. Raises OSError."""
         head, name = os.path.split(self.real(path, follow=False))
         fd = os.open(head, _DIRECTORY)
         try:
@@ -238,7 +238,7 @@ class Tree:
             os.close(fd)
 
     def unfinished(self, path: str) -> str | None:
-        """Return the path of what an interrupted change of `path` left behind, None when there is nothing."""
+        """Return the path of the leftover of an interrupted change of `path`, None if there is none."""
         for follow in (True, False):
             left = _unfinished(self.real(path, follow=follow))
             if os.path.lexists(left):
@@ -260,7 +260,7 @@ def _unfinished(real: str) -> str:
 
 
 def _copy_file(source: str, dest: str) -> None:
-    """Copy one file; only whether it can be executed is kept of its mode."""
+    """Copy one file; of its mode only the executable bit is kept."""
     with open(source, "rb") as from_file, open(dest, "xb") as to_file:
         while chunk := from_file.read(_CHUNK):
             to_file.write(chunk)
@@ -270,9 +270,10 @@ def _copy_file(source: str, dest: str) -> None:
 
 
 def _look_alike(fd: int, real: str) -> None:
-    """Give the open file owner, mode and extended attributes of another.
+    """Copy owner, mode and extended attributes of the file `real` to an open file.
 
-    Raises InstallError when the owner cannot be kept: a file that the operator could read must not become root's.
+    Raises InstallError if an extended attribute cannot be kept, OSError if the owner cannot: a file that the operator
+    could read must not become root's.
     """
     old = Path(real).stat()
     new = os.fstat(fd)

@@ -247,7 +247,7 @@ class TestCommand:
     def test_what_is_there_stays(self, host: Path, bundle: Bundle) -> None:
         theirs = host / "usr/local/bin/eni-ledger"
         theirs.write_text("pip's")
-        assert any("somebody else's" in note for note in install(host, bundle).notes)
+        assert any("not a link of eni-ledger" in note for note in install(host, bundle).notes)
         uninstall(host)
         assert theirs.read_text() == "pip's"
 

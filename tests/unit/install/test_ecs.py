@@ -103,7 +103,7 @@ class TestInstalled:
         theirs = host / "usr/local/bin/eni-ledger"
         theirs.parent.mkdir(parents=True)
         theirs.write_text("pip's")
-        assert any("somebody else's" in note for note in install(host, bundle).notes)
+        assert any("not a link of eni-ledger" in note for note in install(host, bundle).notes)
         uninstall(host)
         assert theirs.read_text() == "pip's"
 

@@ -151,7 +151,9 @@ class _Identity(_Record):
     plugin: str | None = _opt("CNI plugin that made the interface.", "vpc-branch-eni")
     cni_version: str | None = _opt("cniVersion of the configuration.", "1.0.0")
     interface_type: str | None = _opt("interfaceType of vpc-branch-eni: vlan, tap or macvtap.", "vlan")
-    block_instance_metadata: bool | None = _opt("Whether the plugin was told to keep the metadata service away.")
+    block_instance_metadata: bool | None = _opt(
+        "Whether the plugin was configured to block the instance metadata service."
+    )
     unconfirmed: bool | None = _opt(
         "Imported: the log has neither a result of this ADD nor an error that is certainly its own."
     )
@@ -236,8 +238,7 @@ class State(_Record):
     crc: Crc = Field(description="crc of that event.")
     size: Annotated[int, Field(ge=0)] | None = _opt("Bytes of the active segment up to and with that event.")
     marks: list[Literal["boot", "import", "identify", "late", "spooled", "step", "damage"]] | None = _opt(
-        "Which kinds of events are in it up to there that matter to questions that do not name them: so nobody has to "
-        "look for them."
+        "Kinds of events up to seq that affect answers about other events, so that a reader need not search for them."
     )
     sum: Crc = Field(
         description="CRC-32 of all before it and of the lines inside the array: tells whether the file is whole."
@@ -258,11 +259,11 @@ class Config(BaseModel):
     on_error: Literal["warn", "fail"] = Field(
         "warn",
         alias="onError",
-        description="What a failure to record does. warn: the call succeeds, and the failure is told on"
+        description="What a failure to record does. warn: the call succeeds, and the failure is reported on"
         " stderr and in the journal. fail: the call fails.",
     )
     journald: bool = Field(True, description="Whether each event is also sent to the systemd journal.")
-    sync: bool = Field(True, description="Whether an event is on disk before the runtime is told of success.")
+    sync: bool = Field(True, description="Whether an event is on disk before the call returns success.")
     lock_wait_ms: int = Field(
         200,
         alias="lockWaitMs",
