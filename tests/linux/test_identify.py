@@ -43,7 +43,7 @@ def test_a_pause_container(engine: dockerd.Engine, tmp_path: Path) -> None:
         association = {"association_id": "assoc-00000000000000001", "container_id": container, "vlan_id": 101}
         outcome = identify([association], [DockerSource(str(engine.socket))])
         assert outcome.unavailable == {}
-        (event,) = outcome.found
+        (event,) = outcome.events
         assert {key: event[key] for key in ("task_arn", "cluster", "task_family", "task_revision")} == {
             "task_arn": ARN,
             "cluster": "prod",

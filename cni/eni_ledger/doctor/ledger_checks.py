@@ -151,7 +151,7 @@ def kernel(host: Host) -> Finding:
         return Finding("kernel", WARN, f"{why}: {words}", "run it on the host, not in a container")
     if report.conflicts:
         both = report.conflicts[0]
-        ids = " and ".join(short_id(association["association_id"]) for association in (both.one, both.other))
+        ids = " and ".join(short_id(association["association_id"]) for association in (both.earlier, both.later))
         hint = "eni-ledger verify shows all; both stay live until the DEL of one of them"
         return Finding("kernel", WARN, f"{words}: {ids}: {both.why}", hint)
     why = next(verdict.why for verdict in report.verdicts if verdict.status == "unknown")

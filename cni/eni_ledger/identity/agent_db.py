@@ -9,14 +9,14 @@ so at ADD the ENI is there. The file is a bbolt database that the agent keeps lo
 Which task, when several have the MAC? Tasks stay in the file for hours after they stopped (three by default), and EC2
 gives MAC addresses out again. A wrong answer would be worse than none, so:
 
-1. A task whose ENI contradicts what the plugin was told, another VLAN ID or none of the addresses, is not it.
-2. A task whose `KnownStatus` is STOPPED is not it: all its containers are gone, nothing is being attached for it.
+1. A task whose ENI contradicts the plugin's call (another VLAN ID, or none of the addresses) does not match.
+2. A task whose `KnownStatus` is STOPPED does not match: its containers are gone, nothing is being attached for it.
    `DesiredStatus` says nothing here, a task may be told to stop while it starts. For an association that ends or has
    ended (`stopped=True`) those count as well, and no less than the others: the MAC may have been given out again since.
 3. If those that remain name one ENI, that is the ENI, and if they are one task, that is the task. Else: not known.
 
-Damaged, cut short, missing, too slow: a `Question` raises, so that it can be asked again; to all others it is "not
-known".
+If the file is damaged, cut short, missing or too slow to read, a `Question` raises, so that the caller can ask again;
+the other functions return "not known".
 
 Standard library only: this module is loaded on ADD.
 """
@@ -78,10 +78,10 @@ _TEXT_MAX = 512
 
 
 class Question:
-    """Which ENI and task a MAC belongs to. Asked again it costs little where nothing was written meanwhile.
+    """Which ENI and task have a MAC. Asking again is cheap while the file has not changed.
 
-    `vlan_id` and `addresses` (with or without prefix length) are what the plugin was told; a task that contradicts
-    them is not the one. `stopped` lets tasks count that have stopped.
+    `vlan_id` and `addresses` (with or without prefix length) are those of the plugin's call; a task that contradicts
+    them does not match. With `stopped`, stopped tasks count too.
     """
 
     def __init__(
@@ -96,20 +96,20 @@ class Question:
         self._path = path
         self._mac = mac_text(mac)
         self._vlan_id = vlan_id
-        self._told = {address for address in (ip(text.partition("/")[0]) for text in addresses) if address}
+        self._declared = {address for address in (ip(text.partition("/")[0]) for text in addresses) if address}
         self._stopped = stopped
         self._not_in = 0  # the transaction in which it was not known
 
     def ask(self, over: bolt.Over, tries: int = 0) -> Identity | None:
-        """Return what the agent knows, None when that is not known for certain.
+        """Return the identity, None if it is not known for certain.
 
         Gives up when `over` says so, or when the agent wrote to the file during each of so many `tries` (0: of any
         number). Raises bolt.Unreadable, OSError, and ValueError for a task with that MAC that cannot be parsed.
         """
         if self._mac is None:
             return None
-        found, self._not_in = bolt.view(self._path, over, self._in, tries)
-        return found
+        identity, self._not_in = bolt.view(self._path, over, self._in, tries)
+        return identity
 
     def _in(self, snapshot: bolt.ReadTransaction) -> tuple[Identity | None, int]:
         if snapshot.txid == self._not_in:
@@ -119,9 +119,9 @@ class Question:
             for identity, status in _enis(snapshot, f'"{self._mac}"'.encode())
             if identity.get("branch_mac") == self._mac
             and not (self._vlan_id and identity.get("vlan_id", self._vlan_id) != self._vlan_id)
-            and not (self._told and identity.get("addresses") and self._told.isdisjoint(identity["addresses"]))
+            and not (self._declared and identity.get("addresses") and self._declared.isdisjoint(identity["addresses"]))
         ]
-        return _one([one for one, status in fitting if self._stopped or status != _STOPPED]), snapshot.txid
+        return _one([identity for identity, status in fitting if self._stopped or status != _STOPPED]), snapshot.txid
 
 
 def metadata(path: str, deadline_s: float = 0.05) -> Metadata:
@@ -162,8 +162,8 @@ def _ask(path: str, deadline_s: float, use: Callable[[bolt.ReadTransaction], T])
 def _enis(snapshot: bolt.ReadTransaction, needle: bytes) -> Iterator[tuple[Identity, str | None]]:
     """Yield each ENI with its task's KnownStatus, of the tasks whose JSON contains `needle`.
 
-    Parsing is what costs; only what has the MAC in it somewhere is parsed. Raises ValueError when that is no JSON: it
-    might have been the right one.
+    Parsing is expensive, so only tasks that contain the MAC are parsed. Raises ValueError if one of them is not JSON:
+    it may be the task in question.
     """
     bucket = snapshot.buckets().get(b"tasks")
     if bucket is not None:
@@ -201,17 +201,17 @@ def _identity(task: dict[str, Any], eni: dict[str, Any]) -> Identity:
         "task_revision": _text(task.get("Version")),
         "service": _text(task.get("ServiceName")),
     }
-    found: Identity = {key: value for key, value in known.items() if value}  # type: ignore[assignment]
-    return found
+    identity: Identity = {key: value for key, value in known.items() if value}  # type: ignore[assignment]
+    return identity
 
 
-def _one(found: list[Identity]) -> Identity | None:
-    """Return what all of them agree on, if they agree on the ENI; None otherwise and when there are none."""
-    if not found or len({identity.get("eni_id") for identity in found}) > 1:
+def _one(identities: list[Identity]) -> Identity | None:
+    """Return the values that all identities share, None unless they share the ENI."""
+    if not identities or len({identity.get("eni_id") for identity in identities}) > 1:
         return None
-    if len(found) > 1 and "eni_id" not in found[0]:
+    if len(identities) > 1 and "eni_id" not in identities[0]:
         return None
-    first, *others = found
+    first, *others = identities
     same: Identity = {  # type: ignore[assignment]
         key: value for key, value in first.items() if all(other.get(key) == value for other in others)
     }
@@ -220,30 +220,30 @@ def _one(found: list[Identity]) -> Identity | None:
 
 def _metadata(snapshot: bolt.ReadTransaction) -> Metadata:
     bucket = snapshot.buckets().get(b"metadata")
-    found: Metadata = {}
+    metadata: Metadata = {}
     for key, value in snapshot.items(bucket) if bucket else ():
         name = _METADATA.get(key)
         text = _text(minijson.loads(value)) if name else None
         if name and text:
-            found[name] = text  # type: ignore[literal-required]
-    return found
+            metadata[name] = text  # type: ignore[literal-required]
+    return metadata
 
 
 def _addresses(eni: dict[str, Any]) -> list[str]:
     """Return the ENI's addresses in canonical form, IPv4 first, the primary one before the others of its family."""
-    found: list[str] = []
+    addresses: list[str] = []
     for family in ("IPV4Addresses", "IPV6Addresses"):
         entries = eni.get(family)
         entries = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
         for entry in sorted(entries, key=lambda entry: entry.get("Primary") is not True):
             address = ip(entry.get("Address"))
-            if address and address not in found:
-                found.append(address)
-    return found
+            if address and address not in addresses:
+                addresses.append(address)
+    return addresses
 
 
 def _text(value: object) -> str | None:
-    """Return a text as AWS names things, None for anything else: it will stand in the ledger and on screens."""
+    """Return a non-empty printable ASCII string, else None: the value goes into the ledger and onto terminals."""
     if isinstance(value, str) and value.isascii() and value.isprintable() and len(value) <= _TEXT_MAX:
         return value or None
     return None

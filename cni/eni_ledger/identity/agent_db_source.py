@@ -27,14 +27,14 @@ class AgentDb:
     def ask(self, association: dict[str, Any]) -> Fields:
         """Return ENI and task of the association's MAC. Raises Unavailable when the file cannot be read.
 
-        For one that has ended, with `until`, tasks count that have stopped.
+        If the association has ended (has `until`), stopped tasks count too.
         """
         path = next((path for path in self._paths if os.path.exists(path)), None)  # noqa: PTH110 - plain paths
         if path is None:
             hint = "run it on an ECS container instance"
             raise Unavailable("there is no agent.db", ", ".join(self._paths), hint, absent=True)
         try:
-            found = agent_db.Question(
+            identity = agent_db.Question(
                 path,
                 str(association.get("branch_mac") or ""),
                 vlan_id=association.get("vlan_id"),
@@ -44,4 +44,4 @@ class AgentDb:
         except (OSError, ValueError, bolt.Unreadable) as exc:
             why = getattr(exc, "strerror", None) or str(exc)
             raise Unavailable("agent.db cannot be read", f"{path}: {why}", "run it as root; try again") from exc
-        return {key: value for key, value in (found or {}).items() if key in _GIVES}
+        return {key: value for key, value in (identity or {}).items() if key in _GIVES}

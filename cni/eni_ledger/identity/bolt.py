@@ -21,8 +21,8 @@ that would be the past, and a half-written meta is whole a moment later.
 
 The less is read between the two looks at the metas, the more often they are the same. So a search for a text
 (`ReadTransaction.containing`) goes through the file as it lies there, in large pieces, and reads as pages only the
-branches of the bucket and the leaves in which it was seen. What is seen on a page that is no leaf of the tree is of
-the past.
+branches of the bucket and the leaves in which it was seen. Text on a page
+that is not a leaf of the tree belongs to an older transaction.
 
 bbolt has no checksums on other pages. In exchange everything that the format fixes is checked: ids, flags, bounds,
 keys ascending and within what the branch above promises, data without gaps, no page used twice, none of them free.
@@ -61,7 +61,7 @@ _BRANCH, _LEAF, _META_FLAG, _FREELIST = 0x01, 0x02, 0x04, 0x10
 _NO_FREELIST = 0xFFFF_FFFF_FFFF_FFFF
 _PAGE_SIZES = frozenset(1024 << shift for shift in range(7))  # Go's page size: 4 KiB, on some arm64 64 KiB
 
-#: A file beyond this is no agent's database, and a page with its overflow beyond the other no task of one.
+#: Largest file that can be an agent's database; largest page with its overflow that can hold a task.
 FILE_MAX = 1 << 30
 RUN_MAX = 16 << 20
 # Read with every page: most pages with overflow are then complete at once.
@@ -76,7 +76,7 @@ class Unreadable(Exception):
 
 
 class ReadTransaction:
-    """The tree of one transaction. What it yields counts only once `view` has returned."""
+    """The tree of one transaction. Its results are valid only once `view` has returned."""
 
     __slots__ = ("_buckets", "_fd", "_freelist", "_high", "_over", "_page_size", "_root", "_seen", "txid")
 
@@ -98,20 +98,20 @@ class ReadTransaction:
         return self._buckets
 
     def items(self, bucket: Bucket) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and value of what a bucket holds. Raises Unreadable."""
+        """Yield each key and value of a bucket. Raises Unreadable."""
         for key, value, is_bucket in self._elements(bucket):
             if not is_bucket:
                 yield key, value
 
     def containing(self, bucket: Bucket, needle: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and value of what a bucket holds if `needle` is in either. Raises Unreadable."""
-        found = self._elements(bucket, needle) if not bucket[0] else self._on_pages(bucket[0], needle)
-        for key, value, is_bucket in found:
+        """Yield each key and value of a bucket of which either contains `needle`. Raises Unreadable."""
+        elements = self._elements(bucket, needle) if not bucket[0] else self._on_pages(bucket[0], needle)
+        for key, value, is_bucket in elements:
             if not is_bucket:
                 yield key, value
 
     def finish(self) -> None:
-        """Raise Unreadable if a page that was read is a free one: then something pointed to the past."""
+        """Raise Unreadable if a page that was read is free: then a pointer led to an older transaction."""
         if self._freelist == _NO_FREELIST:  # the writer does not keep one
             return
         page = self._page(self._freelist, _FREELIST)
@@ -134,7 +134,7 @@ class ReadTransaction:
         return root, value[16:]
 
     def _elements(self, bucket: Bucket, needle: bytes = b"") -> Iterator[tuple[bytes, bytes, bool]]:
-        """Walk a bucket's tree from left to right; yield key, value and whether that is a bucket again."""
+        """Walk a bucket's tree from left to right; yield key, value and whether the value is a bucket."""
         root, inline = bucket
         if not root:
             if len(inline) < 16 or _HEADER.unpack_from(inline)[::3] != (0, 0):
@@ -157,7 +157,7 @@ class ReadTransaction:
         read = {root: self._page(root, _BRANCH | _LEAF)} if pages else {}
         while (
             read and read[level[0][0]][8] == _BRANCH
-        ):  # all leaves are equally deep, the first one's depth is all theirs
+        ):  # all leaves are equally deep: the first child stands for its level
             level = [
                 child
                 for pgid, low, high in level
@@ -177,8 +177,8 @@ class ReadTransaction:
                 yield from _leaf(page, *leaves[pgid], needle)
 
     def _pages_with(self, needle: bytes) -> list[int]:
-        """Return the numbers of the pages of the file on which `needle` begins, whatever they are."""
-        found: set[int] = set()
+        """Return the numbers of the pages, of any kind, on which `needle` begins."""
+        pages: set[int] = set()
         end = self._high * self._page_size
         for start in range(0, end, _PIECE):
             if self._over():
@@ -186,9 +186,9 @@ class ReadTransaction:
             piece = os.pread(self._fd, min(_PIECE + len(needle) - 1, end - start), start)
             at = piece.find(needle)
             while at >= 0:
-                found.add((start + at) // self._page_size)
+                pages.add((start + at) // self._page_size)
                 at = piece.find(needle, at + 1)
-        return sorted(found)
+        return sorted(pages)
 
     def _page(self, pgid: int, kind: int) -> bytes:
         """Return a page of one of these kinds with its overflow, after all checks of the header."""
@@ -224,7 +224,7 @@ def within(seconds: float) -> Over:
 
 
 def view(path: str, over: Over, use: Callable[[ReadTransaction], T], tries: int = 0) -> T:
-    """Return what `use` makes of a consistent snapshot; it is called again when a commit came in between.
+    """Return the result of `use` on a consistent snapshot; `use` is called again if a commit came in between.
 
     Gives up when `over` says so, or after so many `tries` unless these are 0. Raises Unreadable, OSError, and what
     `use` raises. The file is opened without following a symbolic link and has to be a regular one.
@@ -332,15 +332,15 @@ def _children(page: bytes, low: bytes, high: bytes | None) -> list[tuple[int, by
     count = _HEADER.unpack_from(page)[2]
     if not count:
         raise Unreadable("a branch has no children")
-    found: list[tuple[int, bytes]] = []
+    children: list[tuple[int, bytes]] = []
     own, at = 16, 16 + 16 * count
     for pos, key_size, pgid in _BRANCH_ELEMENT.iter_unpack(page[16:at]):
         key = page[at : at + key_size]
         if own + pos != at or not key_size or at + key_size > len(page):
             raise Unreadable("an element of a branch is damaged")
-        if key < low or (found and key <= found[-1][1]) or (high is not None and key >= high):
+        if key < low or (children and key <= children[-1][1]) or (high is not None and key >= high):
             raise Unreadable("keys are out of order")
-        found.append((pgid, key))
+        children.append((pgid, key))
         own, at = own + 16, at + key_size
-    bounds = [key for _, key in found[1:]]
-    return [(pgid, key, bound) for (pgid, key), bound in zip(found, [*bounds, high], strict=True)]
+    bounds = [key for _, key in children[1:]]
+    return [(pgid, key, bound) for (pgid, key), bound in zip(children, [*bounds, high], strict=True)]

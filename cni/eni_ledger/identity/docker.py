@@ -32,7 +32,7 @@ _TEXT_MAX = 512
 
 
 class DockerSource:
-    """The engine that answers at `path`."""
+    """The Docker engine that listens on the socket `path`."""
 
     name = "docker"
     gives = frozenset(_LABELS)
@@ -52,10 +52,10 @@ class DockerSource:
         labels = about.get("Config", {}).get("Labels") if isinstance(about.get("Config"), dict) else None
         if not isinstance(labels, dict):
             return {}
-        found = {key: _text(labels.get(_LABEL + label)) for key, label in _LABELS.items()}
-        if found["cluster"]:
-            found["cluster"] = found["cluster"].rpartition("/")[2]  # a name or an ARN, as the agent was configured
-        return {key: value for key, value in found.items() if value} if found["task_arn"] else {}
+        task = {key: _text(labels.get(_LABEL + label)) for key, label in _LABELS.items()}
+        if task["cluster"]:
+            task["cluster"] = task["cluster"].rpartition("/")[2]  # a name or an ARN, as the agent was configured
+        return {key: value for key, value in task.items() if value} if task["task_arn"] else {}
 
     def inspect(self, container: str) -> dict[str, Any]:
         """Return what Docker knows of a container, {} when it does not have it. Raises Unavailable."""
@@ -67,12 +67,12 @@ class DockerSource:
         if status == HTTPStatus.NOT_FOUND:
             return {}
         try:
-            found = json.loads(body)
+            container_json = json.loads(body)
         except ValueError as exc:
             raise Unavailable("Docker's answer is not JSON", f"{self._path}: {exc}") from exc
-        if status != HTTPStatus.OK or not isinstance(found, dict):
+        if status != HTTPStatus.OK or not isinstance(container_json, dict):
             raise Unavailable("Docker refuses to answer", f"{self._path}: status {status}")
-        return found
+        return container_json
 
     def _get(self, path: str) -> HttpAnswer:
         try:

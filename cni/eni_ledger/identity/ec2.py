@@ -32,15 +32,15 @@ class Ec2:
 
     def ask(self, association: dict[str, Any]) -> Fields:
         """Return the ENI IDs of branch and trunk. Raises Unavailable without boto3, a region or permission."""
-        told = {ip(str(address).partition("/")[0]) for address in association.get("addresses") or ()} - {None}
-        found: Fields = {}
+        declared = {ip(str(address).partition("/")[0]) for address in association.get("addresses") or ()} - {None}
+        fields: Fields = {}
         branch = mac_text(association.get("branch_mac"))
         if branch and association.get("eni_id") is None:
-            found["eni_id"] = _one([eni for eni in self._with(branch) if not told or told & _addresses(eni)])
+            fields["eni_id"] = _one([eni for eni in self._with(branch) if not declared or declared & _addresses(eni)])
         trunk = mac_text(association.get("trunk_mac"))
         if trunk and association.get("trunk_eni_id") is None:
-            found["trunk_eni_id"] = _one([eni for eni in self._with(trunk) if eni.get("InterfaceType") != "branch"])
-        return {key: value for key, value in found.items() if value}
+            fields["trunk_eni_id"] = _one([eni for eni in self._with(trunk) if eni.get("InterfaceType") != "branch"])
+        return {key: value for key, value in fields.items() if value}
 
     def _with(self, mac: str) -> list[dict[str, Any]]:
         if mac not in self._known:
@@ -50,7 +50,7 @@ class Ec2:
 
 
 def _one(enis: list[dict[str, Any]]) -> str | None:
-    """Return the ID of the only one, None when several have the MAC (in other VPCs of the account)."""
+    """Return the ID of the ENI, None unless exactly one has the MAC (other VPCs of the account may reuse it)."""
     ids = {str(eni.get("NetworkInterfaceId", "")) for eni in enis}
     return ids.pop() if len(ids) == 1 else None
 
@@ -95,7 +95,7 @@ def _client(timeout_s: float) -> Describe:
 
 
 def _region(timeout_s: float) -> str | None:
-    """Return the region of the instance, None when nobody says."""
+    """Return the region of the instance, None if it is not known."""
     from eni_ledger.identity.imds import Imds
 
     try:

@@ -1,4 +1,4 @@
-"""Asks sources for the ENI and task of associations, compares what they say, and returns the events to write."""
+"""Asks sources for the ENI and task of associations, compares the answers and returns the events to record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eni_ledger.identity.source import KEYS, NAMES, TASK, TIMEOUT_S, Association
 
 @dataclass(slots=True)
 class Disagreement:
-    """A source said `said` of `key`, which is `known` from `known_from` (``ledger`` or a source)."""
+    """`source` answered `said` for `key`, but `known_from` (``ledger`` or a source) has `known`."""
 
     association_id: str
     key: str
@@ -24,13 +24,13 @@ class Disagreement:
 
 @dataclass(slots=True)
 class Outcome:
-    """What asking came to.
+    """The result of asking the sources.
 
-    `found`: an event each, to be written; `disagreements`; `asked`, `answered`: per source how often; `unavailable`:
-    per source why it could not be asked; `incomplete`: association IDs that still lack something.
+    `events`: the identify events to record; `disagreements`; `asked`, `answered`: numbers per source; `unavailable`:
+    why a source could not be asked; `incomplete`: IDs of associations that still lack a value.
     """
 
-    found: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
     disagreements: list[Disagreement] = field(default_factory=list)
     asked: dict[str, int] = field(default_factory=dict)
     answered: dict[str, int] = field(default_factory=dict)
@@ -41,34 +41,34 @@ class Outcome:
 def make(names: Sequence[str], timeout_s: float = TIMEOUT_S, agent_db: str = "") -> list[Source]:
     """Return the sources of these names, in this order; `agent_db` is where the configuration has that file.
 
-    Raises UsageError for a name that there is not.
+    Raises UsageError for an unknown name.
     """
-    found: list[Source] = []
+    sources: list[Source] = []
     for name in names:
         match name:
             case "agent-db":
                 from eni_ledger.identity.agent_db_source import PATHS, AgentDb
 
-                found.append(AgentDb([*([agent_db] if agent_db else []), *PATHS], timeout_s))
+                sources.append(AgentDb([*([agent_db] if agent_db else []), *PATHS], timeout_s))
             case "docker":
                 from eni_ledger.identity.docker import DockerSource
 
-                found.append(DockerSource(timeout_s=timeout_s))
+                sources.append(DockerSource(timeout_s=timeout_s))
             case "imds":
                 from eni_ledger.identity.imds import Imds
 
-                found.append(Imds(timeout_s=timeout_s))
+                sources.append(Imds(timeout_s=timeout_s))
             case "ec2":
                 from eni_ledger.identity.ec2 import Ec2
 
-                found.append(Ec2(timeout_s=timeout_s))
+                sources.append(Ec2(timeout_s=timeout_s))
             case _:
                 raise UsageError("there is no such source", f"{name!r:.40}", ", ".join(NAMES))
-    return found
+    return sources
 
 
 def identify(associations: Iterable[Association], sources: Sequence[Source]) -> Outcome:
-    """Ask `sources` about each association that lacks something. A source that is unavailable is not asked again."""
+    """Ask `sources` about each association that lacks a value. A source that is unavailable is not asked again."""
     outcome = Outcome(asked={source.name: 0 for source in sources}, answered={source.name: 0 for source in sources})
     for association in associations:
         lacking = wanted(association)
@@ -81,7 +81,7 @@ def identify(associations: Iterable[Association], sources: Sequence[Source]) -> 
             new = _compare(association["association_id"], fields, known, known_from, source.name, outcome)
             if new:
                 about = {"event": "identify", "association_id": association["association_id"]}
-                outcome.found.append({**about, **new, "identity_source": source.name})
+                outcome.events.append({**about, **new, "identity_source": source.name})
             lacking = wanted(known)
         if lacking:
             outcome.incomplete.append(association["association_id"])
@@ -104,14 +104,14 @@ def _ask(source: Source, association: Association, outcome: Outcome) -> Fields:
 def _compare(
     association_id: str, fields: Fields, known: Association, known_from: dict[str, str], name: str, outcome: Outcome
 ) -> Fields:
-    """Return what of `fields` is new, put it to what is `known`, and report what contradicts that.
+    """Return the new values in `fields`; add them to `known` and report the values that contradict it.
 
-    A source that contradicts what is known of task or ENI means another one: then nothing it says of them counts.
+    A source that contradicts the known task or ENI means another one: then none of its task and ENI values count.
     """
     clash = [key for key, value in fields.items() if known.get(key) is not None and str(known[key]) != str(value)]
     for key in clash:
-        told = Disagreement(association_id, key, known[key], known_from.get(key, "ledger"), name, fields[key])
-        outcome.disagreements.append(told)
+        disagreement = Disagreement(association_id, key, known[key], known_from.get(key, "ledger"), name, fields[key])
+        outcome.disagreements.append(disagreement)
     of_branch = ("eni_id", *TASK)
     other = any(key in of_branch for key in clash)
     new = {key: value for key, value in fields.items() if known.get(key) is None and not (other and key in of_branch)}

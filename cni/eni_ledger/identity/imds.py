@@ -26,7 +26,7 @@ _REGION = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-\d")
 
 
 class Imds:
-    """The service at the endpoint that the environment names, by default the one of EC2. Each MAC is asked for once."""
+    """The service at the endpoint that the environment names, by default EC2's. It is asked once for each MAC."""
 
     name = "imds"
     gives = frozenset(("trunk_eni_id",))
@@ -51,7 +51,7 @@ class Imds:
         return {"trunk_eni_id": eni} if eni else {}
 
     def region(self) -> str | None:
-        """Return the instance's region, None when it is not told. Raises Unavailable."""
+        """Return the instance's region, None if the service does not have it. Raises Unavailable."""
         text = self.get("placement/region")
         return text if text and _REGION.fullmatch(text) else None
 

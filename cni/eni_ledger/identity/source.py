@@ -13,11 +13,11 @@ from eni_ledger.base.errors import EniLedgerError
 Association = dict[str, Any]
 Fields = dict[str, Any]
 
-#: What an association is asked for; `wanted` says which of them one still lacks.
+#: The keys that sources answer; `wanted` returns those that an association lacks.
 TASK = ("task_arn", "cluster", "task_family", "task_revision", "service")
 KEYS = ("eni_id", "trunk_eni_id", *TASK)
 NAMES = ("agent-db", "docker", "imds", "ec2")
-#: Those that know of what has ended.
+#: The sources that know ended associations.
 PAST = ("agent-db", "docker")
 TIMEOUT_S = 2.0
 
@@ -41,13 +41,13 @@ class Source(Protocol):
     past: bool
 
     def ask(self, association: Association) -> Fields:
-        """Return what it knows, {} for nothing. Raises Unavailable when it cannot be asked."""
+        """Return the known values, {} if there are none. Raises Unavailable."""
 
 
 def is_branch(association: Association) -> bool:
-    """Tell whether an association is of an ENI: it has a VLAN of a trunk, or is one that the agent moved as a whole.
+    """Return whether an association has an ENI: a trunk's VLAN, or an ENI that the agent moved into the task whole.
 
-    What else a CNI runtime makes, a bridge's veth for one, belongs to no ENI of its own.
+    Other attachments of a CNI runtime, such as a bridge's veth, have none.
     """
     return association.get("vlan_id") is not None or association.get("protocol") in ("vlan", "default")
 
@@ -55,7 +55,7 @@ def is_branch(association: Association) -> bool:
 def wanted(association: Association) -> set[str]:
     """Return which of `eni_id`, `task_arn` and, of a branch of a trunk, `trunk_eni_id` an association lacks.
 
-    What is no branch lacks none.
+    An association without an ENI lacks none of them.
     """
     if not is_branch(association):
         return set()

@@ -1,7 +1,7 @@
 """Compare the ledger's live associations with the kernel: as recorded, gone, changed or unrecorded.
 
-On request it records `adopt` and `lost` events. They are chosen under the writers' lock, so that an attachment which a
-runtime records meanwhile is neither adopted nor lost.
+It can record the difference as `adopt` and `lost` events. They are chosen under the writers' lock, so an attachment
+that a runtime records meanwhile is neither adopted nor marked lost.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from eni_ledger.reconcile.conflict import Conflict, conflicts
 Association = dict[str, Any]
 Event = dict[str, Any]
 
-# Keys of what was declared: what to call it, and the key of what the kernel shows.
+# Key of the declared value, its label, key of the kernel's value.
 _PAIRS = (
     ("vlan_id", "VLAN ID", "observed_vlan_id"),
     ("branch_mac", "MAC", "observed_mac"),
@@ -33,9 +33,9 @@ _CONTAINER = re.compile(r"(?:^|[/-])([0-9a-f]{64})(?:\.scope)?$")
 
 @dataclass(slots=True)
 class Verdict:
-    """What became of one association: `fine`, `gone`, `changed` or `unknown`, and in `why` what shows that.
+    """The status of one association (`fine`, `gone`, `changed` or `unknown`) and the reason, `why`.
 
-    One that is fine has a `why` too when its ADD was declared otherwise than the kernel had it from the start.
+    A `fine` association has a `why` if its ADD declared a value that the kernel never had.
     """
 
     association: Association
@@ -45,8 +45,10 @@ class Verdict:
 
 @dataclass(slots=True)
 class VerifyReport:
-    """The verdicts on the live associations, the attachments that are `unrecorded`, what was `unreadable`; `conflicts`
-    between associations that are not gone.
+    """The result of a comparison.
+
+    `verdicts`: one for each live association; `unrecorded`: attachments that the ledger does not have; `unreadable`:
+    namespaces that could not be read, and why; `conflicts`: between associations that are not gone.
     """
 
     verdicts: list[Verdict] = field(default_factory=list)
@@ -56,44 +58,44 @@ class VerifyReport:
 
     @property
     def agrees(self) -> bool:
-        """Whether ledger and kernel agree; not, while there is something that could not be looked at or decided."""
+        """Whether ledger and kernel agree. False while anything is unreadable or undecided."""
         open_questions = self.unrecorded or self.unreadable or self.conflicts
-        return not open_questions and all(one.status == "fine" for one in self.verdicts)
+        return not open_questions and all(verdict.status == "fine" for verdict in self.verdicts)
 
     def count(self, status: str) -> int:
         """Return how many associations have this status."""
         return sum(verdict.status == status for verdict in self.verdicts)
 
 
-def compare(live: list[Association], found: Scan, proc: str = PROC) -> VerifyReport:
-    """Return how the live associations stand against what the scan found."""
-    report = VerifyReport(unreadable=found.unreadable)
+def compare(live: list[Association], scan: Scan, proc: str = PROC) -> VerifyReport:
+    """Return the report on the live associations, compared with the scan."""
+    report = VerifyReport(unreadable=scan.unreadable)
     seen: set[tuple[int, int, str]] = set()
     for association in live:
-        verdict, link, namespace = _judge(association, found, proc)
+        verdict, link, namespace = _judge(association, scan, proc)
         report.verdicts.append(verdict)
         if link is not None and namespace is not None:
             seen.add((namespace.dev, namespace.inode, link.name))
-    standing = [one.association for one in report.verdicts if one.status != "gone"]
-    fine = {one.association["association_id"] for one in report.verdicts if one.status == "fine"}
+    standing = [verdict.association for verdict in report.verdicts if verdict.status != "gone"]
+    fine = {verdict.association["association_id"] for verdict in report.verdicts if verdict.status == "fine"}
     report.conflicts = conflicts(standing, fine)
     report.unrecorded = [
-        each for each in attachments(found) if (each["netns_dev"], each["netns_inode"], each["ifname"]) not in seen
+        each for each in attachments(scan) if (each["netns_dev"], each["netns_inode"], each["ifname"]) not in seen
     ]
     return report
 
 
 def not_compared(live: list[Association], why: str) -> VerifyReport:
-    """Return the report on a ledger that cannot be compared with this kernel: nothing is known of any of them."""
+    """Return a report for a ledger that cannot be compared with this kernel: every association is `unknown`."""
     return VerifyReport([Verdict(association, "unknown", why) for association in live], unreadable=[why])
 
 
-def _judge(association: Association, found: Scan, proc: str) -> tuple[Verdict, ScannedLink | None, Namespace | None]:
+def _judge(association: Association, scan: Scan, proc: str) -> tuple[Verdict, ScannedLink | None, Namespace | None]:
     if association.get("netns_inode") is None:
-        return _judge_anywhere(association, found)
-    namespace = found.find(association.get("netns_dev"), association["netns_inode"])
+        return _judge_anywhere(association, scan)
+    namespace = scan.find(association.get("netns_dev"), association["netns_inode"])
     if namespace is None:
-        if found.unreadable:
+        if scan.unreadable:
             why = "its namespace was not found, and not all could be looked at"
             return Verdict(association, "unknown", why), None, None
         return Verdict(association, "gone", "its namespace is not there any more"), None, None
@@ -103,24 +105,24 @@ def _judge(association: Association, found: Scan, proc: str) -> tuple[Verdict, S
         if _other_process(association, proc):
             why = "its namespace is not there any more; another has its inode"
         return Verdict(association, "gone", why), None, namespace
-    return _held_against(association, link, found), link, namespace
+    return _held_against(association, link, scan), link, namespace
 
 
-def _judge_anywhere(association: Association, found: Scan) -> tuple[Verdict, ScannedLink | None, Namespace | None]:
-    """Judge one whose namespace could not be observed at its ADD: by VLAN ID and MAC it may be in any of them."""
+def _judge_anywhere(association: Association, scan: Scan) -> tuple[Verdict, ScannedLink | None, Namespace | None]:
+    """Judge an association recorded without its namespace: search every namespace for its VLAN ID and MAC."""
     vlan, mac = association.get("vlan_id"), _mac_of(association)
     places = [
         (link, namespace)
-        for namespace in found.namespaces
+        for namespace in scan.namespaces
         for link in namespace.links
         if mac is not None and link.mac == mac and link.vlan_id == vlan
     ]
     if len(places) == 1:
-        return _held_against(association, places[0][0], found), *places[0]
+        return _held_against(association, places[0][0], scan), *places[0]
     why = "its ADD was recorded without its namespace"
-    if vlan is not None and mac is not None and not places and not found.unreadable:
+    if vlan is not None and mac is not None and not places and not scan.unreadable:
         return Verdict(association, "gone", f"{why}, and none has VLAN {vlan} with MAC {mac}"), None, None
-    return Verdict(association, "unknown", f"{why}, so it cannot be told which one is meant"), None, None
+    return Verdict(association, "unknown", f"{why}, so it is not known which one it has"), None, None
 
 
 def _mac_of(association: Association) -> str | None:
@@ -129,27 +131,27 @@ def _mac_of(association: Association) -> str | None:
     return next((association[key] for key in keys if association.get(key) is not None), None)
 
 
-def _held_against(association: Association, link: ScannedLink, found: Scan) -> Verdict:
-    if differences := _differences(association, link, found):
+def _held_against(association: Association, link: ScannedLink, scan: Scan) -> Verdict:
+    if differences := _differences(association, link, scan):
         return Verdict(association, "changed", "; ".join(differences))
     return Verdict(association, "fine", "; ".join(_declared_otherwise(association)))
 
 
 def _declared_otherwise(association: Association) -> list[str]:
-    """Return in words what the ADD declared otherwise than the kernel had it then, and has it still."""
+    """Return a sentence for each value that the ADD declared and the kernel did not have, then or now."""
     mismatch = [str(key) for key in association.get("mismatch") or ()]
     words = [
         f"{name} {association[key]} declared at the ADD, {association[seen]} in the kernel since"
         for key, name, seen in _PAIRS
         if key in mismatch and None not in (association.get(key), association.get(seen))
     ]
-    told = {key for key, _, seen in _PAIRS if None not in (association.get(key), association.get(seen))}
-    others = [key for key in mismatch if key not in told]
+    compared = {key for key, _, seen in _PAIRS if None not in (association.get(key), association.get(seen))}
+    others = [key for key in mismatch if key not in compared]
     return [*words, *(f"{key} declared otherwise than the kernel had it at the ADD" for key in others)]
 
 
 def _link(association: Association, namespace: Namespace) -> ScannedLink | None:
-    """Return the association's interface: of its name, or the VLAN link (tap and macvtap have another name)."""
+    """Return the association's interface, by name or else by VLAN ID (tap and macvtap have another name)."""
     named = next((link for link in namespace.links if link.name == association.get("ifname")), None)
     vlan = association.get("vlan_id")
     if vlan is None or (named is not None and named.vlan_id is not None):
@@ -158,34 +160,35 @@ def _link(association: Association, namespace: Namespace) -> ScannedLink | None:
 
 
 def _other_process(association: Association, proc: str) -> bool:
-    """Whether the process that the namespace was named by has ended."""
+    """Return whether the process whose PID names the namespace has ended."""
     pid, start = association.get("pid"), association.get("pid_start")
     return pid is not None and start is not None and process_start(f"{proc}/{pid}") != start
 
 
-def _differences(association: Association, link: ScannedLink, found: Scan) -> list[str]:
-    """Return in words what the kernel has otherwise than it had when this was recorded."""
-    said = {
+def _differences(association: Association, link: ScannedLink, scan: Scan) -> list[str]:
+    """Return a sentence for each value that the kernel no longer has as it was recorded."""
+    recorded = {
         "VLAN ID": association.get("observed_vlan_id", association.get("vlan_id")),
         "VLAN protocol": association.get("vlan_protocol"),
         "MAC": _mac_of(association),
     }
     shown: dict[str, Any] = {"VLAN ID": link.vlan_id, "VLAN protocol": link.vlan_protocol, "MAC": link.mac}
     if link.vlan_id is not None and link.parent_is_ours and association.get("trunk_mac"):
-        said["trunk"] = association["trunk_mac"]
-        shown["trunk"] = next((each.mac for each in found.own if each.index == link.parent), None)
+        recorded["trunk"] = association["trunk_mac"]
+        shown["trunk"] = next((each.mac for each in scan.own if each.index == link.parent), None)
     return [
-        f"{name} {said[name]} recorded, {shown[name] if shown[name] is not None else 'none'} in the kernel"
-        for name in said
-        if said[name] is not None and said[name] != shown[name]
+        f"{name} {recorded[name]} recorded, {shown[name] if shown[name] is not None else 'none'} in the kernel"
+        for name in recorded
+        if recorded[name] is not None and recorded[name] != shown[name]
     ]
 
 
 def adopt(settings: Settings, about: Event, report: VerifyReport, proc: str = PROC) -> list[Event]:
-    """Record `adopt` events for the report's attachments that nobody recorded; return them as written.
+    """Record `adopt` events for the unrecorded attachments of the report; return them as written.
 
-    `about` has the host's fields. A live association that the report has and that excludes one of them is superseded:
-    the kernel shows that it is over. One that was recorded since the report stays, and what it excludes is not adopted.
+    `about` has the host's fields. An adopted attachment supersedes a live association of the report that excludes it:
+    the kernel shows that it is over. An association recorded since the report stays, and an attachment that it
+    excludes is not adopted.
     Raises LedgerError.
     """
     known = {verdict.association["association_id"] for verdict in report.verdicts}
@@ -195,8 +198,8 @@ def adopt(settings: Settings, about: Event, report: VerifyReport, proc: str = PR
     ]
 
     def choose(live: list[Association]) -> list[Event]:
-        new = [one for one in live if one["association_id"] not in known]
-        return [event for event in events if not any(excludes(event, one) for one in new)]
+        new = [association for association in live if association["association_id"] not in known]
+        return [event for event in events if not any(excludes(event, association) for association in new)]
 
     return record_found(settings, about, choose)
 
@@ -204,15 +207,15 @@ def adopt(settings: Settings, about: Event, report: VerifyReport, proc: str = PR
 def mark_lost(settings: Settings, about: Event, verdicts: list[Verdict]) -> list[Event]:
     """Record `lost` events, reason `verify`, for associations that are gone; return them as written.
 
-    Those are the ones without a namespace and the ones without an interface in it. Raises LedgerError.
+    Gone means that the namespace, or the interface in it, does not exist. Raises LedgerError.
     """
     gone = {verdict.association["association_id"] for verdict in verdicts if verdict.status == "gone"}
 
     def choose(live: list[Association]) -> list[Event]:
         return [
-            {**identity_of(one), "event": "lost", "reason": "verify", "via": "scan"}
-            for one in live
-            if one["association_id"] in gone
+            {**identity_of(association), "event": "lost", "reason": "verify", "via": "scan"}
+            for association in live
+            if association["association_id"] in gone
         ]
 
     return record_found(settings, about, choose)
@@ -223,12 +226,12 @@ def _process(attachment: dict[str, Any], proc: str) -> dict[str, Any]:
     pid = attachment.get("pid")
     if pid is None:
         return {}
-    found = {"pid_start": process_start(f"{proc}/{pid}"), "container_id": container_of(pid, proc)}
-    return {key: value for key, value in found.items() if value is not None}
+    fields = {"pid_start": process_start(f"{proc}/{pid}"), "container_id": container_of(pid, proc)}
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def container_of(pid: int, proc: str = PROC) -> str | None:
-    """Return the container ID (64 hex digits) that the process's control group is named by, None without one.
+    """Return the container ID (64 hex digits) in the name of the process's control group, None without one.
 
     Docker names it `.../<id>` or `docker-<id>.scope`, containerd's CRI `cri-containerd-<id>.scope`.
     """

@@ -1,4 +1,4 @@
-"""Associations as tables: who has what now, who had it when."""
+"""Tables of associations: the live ones for `list`, the history for `who`."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ ENDED = {
     "log_ends": "log ends",
 }
 MARK = "!"
+_OTHER_COLUMNS = frozenset(("branch_mac", "declared_mac", "addresses", "gateways"))  # all else marks the VLAN
 
 
-def live_table(found: list[Association], now: datetime, *, all_ips: bool = True) -> Table:
+def live_table(associations: list[Association], now: datetime, *, all_ips: bool = True) -> Table:
     """Return the table of `list`: one row for each association, its age counted to `now`.
 
     Without `all_ips` an association shows its first address and how many more it has.
     """
-    families = any(one.get("task_family") for one in found)
-    columns = _identity_columns(found)
+    families = any(association.get("task_family") for association in associations)
+    columns = _identity_columns(associations)
     if families:
         columns.append(Column("FAMILY", drop=5))
     columns += [
@@ -42,24 +43,24 @@ def live_table(found: list[Association], now: datetime, *, all_ips: bool = True)
         Column("ID", style="dim"),
     ]
     rows = []
-    for one in found:
-        row = _identity_cells(one, all_ips=all_ips)
+    for association in associations:
+        row = _identity_cells(association, all_ips=all_ips)
         if families:
-            row.append(Cell.of(family(one)))
+            row.append(Cell.of(family(association)))
         row += [
-            Cell.of(safe(one.get("netns_inode"))),
-            Cell.of(safe(one.get("pid"))),
-            Cell.of(since(one.get("since"), now)),
-            Cell.of(short_id(one.get("association_id"))),
+            Cell.of(safe(association.get("netns_inode"))),
+            Cell.of(safe(association.get("pid"))),
+            Cell.of(since(association.get("since"), now)),
+            Cell.of(short_id(association.get("association_id"))),
         ]
         rows.append(row)
     return Table(columns, rows)
 
 
-def history_table(found: list[Association], *, narrow: bool = False) -> Table:
-    """Return the table of `who`: one row for each association, from when until when, and how it ended.
+def history_table(associations: list[Association], *, narrow: bool = False) -> Table:
+    """Return the table of `who`: one row for each association with its begin, its end and what ended it.
 
-    A `narrow` one has the time below the date.
+    With `narrow` the time stands below the date.
     """
 
     def time(ts: object) -> Cell:
@@ -67,31 +68,31 @@ def history_table(found: list[Association], *, narrow: bool = False) -> Table:
         return Cell(tuple(text.split(" ", 1))) if narrow else Cell.of(text)
 
     columns = [
-        *_identity_columns(found),
+        *_identity_columns(associations),
         Column("FROM (UTC)"),
         Column("UNTIL (UTC)"),
         Column("ENDED BY", drop=1),
         Column("ID", style="dim"),
     ]
     rows = []
-    for one in found:
-        live = "until" not in one
+    for association in associations:
+        live = "until" not in association
         rows.append(
             [
-                *_identity_cells(one),
-                time(one.get("since")),
-                Cell.of("live", "green") if live else time(one["until"]),
-                Cell.of(ENDED.get(how_ended(one), safe(one.get("ended_by")))),
-                Cell.of(short_id(one.get("association_id"))),
+                *_identity_cells(association),
+                time(association.get("since")),
+                Cell.of("live", "green") if live else time(association["until"]),
+                Cell.of(ENDED.get(how_ended(association), safe(association.get("ended_by")))),
+                Cell.of(short_id(association.get("association_id"))),
             ]
         )
     return Table(columns, rows)
 
 
-def _identity_columns(found: list[Association]) -> list[Column]:
-    """Return the columns that say which branch and whose; their headers name what the values really are."""
-    branches = {_branch(one)[0] for one in found} - {""}
-    owners = {_owner(one)[0] for one in found} - {""}
+def _identity_columns(associations: list[Association]) -> list[Column]:
+    """Return the columns for branch and owner; the headers name what the rows hold (ENI or MAC, task or container)."""
+    branches = {_branch(association)[0] for association in associations} - {""}
+    owners = {_owner(association)[0] for association in associations} - {""}
     return [
         Column("VLAN", right=True, style="bold"),
         Column("/".join(sorted(branches)) or "ENI", style="cyan", drop=3 if branches == {"MAC"} else 1),
@@ -100,80 +101,80 @@ def _identity_columns(found: list[Association]) -> list[Column]:
     ]
 
 
-def _identity_cells(one: Association, *, all_ips: bool = True) -> list[Cell]:
-    wrong = set(mismatches(one))
-    ips = addresses(one)
+def _identity_cells(association: Association, *, all_ips: bool = True) -> list[Cell]:
+    wrong = set(mismatches(association))
+    ips = addresses(association)
     if len(ips) > 1 and not all_ips:
         ips = [f"{ips[0]} +{len(ips) - 1}"]
     return [
-        _marked(safe(one.get("vlan_id")), bool(wrong - {"branch_mac", "declared_mac", "addresses", "gateways"})),
-        _marked(_branch(one)[1], bool(wrong & {"branch_mac", "declared_mac"})),
+        _marked(safe(association.get("vlan_id")), bool(wrong - _OTHER_COLUMNS)),
+        _marked(_branch(association)[1], bool(wrong & {"branch_mac", "declared_mac"})),
         _marked("\n".join(ips), bool(wrong & {"addresses", "gateways"})),
-        Cell.of(_owner(one)[1]),
+        Cell.of(_owner(association)[1]),
     ]
 
 
 def _marked(text: str, wrong: bool) -> Cell:
-    """Return a cell of the lines of `text`; marked when it is not what the kernel shows."""
+    """Return a cell with the lines of `text`, marked if the kernel shows another value."""
     if wrong:
         return Cell(tuple(f"{line}{MARK}" for line in (text or "-").split("\n")), "bold red")
     return Cell(tuple(text.split("\n"))) if text else Cell.of("")
 
 
-def _branch(one: Association) -> tuple[str, str]:
-    """Return what names the branch, ENI ID or else MAC, and which of the two it is."""
-    if one.get("eni_id"):
-        return "ENI", safe(one["eni_id"])
-    mac = one.get("branch_mac") or one.get("observed_mac") or one.get("declared_mac")
+def _branch(association: Association) -> tuple[str, str]:
+    """Return the kind of the branch's name (ENI or MAC) and the name: the ENI ID if known, else the MAC."""
+    if association.get("eni_id"):
+        return "ENI", safe(association["eni_id"])
+    mac = association.get("branch_mac") or association.get("observed_mac") or association.get("declared_mac")
     return ("MAC", safe(mac)) if mac else ("", "")
 
 
-def _owner(one: Association) -> tuple[str, str]:
-    """Return what names the owner, task or else container, shortened, and which of the two it is."""
-    if one.get("task_arn"):
-        return "TASK", task_id(one["task_arn"])[:SHORT]
-    container = safe(one.get("container_id"))
+def _owner(association: Association) -> tuple[str, str]:
+    """Return the kind of the owner (TASK or CONTAINER) and its ID, shortened: the task if known."""
+    if association.get("task_arn"):
+        return "TASK", task_id(association["task_arn"])[:SHORT]
+    container = safe(association.get("container_id"))
     return ("CONTAINER", container[:SHORT]) if container else ("", "")
 
 
-def print_live(found: list[Association], screen: Screen, now: datetime) -> None:
-    """Print the table of `list` and what has to be said about it."""
-    table = live_table(found, now)
+def print_live(associations: list[Association], screen: Screen, now: datetime) -> None:
+    """Print the table of `list` and a line for each mismatch."""
+    table = live_table(associations, now)
     if not {"FAMILY", "PID"}.issuperset(tables.fitted(table, screen.width)[1]):
-        # An IPv6 address beside the IPv4 one takes the room of three columns.
-        table = live_table(found, now, all_ips=False)
+        # An IPv6 address beside the IPv4 address takes the width of three columns.
+        table = live_table(associations, now, all_ips=False)
     tables.show(table, screen)
-    _explain_marks(found, screen)
+    _explain_marks(associations, screen)
 
 
-def print_history(found: list[Association], screen: Screen, now: datetime) -> None:
+def print_history(associations: list[Association], screen: Screen, now: datetime) -> None:
     """Print the answers of `who`: a table, or cards on a terminal that is too narrow for it."""
-    both = [history_table(found, narrow=narrow) for narrow in (False, True)]
+    both = [history_table(associations, narrow=narrow) for narrow in (False, True)]
     lacks = [len(tables.fitted(table, screen.width)[1]) for table in both]
     best = both[lacks[1] < lacks[0]]
-    # a single one on a narrow terminal: a card says more in the same room
-    if lacks[0] == 0 or (len(found) > 1 and tables.fitted(best, screen.width)[0].fits(screen.width)):
+    # On a narrow terminal a single association is a card: it says more in the same space.
+    if lacks[0] == 0 or (len(associations) > 1 and tables.fitted(best, screen.width)[0].fits(screen.width)):
         tables.show(best, screen)
-        _explain_marks(found, screen)
+        _explain_marks(associations, screen)
         return
-    for at, one in enumerate(found):
+    for at, association in enumerate(associations):
         if at:
             screen.line()
-        print_card(one, screen, now)
+        print_card(association, screen, now)
 
 
-def _explain_marks(found: list[Association], screen: Screen) -> None:
-    """Say what the marks in the table mean, one line for each marked association."""
-    for one in found:
-        if mismatches(one):
-            name = safe(one.get("association_id"))
-            screen.line(screen.paint(f"{MARK} {name}: {mismatch_text(one)}", "red"))
+def _explain_marks(associations: list[Association], screen: Screen) -> None:
+    """Print what the kernel shows instead, one line for each marked association."""
+    for association in associations:
+        if mismatches(association):
+            name = safe(association.get("association_id"))
+            screen.line(screen.paint(f"{MARK} {name}: {mismatch_text(association)}", "red"))
 
 
 def explain_fits(what: str, fitted: dict[str, str], screen: Screen) -> None:
-    """Say which field of each association is what was asked for, when it may be several things."""
+    """Print which field of each association matched `what`, when more than one field can match it."""
     by_field: dict[str, list[str]] = {}
-    for one, field in fitted.items():
-        by_field.setdefault(field, []).append(short_id(one))
+    for association_id, field in fitted.items():
+        by_field.setdefault(field, []).append(short_id(association_id))
     fields = "; ".join(f"{field} of {', '.join(ids)}" for field, ids in by_field.items())
     screen.line(f"{safe(what)} fits several things: {fields}")

@@ -1,4 +1,4 @@
-"""One association as a card: all that is known of it, a line for each kind of thing."""
+"""One association as a card: everything the ledger knows about it, grouped by line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WHY_ENDED = {
     "rebooted": "the host booted again, without a DEL",
     "log_ends": "not known: the log it was imported from goes no further",
 }
-# what `mismatch` names: (key of what was declared, key of what the kernel shows, words for it)
+# Field named by `mismatch`: (key of the declared value, key of the kernel's value, label)
 _DIFFERENT = {
     "branch_mac": ("branch_mac", "observed_mac", "MAC"),
     "vlan_id": ("vlan_id", "observed_vlan_id", "VLAN"),
@@ -37,65 +37,66 @@ def how_ended(association: Association) -> str:
 
 
 def mismatch_text(record: dict[str, Any]) -> str:
-    """Return what was declared and what the kernel shows, for each field in which the two differ."""
+    """Return the declared and the observed value of each field in which they differ."""
     parts = []
     for name in mismatches(record):
         declared, observed, words = _DIFFERENT.get(name, (name, f"observed_{name}", name))
-        said = f"{words} {safe(record.get(declared)) or 'none'} declared"
+        declaration = f"{words} {safe(record.get(declared)) or 'none'} declared"
         seen = record.get(observed)
         shown = f"{safe(seen) or 'none'} in the kernel"
         if name == "ifname":
             shown = f"{safe(seen)} asked for"
-        elif seen is None and name in ("addresses", "gateways"):  # an empty list is what says that there are none
+        elif seen is None and name in ("addresses", "gateways"):  # "none" is recorded as an empty list
             shown = "what the kernel showed is not recorded"
-        parts.append(f"{said}, {shown}")
+        parts.append(f"{declaration}, {shown}")
     return "; ".join(parts)
 
 
-def print_card(one: Association, screen: Screen, now: datetime) -> None:
-    """Print all that is known of one association, a line for each kind of thing."""
-    screen.line(f"{screen.paint(safe(one.get('association_id')), 'bold')}  {_lifetime(one, screen, now)}")
-    for name, text in _card_lines(one):
+def print_card(association: Association, screen: Screen, now: datetime) -> None:
+    """Print everything the ledger knows about one association, grouped by line."""
+    association_id = screen.paint(safe(association.get("association_id")), "bold")
+    screen.line(f"{association_id}  {_lifetime(association, screen, now)}")
+    for name, text in _card_lines(association):
         if text:
             screen.line(f"  {screen.paint(name.ljust(10), 'dim')}{text}")
-    if mismatches(one):
-        screen.line(f"  {screen.paint('mismatch'.ljust(10) + mismatch_text(one), 'red')}")
+    if mismatches(association):
+        screen.line(f"  {screen.paint('mismatch'.ljust(10) + mismatch_text(association), 'red')}")
 
 
-def _lifetime(one: Association, screen: Screen, now: datetime) -> str:
-    """Return from when until when, and for how long."""
-    begin = clock(one.get("since"))
-    if "until" not in one:
-        return f"{screen.paint('live', 'green')} since {begin} UTC ({since(one.get('since'), now)})"
-    first, last = moment(one.get("since")), moment(one["until"])
+def _lifetime(association: Association, screen: Screen, now: datetime) -> str:
+    """Return when the association began and ended, and how long it lasted."""
+    begin = clock(association.get("since"))
+    if "until" not in association:
+        return f"{screen.paint('live', 'green')} since {begin} UTC ({since(association.get('since'), now)})"
+    first, last = moment(association.get("since")), moment(association["until"])
     lasted = f" ({age((last - first).total_seconds())})" if first and last else ""
-    end = clock(one["until"])
+    end = clock(association["until"])
     if end[:10] == begin[:10]:
         end = end[11:]
     return f"{begin} to {end} UTC{lasted}"
 
 
-def _card_lines(one: Association) -> Iterable[tuple[str, str]]:
-    """Yield name and text of each line of the card; an empty text is a line that is not printed."""
+def _card_lines(association: Association) -> Iterable[tuple[str, str]]:
+    """Yield name and text of each line of the card; a line with empty text is not printed."""
 
-    def said(*pairs: tuple[str, str]) -> str:
-        return "  ".join(f"{label}{safe(one[key])}" for key, label in pairs if one.get(key) is not None)
+    def values(*pairs: tuple[str, str]) -> str:
+        return "  ".join(f"{label}{safe(association[key])}" for key, label in pairs if association.get(key) is not None)
 
-    if "until" in one:
-        ended = how_ended(one)
+    if "until" in association:
+        ended = how_ended(association)
         yield "ended by", WHY_ENDED.get(ended, safe(ended))
     yield (
         "branch",
-        said(
+        values(
             ("vlan_id", "VLAN "), ("vlan_protocol", ""), ("eni_id", ""), ("branch_mac", ""), ("protocol", "protocol ")
         ),
     )
-    yield "declared", said(("declared_ifname", "interface "), ("declared_mac", "MAC "))
-    yield "addresses", "  ".join(addresses(one, prefix=True))
-    yield "gateways", said(("gateways", ""))
+    yield "declared", values(("declared_ifname", "interface "), ("declared_mac", "MAC "))
+    yield "addresses", "  ".join(addresses(association, prefix=True))
+    yield "gateways", values(("gateways", ""))
     yield (
         "trunk",
-        said(
+        values(
             ("trunk_eni_id", ""),
             ("trunk_mac", ""),
             ("trunk_ifname", ""),
@@ -103,18 +104,16 @@ def _card_lines(one: Association) -> Iterable[tuple[str, str]]:
             ("trunk_netns_inode", "in netns "),
         ),
     )
-    yield "task", said(("task_arn", ""))
-    yield (
-        "",
-        "  ".join(part for part in (family(one), said(("service", "service "), ("cluster", "cluster "))) if part),
-    )
-    yield "container", said(("container_id", ""))
-    yield "", said(("ifname", "interface "), ("network", "network "))
-    yield "netns", said(("netns_inode", ""), ("netns", ""), ("pid", "pid "))
-    yield "kernel", said(("observed_vlan_id", "VLAN "), ("observed_mac", ""))
-    took = f"  {safe(one['took_ms'])} ms" if one.get("took_ms") is not None else ""
+    yield "task", values(("task_arn", ""))
+    service = values(("service", "service "), ("cluster", "cluster "))
+    yield "", "  ".join(part for part in (family(association), service) if part)
+    yield "container", values(("container_id", ""))
+    yield "", values(("ifname", "interface "), ("network", "network "))
+    yield "netns", values(("netns_inode", ""), ("netns", ""), ("pid", "pid "))
+    yield "kernel", values(("observed_vlan_id", "VLAN "), ("observed_mac", ""))
+    took = f"  {safe(association['took_ms'])} ms" if association.get("took_ms") is not None else ""
     yield (
         "recorded",
-        said(("via", ""), ("plugin", "plugin "), ("cni_version", "CNI "), ("add_seq", "seq ")) + took,
+        values(("via", ""), ("plugin", "plugin "), ("cni_version", "CNI "), ("add_seq", "seq ")) + took,
     )
-    yield "host", said(("instance_id", ""), ("boot_id", "boot "))
+    yield "host", values(("instance_id", ""), ("boot_id", "boot "))

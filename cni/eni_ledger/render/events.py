@@ -1,4 +1,4 @@
-"""Events as lines of a log. The widths are fixed: a log is printed while it is read, and may be followed."""
+"""Events as log lines. Column widths are fixed: lines are printed before the later events are read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STYLES = {
 
 
 class EventLines:
-    """Turns events into lines for one screen."""
+    """Formats events as lines for one screen."""
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
@@ -47,17 +47,17 @@ class EventLines:
         self._day = ""
 
     def header(self) -> str:
-        """Return what stands above the first event: the names of the columns, and of those there is no room for."""
+        """Return the header: the names of the columns, below those of the columns left out for lack of space."""
         cells = ["TIME (UTC)" if self.dated else "TIME UTC", "EVENT", "VLAN", "IP", "ENI/MAC", "OWNER"]
         line = " ".join([*self._columns(cells), "DETAILS" if self.wide else ""]).rstrip()
         line = self.screen.paint(line, "bold")
         return f"{no_room(self._left_out, self.screen)}\n{line}" if self._left_out else line
 
     def line(self, event: dict[str, Any]) -> str:
-        """Return what is printed for one event: a line, and more of them when a terminal is too narrow for it.
+        """Return the text of one event: one line, or several on a narrow terminal.
 
-        Of several addresses it has the first and how many more there are. Without room for the date on each line,
-        the first of a day has it above.
+        Of several addresses it shows the first and the number of the others. Where the date does not fit on each
+        line, it stands above the first event of a day.
         """
         kind = safe(event.get("event"))
         ips = addresses(event)
@@ -86,9 +86,9 @@ class EventLines:
         return f"{self.screen.paint(day, 'bold')}\n{line}"
 
     def _tail(self, event: dict[str, Any], used: int, indent: int) -> str:
-        """Return what follows the columns: on the same line if there is room, else below, broken between words.
+        """Return the text after the columns: on the same line if it fits, else wrapped below.
 
-        The namespace is left out where there is no room for it: `show` has it, and it would double the log.
+        The namespace is left out where it does not fit: it would double the length of the log, and `show` has it.
         """
         words, namespace = remarks(event), "" if event.get("event") in _NO_NAMESPACE else _namespace(event)
         both = "; ".join(part for part in (namespace, words) if part)
@@ -101,7 +101,7 @@ class EventLines:
         return "".join(f"\n{' ' * indent}{line}" for line in lines)
 
     def _columns(self, cells: list[str]) -> list[str]:
-        """Return the cells at their widths; the branch only where there is room for it."""
+        """Return the cells padded to their widths, without the branch where it does not fit."""
         time, kind, vlan, ip, branch, owner = cells
         time = time.ljust(23 if self.wide else 19 if self.dated else 8)
         columns = [time, kind.ljust(10), vlan.rjust(4), ip.ljust(15)]
@@ -109,13 +109,13 @@ class EventLines:
 
 
 def _branch(event: dict[str, Any]) -> object:
-    """Return what names the interface, the ENI ID or else a MAC."""
+    """Return the name of the interface: its ENI ID if known, else a MAC."""
     keys = ("eni_id", "branch_mac", "observed_mac", "declared_mac")
     return next((event[key] for key in keys if event.get(key)), None)
 
 
 def remarks(event: dict[str, Any]) -> str:
-    """Return what is worth saying of an event beyond its fields."""
+    """Return the details of an event that have no column."""
     parts = [_about(event)]
     if mismatches(event):
         parts.append("! " + mismatch_text(event))
@@ -139,8 +139,8 @@ def _about(event: dict[str, Any]) -> str:
     if kind == "identify":
         task = f"task {task_id(event['task_arn'])}" if event.get("task_arn") else ""
         trunk = f"trunk {safe(event['trunk_eni_id'])}" if event.get("trunk_eni_id") else ""
-        told = f"({safe(event['identity_source'])})" if event.get("identity_source") else ""
-        return " ".join(part for part in (task, family(event), trunk, told) if part)
+        source = f"({safe(event['identity_source'])})" if event.get("identity_source") else ""
+        return " ".join(part for part in (task, family(event), trunk, source) if part)
     if kind == "import":
         error = safe(event.get("error_msg"))
         what = f"{safe(event.get('imported_event'))} of {clock(event.get('occurred_ts'))}"

@@ -69,7 +69,7 @@ class Screen:
         parts = []
         for key, value in document.items():
             if isinstance(value, list) and value:
-                inside = ",\n".join(one_line(one) for one in value)
+                inside = ",\n".join(one_line(item) for item in value)
                 parts.append(f"{one_line(key)}:[\n{inside}\n]")
             else:
                 parts.append(f"{one_line(key)}:{one_line(value)}")

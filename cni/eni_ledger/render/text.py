@@ -1,4 +1,4 @@
-"""Single values as people read them. Everything returned here is safe to print on a terminal."""
+"""Formats single values for people. Every returned text is safe to print on a terminal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SHORT = 12  # what docker and the ECS console show of a 64-digit ID
 def safe(value: object) -> str:
     """Return `value` as one line in which every character can be seen.
 
-    Control characters, line ends, bidirectional overrides and lone surrogates come out as escapes: what a
-    plugin or an image wrote into a name must not move the cursor of whoever reads the ledger.
+    Control characters, line ends, bidirectional overrides and lone surrogates become escapes: a name that a
+    plugin or an image chose must not control the reader's terminal.
     """
     text = value if isinstance(value, str) else _words(value)
     if text.isprintable():
@@ -24,11 +24,11 @@ def safe(value: object) -> str:
 
 
 def _words(value: object) -> str:
-    """Return a value that is no text as words: a list with commas, an object as JSON."""
+    """Return a value other than a string as text: a list with commas, an object as JSON."""
     if value is None:
         return ""
     if isinstance(value, list):
-        return ", ".join(_words(one) if not isinstance(one, str) else one for one in value)
+        return ", ".join(_words(item) if not isinstance(item, str) else item for item in value)
     if isinstance(value, dict):
         from eni_ledger.base.minijson import dumps
 
@@ -37,25 +37,25 @@ def _words(value: object) -> str:
 
 
 def moment(text: object) -> datetime | None:
-    """Return the time that a `ts` of the ledger means, None when it is none."""
+    """Return a `ts` of the ledger as a time, None if it is not one; without a zone it is UTC."""
     try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+        time = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found
+    return time.replace(tzinfo=UTC) if time and time.tzinfo is None else time
 
 
 def clock(ts: object, *, milli: bool = False) -> str:
-    """Return a `ts` as ``2026-11-23 14:00:00``, UTC; what is no time comes back as it is."""
-    found = moment(ts)
-    if found is None:
+    """Return a `ts` as ``2026-11-23 14:00:00``, UTC; a value that is not a time, unchanged."""
+    time = moment(ts)
+    if time is None:
         return safe(ts)
-    naive = found.astimezone(UTC).replace(tzinfo=None)
+    naive = time.astimezone(UTC).replace(tzinfo=None)
     return naive.isoformat(" ", "milliseconds" if milli else "seconds")
 
 
 def age(seconds: float) -> str:
-    """Return a duration in its two greatest units: ``42s`` ``5m10s`` ``3h12m`` ``2d4h`` ``40d``."""
+    """Return a duration in its two largest units: ``42s`` ``5m10s`` ``3h12m`` ``2d4h`` ``40d``."""
     left = max(0, int(seconds))
     for unit, size, lesser, small in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
         if left >= size:
@@ -66,17 +66,17 @@ def age(seconds: float) -> str:
 
 def since(ts: object, now: datetime) -> str:
     """Return how long before `now` a `ts` was."""
-    found = moment(ts)
-    return age((now - found).total_seconds()) if found else safe(ts)
+    time = moment(ts)
+    return age((now - time).total_seconds()) if time else safe(ts)
 
 
 def task_id(arn: object) -> str:
-    """Return the ID at the end of a task ARN (``.../task/ID``, ``.../task/cluster/ID``); else all of it."""
+    """Return the ID at the end of a task ARN (``.../task/ID``, ``.../task/cluster/ID``); else the whole text."""
     return safe(arn).rsplit("/", 1)[-1]
 
 
 def short_id(association_id: object) -> str:
-    """Return the first digits of an association ID, as `eni-ledger show` takes them; 32 bits do for one host."""
+    """Return the first digits of an association ID, which `eni-ledger show` accepts; 32 bits suffice for one host."""
     return safe(association_id).removeprefix("assoc-")[:8]
 
 
@@ -89,18 +89,18 @@ def family(record: dict[str, Any]) -> str:
 
 
 def addresses(record: dict[str, Any], *, prefix: bool = False) -> list[str]:
-    """Return the IP addresses of an association, with their prefix lengths if wanted."""
-    found = record.get("addresses")
-    many = found if isinstance(found, list) else [found] if found else []
-    return [safe(one) if prefix else safe(one).partition("/")[0] for one in many]
+    """Return the IP addresses of an association, with their prefix lengths if `prefix`."""
+    value = record.get("addresses")
+    values = value if isinstance(value, list) else [value] if value else []
+    return [safe(address) if prefix else safe(address).partition("/")[0] for address in values]
 
 
 def mismatches(record: dict[str, Any]) -> list[str]:
     """Return the names of the fields in which the kernel differs from what was declared."""
-    found = record.get("mismatch")
-    if isinstance(found, list):
-        return [safe(one) for one in found]
-    return [safe(found)] if found else []
+    value = record.get("mismatch")
+    if isinstance(value, list):
+        return [safe(name) for name in value]
+    return [safe(value)] if value else []
 
 
 def counted(number: int, thing: str) -> str:
@@ -109,7 +109,7 @@ def counted(number: int, thing: str) -> str:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes in the unit that suits it: ``712 B``, ``16.0 MiB``."""
+    """Return a number of bytes in the largest unit that fits: ``712 B``, ``16.0 MiB``."""
     value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
     while value >= 1024 and len(units) > 1:
         value /= 1024

@@ -88,7 +88,7 @@ def test_disagreement_is_told_and_nothing_is_overwritten(
     branch(ledger, eni_id=eni_id(9, 9))
     done = identify("--source", "agent-db")
     assert done.code == 1
-    assert f"agent-db says {eni_id(1, 1)}, ledger {eni_id(9, 9)}; kept as it was" in done.out
+    assert f"agent-db says {eni_id(1, 1)}, ledger {eni_id(9, 9)}; the recorded value stays" in done.out
     (live,) = run("list", "--json").json()["associations"]
     assert live["eni_id"] == eni_id(9, 9)
     assert "task_arn" not in live

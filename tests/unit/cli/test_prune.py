@@ -72,7 +72,7 @@ def test_without_a_ledger(run: Run) -> None:
 
 
 def test_repair_says_what_it_did(run: Run, filled: Ledger) -> None:
-    assert "repair: there was nothing to mend" in run("fsck", "--repair").out
+    assert "repair: nothing to repair" in run("fsck", "--repair").out
     with filled.file.open("ab") as file:
         file.write(b'{"torn')
     done = run("fsck", "--repair")

@@ -45,7 +45,7 @@ def test_the_first_that_knows_gives_it_and_others_are_asked_for_the_rest() -> No
     second = Fake("imds", {ONE: {"trunk_eni_id": TRUNK}})
     third = Fake("ec2", {ONE: {"eni_id": ENI}})
     outcome = identify([association()], [first, second, third])
-    assert outcome.found == [
+    assert outcome.events == [
         {"event": "identify", "association_id": ONE, "eni_id": ENI, "task_arn": TASK, "identity_source": "agent-db"},
         {"event": "identify", "association_id": ONE, "trunk_eni_id": TRUNK, "identity_source": "imds"},
     ]
@@ -80,7 +80,7 @@ def test_a_source_that_says_otherwise_is_reported_and_nothing_of_it_is_taken() -
     assert (told.key, told.known, told.known_from, told.source, told.said) == (
         "task_arn", TASK, "ledger", "docker", OTHER_TASK,
     )  # fmt: skip
-    assert outcome.found == [
+    assert outcome.events == [
         {"event": "identify", "association_id": ONE, "trunk_eni_id": TRUNK, "identity_source": "docker"}
     ]
     assert outcome.incomplete == [ONE]
@@ -111,7 +111,7 @@ def test_what_has_ended_is_asked_only_of_those_who_know_the_past() -> None:
     now, past = Fake("ec2", {}, past=False), Fake("agent-db", {ONE: {"eni_id": ENI}})
     outcome = identify([association(until="2026-11-23T14:00:00.000000Z")], [now, past])
     assert (now.asked, past.asked) == ([], [ONE])
-    assert outcome.found[0]["eni_id"] == ENI
+    assert outcome.events[0]["eni_id"] == ENI
 
 
 def test_sources_are_made_by_name_in_the_order_that_is_asked_for() -> None:

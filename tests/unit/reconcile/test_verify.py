@@ -273,7 +273,7 @@ def test_what_cannot_both_be_true_and_cannot_be_decided(
     hidden = scanned(unreadable=("/proc/1/ns/net: Permission denied",))
     report = compare(live(tmp_path), hidden)
     (conflict,) = report.conflicts
-    assert [conflict.one["association_id"], conflict.other["association_id"]] == ids
+    assert [conflict.earlier["association_id"], conflict.later["association_id"]] == ids
     assert conflict.why.startswith(words)
     assert not report.agrees
     assert len(live(tmp_path)) == 2

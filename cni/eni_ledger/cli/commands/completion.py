@@ -1,4 +1,4 @@
-"""`eni-ledger completion`: what a shell needs to complete commands, options and values."""
+"""`eni-ledger completion`: print the script that completes commands, options and values in a shell."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ EXAMPLES = [
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
     """Print the completion script for a SHELL: bash, zsh or fish."""
-    from click.shell_completion import ShellComplete, get_completion_class
+    from click.shell_completion import ShellComplete, get_completion_class  # start-up: no other command needs it
 
-    found = get_completion_class(shell)
-    if found is None:
+    shell_class = get_completion_class(shell)
+    if shell_class is None:
         raise click.UsageError(f"no completion for {shell}")
-    # ShellComplete's own source(): bash's would run bash first to ask for its version, and a script that is
-    # written on one machine may be meant for another.
-    script = ShellComplete.source(found(ctx.find_root().command, {}, PROGRAM, COMPLETE_VAR))
+    # ShellComplete's own source(): bash's own runs bash to check its version, but the script may be
+    # meant for another machine.
+    script = ShellComplete.source(shell_class(ctx.find_root().command, {}, PROGRAM, COMPLETE_VAR))
     Screen().line(script)

@@ -52,7 +52,7 @@ def command(
         session.state_dir()  # says what is wrong with that
     problems: list[ConfigError] = []
     settings = load(None, os.environ, given, problems=problems)
-    broken = [Finding("configuration", FAIL, str(one), one.hint) for one in problems]
+    broken = [Finding("configuration", FAIL, str(problem), problem.hint) for problem in problems]
     configured = load(None, os.environ, problems=[]).state_dir
     findings = [
         *(broken or [Finding("configuration", OK, _configuration(os.environ.get("ENI_LEDGER_CONFIG") or CONFIG_FILE))]),
@@ -61,8 +61,13 @@ def command(
     healthy = not any(finding.status == FAIL for finding in findings)
     if as_json:
         checks = [
-            {"name": one.name, "status": one.status, "message": one.message, **({"hint": one.hint} if one.hint else {})}
-            for one in findings
+            {
+                "name": finding.name,
+                "status": finding.status,
+                "message": finding.message,
+                **({"hint": finding.hint} if finding.hint else {}),
+            }
+            for finding in findings
         ]
         session.screen.json_document({"healthy": healthy, "checks": checks})
     else:
@@ -78,16 +83,16 @@ def _print(findings: list[Finding], session: Session) -> None:
     screen = session.screen
     width = max(len(finding.name) for finding in findings)
     margin = " " * (9 + width + 2)
-    for one in findings:
-        status = screen.paint(one.status.ljust(7), _STYLES[one.status])
-        first, *more = _wrapped(safe(one.message), screen.width, len(margin))
-        screen.line(f"{status}  {one.name.ljust(width)}  {first}")
+    for finding in findings:
+        status = screen.paint(finding.status.ljust(7), _STYLES[finding.status])
+        first, *more = _wrapped(safe(finding.message), screen.width, len(margin))
+        screen.line(f"{status}  {finding.name.ljust(width)}  {first}")
         for text in more:
             screen.line(margin + text)
-        if one.hint and one.status != SKIPPED:
-            for text in _wrapped(f"try: {safe(one.hint)}", screen.width, len(margin)):
+        if finding.hint and finding.status != SKIPPED:
+            for text in _wrapped(f"try: {safe(finding.hint)}", screen.width, len(margin)):
                 screen.line(margin + text)
-    counts = [(status, sum(one.status == status for one in findings)) for status in (OK, WARN, FAIL, SKIPPED)]
+    counts = [(status, sum(finding.status == status for finding in findings)) for status in (OK, WARN, FAIL, SKIPPED)]
     screen.line(", ".join(f"{count} {status}" for status, count in counts if count))
 
 

@@ -68,7 +68,7 @@ def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | No
         for words in done or ():
             session.screen.line(f"repair: {safe(words)}")
         if done == []:
-            session.screen.line("repair: there was nothing to mend")
+            session.screen.line("repair: nothing to repair")
         _print(report, path, session)
     return 0 if report.sound else DAMAGE_FOUND
 
@@ -80,7 +80,10 @@ def _document(report: FsckReport, state_dir: str) -> dict[str, Any]:
         "events": report.events,
         "live": report.live,
         "segments": report.segments,
-        "damage": [{"msg": one.msg, "path": one.path, "line": one.line, "offset": one.offset} for one in report.damage],
+        "damage": [
+            {"msg": damaged.msg, "path": damaged.path, "line": damaged.line, "offset": damaged.offset}
+            for damaged in report.damage
+        ],
         "notes": report.notes,
     }
 
@@ -116,10 +119,10 @@ def _print(report: FsckReport, state_dir: str, session: Session) -> None:
 
 
 def _complain(damage: list[LedgerDamaged], session: Session) -> None:
-    """Print where the damage is, first to last, and what to do about it once."""
-    for one in damage[:SHOWN]:
-        for line in error_lines(safe(str(one)), "", colour=session.screen.colour_err):
+    """Print each damaged place in order, then one hint."""
+    for damaged in damage[:SHOWN]:
+        for line in error_lines(safe(str(damaged)), "", colour=session.screen.colour_err):
             complain(line)
     if len(damage) > SHOWN:
         complain(f"... and {counted(len(damage) - SHOWN, 'more place')}")
-    complain("try: keep the file, it is evidence; commands that have to read what is damaged answer from the rest")
+    complain("try: keep the damaged file, it is evidence; other commands answer from the undamaged rest")

@@ -1,4 +1,4 @@
-"""`eni-ledger identify`: ENI ID, task and trunk of what was recorded without them."""
+"""`eni-ledger identify`: find the ENI ID, task and trunk of associations recorded without them."""
 
 from __future__ import annotations
 
@@ -75,25 +75,25 @@ def command(
     history = session.history(slow=everything)
     live = [] if everything else history.live()
     run = ended(history)
-    since = {one["association_id"]: one for one in (*live, *run.associations)}
+    since = {association["association_id"]: association for association in (*live, *run.associations)}
     associations = all_associations(history) if everything else list(since.values())
     outcome = identify(associations, asked)
-    written = [] if dry_run else _record(settings, outcome.found)
+    written = [] if dry_run else _record(settings, outcome.events)
     if not dry_run and _asked_all(outcome, run):
         leave_mark(settings.state_dir, run)
     send_to_journal(settings, written, associations)
     if as_json:
-        session.screen.json_document(_document(outcome, outcome.found if dry_run else written, dry_run=dry_run))
+        session.screen.json_document(_document(outcome, outcome.events if dry_run else written, dry_run=dry_run))
     else:
-        _print(outcome, outcome.found if dry_run else written, session, dry_run=dry_run)
+        _print(outcome, outcome.events if dry_run else written, session, dry_run=dry_run)
     if sources and outcome.unavailable:
         raise next(iter(outcome.unavailable.values()))
     return DISAGREE if outcome.disagreements else 0
 
 
 def _asked_all(outcome: Outcome, run: Ended) -> bool:
-    """Tell whether every source that could know what has ended was asked about it: the next run need not ask again."""
-    lacking = {one["association_id"] for one in run.associations}.intersection(outcome.incomplete)
+    """Return whether every source that knows ended associations was asked: then the next run need not ask again."""
+    lacking = {association["association_id"] for association in run.associations}.intersection(outcome.incomplete)
     waiting = [name for name in PAST if name not in outcome.asked or _may_come(outcome.unavailable.get(name))]
     return not (lacking and waiting)
 
@@ -102,17 +102,17 @@ def _may_come(why: Unavailable | None) -> bool:
     return why is not None and not why.absent
 
 
-def _record(settings: Settings, found: list[Event]) -> list[Event]:
-    """Record what was found, as late for one that has ended; what became known meanwhile is not repeated."""
+def _record(settings: Settings, identified: list[Event]) -> list[Event]:
+    """Record the identify events and return them; those of ended associations are `late`, known values are left out."""
     from eni_ledger.ledger.write.batch import record_found
 
-    if not found:
+    if not identified:
         return []
 
     def choose(live: list[Event]) -> list[Event]:
-        by_id = {one["association_id"]: one for one in live}
+        by_id = {association["association_id"]: association for association in live}
         chosen = []
-        for event in found:
+        for event in identified:
             association = by_id.get(event["association_id"])
             if association is None:
                 chosen.append({**event, "late": True})
@@ -130,22 +130,22 @@ def _document(outcome: Outcome, events: list[Event], *, dry_run: bool) -> Event:
     sources = []
     for name, count in outcome.asked.items():
         why = outcome.unavailable.get(name)
-        told = {"unavailable": str(why), "hint": why.hint} if why else {}
-        sources.append({"source": name, "asked": count, "answered": outcome.answered[name], **told})
+        reason = {"unavailable": str(why), "hint": why.hint} if why else {}
+        sources.append({"source": name, "asked": count, "answered": outcome.answered[name], **reason})
     return {
         "dry_run": dry_run,
         "sources": sources,
         "identified": events,
         "disagreements": [
             {
-                "association_id": one.association_id,
-                "key": one.key,
-                "known": one.known,
-                "known_from": one.known_from,
-                "source": one.source,
-                "said": one.said,
+                "association_id": disagreement.association_id,
+                "key": disagreement.key,
+                "known": disagreement.known,
+                "known_from": disagreement.known_from,
+                "source": disagreement.source,
+                "said": disagreement.said,
             }
-            for one in outcome.disagreements
+            for disagreement in outcome.disagreements
         ],
         "incomplete": outcome.incomplete,
     }
@@ -156,9 +156,10 @@ def _print(outcome: Outcome, events: list[Event], session: Session, *, dry_run: 
     for event in events:
         fields = ", ".join(f"{key} {safe(event[key])}" for key in _given(event))
         screen.line(f"{short_id(event['association_id'])}  {safe(event['identity_source'])}: {fields}")
-    for one in outcome.disagreements:
-        said = f"{one.source} says {safe(one.said)}, {one.known_from} {safe(one.known)}"
-        words = f"{short_id(one.association_id)}  {one.key}: {said}; kept as it was"
+    for disagreement in outcome.disagreements:
+        answers = f"{disagreement.source} says {safe(disagreement.said)}"
+        answers += f", {disagreement.known_from} {safe(disagreement.known)}"
+        words = f"{short_id(disagreement.association_id)}  {disagreement.key}: {answers}; the recorded value stays"
         screen.line(screen.paint(words, "bold red"))
     done = "would be recorded" if dry_run else "recorded"
     screen.line(f"{len(events)} {done}, {len(outcome.incomplete)} still incomplete")

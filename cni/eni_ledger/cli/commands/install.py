@@ -15,7 +15,7 @@ from eni_ledger.install.service import InstallReport, install_cni, install_ecs
 from eni_ledger.install.trial_docker import DockerEngine
 
 EXAMPLES = [
-    ("eni-ledger install ecs --dry-run", "what would be done on this host of the ECS agent, and whether it would run"),
+    ("eni-ledger install ecs --dry-run", "the steps on this host of the ECS agent, and whether the bundle runs there"),
     ("eni-ledger install ecs --restart", "do it, and restart the agent so that it takes effect"),
     ("eni-ledger install cni --conflist /etc/cni/net.d/10-net.conflist", "record what a containerd or CRI-O host does"),
 ]
@@ -25,8 +25,11 @@ ECS_EXAMPLES = [
     ("eni-ledger install ecs --root /mnt/image", "in the tree of an image"),
 ]
 CNI_EXAMPLES = [
-    ("eni-ledger install cni", "where the runtime finds it; prints what goes into the conflist"),
-    ("eni-ledger install cni --conflist /etc/cni/net.d/10-net.conflist", "and puts it there, behind the others"),
+    ("eni-ledger install cni", "where the runtime finds it; prints the entry for the conflist"),
+    (
+        "eni-ledger install cni --conflist /etc/cni/net.d/10-net.conflist",
+        "also adds the entry, after the other plugins",
+    ),
 ]
 
 bundle_option = click.option(
@@ -67,11 +70,11 @@ def ecs(
 ) -> None:
     """Stand in front of vpc-branch-eni, vpc-eni and ecs-eni, which the ECS agent calls by file name.
 
-    The bundle goes to /var/lib/ecs/data/eni-ledger, which the agent's container has as /data/eni-ledger;
-    ECS_CNI_PLUGINS_PATH in /etc/ecs/ecs.config names its directory of plugins. Before anything is changed, the bundle
-    is run in a world like that container: in a mount namespace, and where Docker answers in a container too.
-    A dry run prints the steps even where that proof cannot be made, and says so.
-    A plugin directory of your own in ecs.config becomes the one whose plugins are called.
+    The bundle goes to /var/lib/ecs/data/eni-ledger, mounted in the agent's container at /data/eni-ledger;
+    ECS_CNI_PLUGINS_PATH in /etc/ecs/ecs.config names its directory of plugins. Before it changes anything,
+    install runs the bundle as that container would: in a mount namespace, and if Docker answers also in a container.
+    A dry run that cannot run this trial says so and prints the steps all the same.
+    If ecs.config already names a plugin directory, eni-ledger calls the plugins there.
     """
     tree = tree_at(root)
     report = InstallReport(dry_run=dry_run, root=tree.root)
@@ -104,10 +107,10 @@ def chained(
 ) -> None:
     """Put the bundle into /opt/eni-ledger and a link to it where the runtime looks for plugins.
 
-    A package has the bundle there already. With --conflist the file gets {"type": "eni-ledger"} at the end of its
-    plugins; without, that is printed. The runtime reads it for the next container. The configuration of containerd,
-    CRI-O, podman and nerdctl says where they look; a directory that none of them uses is only made when --bin-dir
-    names it.
+    A package has already put the bundle there. With --conflist, install adds {"type": "eni-ledger"} to the end of the
+    file's plugins; without it, install prints that entry. The runtime reads the file for the next container. The plugin
+    directory comes from the configuration of containerd, CRI-O, podman and nerdctl; a directory that none of them uses
+    is created only when --bin-dir names it.
     """
     tree = tree_at(root)
     report = InstallReport(dry_run=dry_run, root=tree.root)

@@ -8,8 +8,8 @@ from eni_ledger.cli.answers import live
 from eni_ledger.cli.options import Command, reading, session_of
 
 EXAMPLES = [
-    ("eni-ledger list", "the branch ENIs of this host and whose they are"),
-    ("eni-ledger list --at 'yesterday 03:12'", "those of that moment (UTC), also of tasks long gone"),
+    ("eni-ledger list", "the branch ENIs of this host and their tasks"),
+    ("eni-ledger list --at 'yesterday 03:12'", "live at that moment (UTC), with tasks that have ended since"),
     ("eni-ledger list --json | jq -r '.associations[].addresses[]'", "every IP address in use"),
 ]
 
@@ -28,8 +28,9 @@ def command(ctx: click.Context, at: str | None, as_json: bool, state_dir: str | 
     """List the live associations: VLAN, branch ENI (its MAC while the ENI ID is not known), IP addresses, task
     (or container), inode of the network namespace, PID of the pause container, age.
 
-    A value marked ! is one where the kernel shows something else than was declared. Where the clock was set back
-    and showed the time again, a note says so. That nothing is live is an answer, with exit status 0; for a time
-    before the ledger begins there is none, and that is exit status 1.
+    A value marked ! was declared to the plugin, but the kernel shows another. Where the clock was set back and showed
+    the time again, a note says so.
+
+    Exit status 0, even when nothing is live; 1 for a time before the ledger begins.
     """
     live(session_of(ctx, state_dir, no_color), at, as_json=as_json)

@@ -1,4 +1,4 @@
-"""`eni-ledger log`: the events, as they were written."""
+"""`eni-ledger log`: print events in the order in which they were written."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def command(
     """Print events in the order in which they were written: add, del, lost, add_failed, boot, checkpoint and the
     rest.
 
-    With --json each line is one event with exactly the keys of the ledger file, so what reads ledger.jsonl reads
-    this too. Exit status 1 when there are no events between --since and --until.
+    With --json each line is one event with exactly the keys of the ledger file, so a program that reads ledger.jsonl
+    can read it. Exit status 1 when there are no events between --since and --until.
     """
     session = session_of(ctx, state_dir, no_color)
     begin, end = session.times(since, "--since"), session.times(until, "--until", future=True)

@@ -104,8 +104,10 @@ def _print(report: PruneReport, session: Session, imported: str, *, dry_run: boo
     if not (imported or report.removed or report.packed or report.indexed or report.left):
         screen.line("nothing to do: every sealed segment is packed, none is beyond retention")
     screen.flush()
-    for one in report.left:
-        for line in error_lines(safe(f"{one['segment']} stays as it is: {one['why']}"), "", colour=screen.colour_err):
+    for segment in report.left:
+        for line in error_lines(
+            safe(f"{segment['segment']} stays as it is: {segment['why']}"), "", colour=screen.colour_err
+        ):
             complain(line)
     if report.left:
         complain("try: eni-ledger fsck, which names every damaged place")

@@ -1,6 +1,8 @@
-"""`eni-ledger schema`: JSON Schema of what is written and read. The only command that needs pydantic."""
+"""`eni-ledger schema`: print the JSON Schema of the files. The only command that needs pydantic."""
 
 from __future__ import annotations
+
+import json
 
 import click
 
@@ -21,8 +23,6 @@ def command(kind: str) -> None:
     """Print the JSON Schema (draft 2020-12) of an event (one line of the ledger), the state file or the
     configuration file.
     """
-    import json
-
-    from eni_ledger.ledger.format.schema import json_schema
+    from eni_ledger.ledger.format.schema import json_schema  # pydantic is an optional library
 
     Screen().line(json.dumps(json_schema(kind), indent=2, ensure_ascii=False))

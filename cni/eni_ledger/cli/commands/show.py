@@ -1,4 +1,4 @@
-"""`eni-ledger show`: all that is known of one association."""
+"""`eni-ledger show`: one association and its events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eni_ledger.render.events import EventLines
 
 EXAMPLES = [
     ("eni-ledger show assoc-0123456789abcdef0", "one association and its events"),
-    ("eni-ledger show 0123", "the same: any beginning that only one association has"),
+    ("eni-ledger show 0123", "the same: any unambiguous beginning of the ID"),
     ("eni-ledger show 0123 --json | jq .events", "the events as they stand in the ledger"),
 ]
 
@@ -28,17 +28,19 @@ EXAMPLES = [
 @click.pass_context
 def command(ctx: click.Context, association_id: str, as_json: bool, state_dir: str | None, no_color: bool) -> None:
     """Show one association and its events. ID is an association ID (eni-ledger list and who print them, with
-    --json in any case) or its beginning, "assoc-" may be left out.
+    --json in any case) or its beginning; "assoc-" may be left out.
 
-    Exit status 1 when there is none.
+    Exit status 1 when there is no such association.
     """
     session = session_of(ctx, state_dir, no_color)
     screen = session.screen
     prefix = _prefix(association_id)
     history = session.history(slow=True)
-    answer = ask(history, lambda: history.who(prefix), lambda one: str(one["association_id"]).startswith(prefix))
+    answer = ask(
+        history, lambda: history.who(prefix), lambda association: str(association["association_id"]).startswith(prefix)
+    )
     if len(answer.associations) > 1:
-        ids = ", ".join(str(one["association_id"]) for one in answer.associations[:5])
+        ids = ", ".join(str(association["association_id"]) for association in answer.associations[:5])
         raise UsageError(f"{len(answer.associations)} associations begin like this", ids, "give more of the ID")
     if not answer.associations:
         raise answer.damage or NotFound("no such association", association_id, f"{PROGRAM} log --json")
@@ -60,7 +62,7 @@ def command(ctx: click.Context, association_id: str, as_json: bool, state_dir: s
 
 def _prefix(text: str) -> str:
     """Return the beginning of an association ID that `text` stands for. Raises UsageError."""
-    found = re.fullmatch(r"(?:assoc-)?([0-9a-f]{1,17})", text.strip().lower())
-    if not found:
+    match = re.fullmatch(r"(?:assoc-)?([0-9a-f]{1,17})", text.strip().lower())
+    if not match:
         raise UsageError("not an association ID", f"'{text:.80}'", f"{PROGRAM} who '{text:.80}'")
-    return f"assoc-{found[1]}"
+    return f"assoc-{match[1]}"

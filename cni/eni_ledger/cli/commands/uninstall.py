@@ -81,6 +81,6 @@ def chained(
     """
     tree = tree_at(root)
     report = InstallReport(dry_run=dry_run, root=tree.root)
-    directories = [absolute(one, "--conf-dir") for one in conf_dirs] or None
+    directories = [absolute(directory, "--conf-dir") for directory in conf_dirs] or None
     uninstall_cni(tree, report, purge=purge, conf_dirs=directories, force=force)
     print_report(screen_of(ctx, no_color), report, "uninstalled", as_json=as_json)

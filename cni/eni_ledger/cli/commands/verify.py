@@ -48,7 +48,7 @@ def command(
     (no namespace or no interface), changed (another MAC, VLAN or trunk), unknown (not every namespace could be read),
     conflict (two with one ENI or VLAN; both stay live), unrecorded (not in the ledger).
 
-    Without --adopt and --mark-lost, verify changes nothing. An association that changed keeps what was recorded.
+    Without --adopt and --mark-lost, verify changes nothing. A changed association keeps its recorded values.
     Run it as root, on the host and not in a container.
 
     Exit status 0 when both agree, also after --adopt or --mark-lost; 1 when differences remain; 3 without a ledger,
@@ -100,38 +100,40 @@ def _not_compared(report: VerifyReport, session: Session, *, as_json: bool) -> i
 
 
 class Left:
-    """What is still different after what was written: `gone`, `other` (changed, unknown, conflict), `unrecorded`, in
-    numbers.
+    """The numbers of remaining differences: `gone`, `other` (changed, unknown, conflict), `unrecorded`.
 
-    One that is gone and was not written as lost has ended on its own meanwhile; one that an adopted one superseded is
-    over. One that was not adopted is recorded by now, or over as well.
+    With `mark_lost` no association stays gone: one that was not recorded as lost has ended meanwhile. An association
+    that an adopted one superseded has ended too.
     """
 
     def __init__(self, report: VerifyReport, adopted: list[dict[str, Any]], *, mark_lost: bool) -> None:
         over = {each for event in adopted for each in event.get("supersedes", ())}
-        there = [one.status for one in report.verdicts if one.association["association_id"] not in over]
+        there = [verdict.status for verdict in report.verdicts if verdict.association["association_id"] not in over]
         self.gone = 0 if mark_lost else there.count("gone")
         self.other = there.count("changed") + there.count("unknown") + len(report.conflicts)
         self.unrecorded = len(report.unrecorded) - len(adopted)
 
     @property
     def count(self) -> int:
-        """Return the number of all of them."""
+        """Return the number of all differences."""
         return self.gone + self.other + self.unrecorded
 
 
 def document(report: VerifyReport, written: list[dict[str, Any]], left: Left) -> dict[str, Any]:
-    """Return what `--json` prints; `agrees` is as it was found, `remaining` what `written` did not mend."""
+    """Return what `--json` prints; `agrees` is the state before `written`, `remaining` the differences after."""
     return {
         "agrees": report.agrees,
         "associations": [
-            {"association_id": one.association["association_id"], "status": one.status, "why": one.why}
-            for one in report.verdicts
+            {"association_id": verdict.association["association_id"], "status": verdict.status, "why": verdict.why}
+            for verdict in report.verdicts
         ],
         "unrecorded": report.unrecorded,
         "conflicts": [
-            {"association_ids": [one.one["association_id"], one.other["association_id"]], "why": one.why}
-            for one in report.conflicts
+            {
+                "association_ids": [conflict.earlier["association_id"], conflict.later["association_id"]],
+                "why": conflict.why,
+            }
+            for conflict in report.conflicts
         ],
         "unreadable": report.unreadable,
         "written": written,
@@ -144,10 +146,10 @@ def _print(report: VerifyReport, session: Session) -> None:
     table = Table(
         [Column("STATUS"), Column("VLAN", right=True), Column("MAC", drop=1), Column("NETNS"), Column("WHAT")]
     )
-    rows = [(one.status, one.association, one.why) for one in report.verdicts if one.why]
+    rows = [(verdict.status, verdict.association, verdict.why) for verdict in report.verdicts if verdict.why]
     rows += [
-        ("conflict", one.one, f"{one.why}; the other is {short_id(one.other['association_id'])}")
-        for one in report.conflicts
+        ("conflict", conflict.earlier, f"{conflict.why}; the other is {short_id(conflict.later['association_id'])}")
+        for conflict in report.conflicts
     ]
     rows += [("unrecorded", each, f"{each['ifname']} in {each['netns']}") for each in report.unrecorded]
     for status, fields, why in rows:
@@ -163,7 +165,7 @@ def _print(report: VerifyReport, session: Session) -> None:
 
 
 def _print_done(written: list[dict[str, Any]], left: Left, session: Session) -> None:
-    """Print what was written, and whether that was all."""
+    """Print the recorded events and how many differences remain."""
     if not written:
         return
     for event in written:
@@ -172,18 +174,20 @@ def _print_done(written: list[dict[str, Any]], left: Left, session: Session) -> 
 
 
 def _print_hints(report: VerifyReport, left: Left, session: Session, *, adopt: bool, mark_lost: bool) -> None:
-    """Say what stays and why, and which option would mend what can be mended."""
+    """Print which differences remain and why, and the option that records the others."""
     screen = session.screen
     if report.unreadable:
         more = f" and {len(report.unreadable) - 1} more" if len(report.unreadable) > 1 else ""
-        screen.note(f"could not be looked into: {safe(report.unreadable[0])}{more}; run it as root, on the host")
+        screen.note(f"could not be read: {safe(report.unreadable[0])}{more}; run it as root, on the host")
     if adopt and left.unrecorded:
         screen.note(f"{left.unrecorded} not adopted: a runtime has recorded something in their place meanwhile")
     if report.conflicts:
-        screen.note("two in conflict stay live: the ledger cannot tell which is over; the DEL of either ends it")
+        screen.note(
+            "both associations of a conflict stay live: the ledger cannot tell which has ended; a DEL ends each"
+        )
     if left.other > len(report.conflicts) and (adopt or mark_lost):
-        screen.note("what has changed or is unknown stays as it was recorded until its DEL")
-    options = [name for name, found in (("--adopt", left.unrecorded), ("--mark-lost", left.gone)) if found]
+        screen.note("changed and unknown associations keep their recorded values until their DEL")
+    options = [name for name, count in (("--adopt", left.unrecorded), ("--mark-lost", left.gone)) if count]
     options = [name for name in options if not (name == "--adopt" and adopt)]
     if options:
         screen.note(f"try: {safe(session.command(' '.join(['verify', *options])))}")

@@ -1,4 +1,4 @@
-"""`eni-ledger version`: what to put into a bug report."""
+"""`eni-ledger version`: print the version and platform for a bug report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXAMPLES = [
 @click.command(cls=Command, examples=EXAMPLES, short_help="The version and the ledger format.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(as_json: bool) -> None:
-    """Print the version, the ledger format it writes, and what it runs on."""
+    """Print the version, the ledger format that it writes, the Python version and the machine."""
     screen = Screen()
     about = {
         "version": __version__,

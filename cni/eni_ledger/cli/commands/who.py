@@ -1,4 +1,4 @@
-"""`eni-ledger who`: who has, or had, an address, a tag, an ENI, a namespace."""
+"""`eni-ledger who`: the associations that have or had an address, a VLAN ID, an ENI, a namespace."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from eni_ledger.cli.completers import live_names
 from eni_ledger.cli.options import Command, reading, session_of
 
 EXAMPLES = [
-    ("eni-ledger who 10.0.32.4", "everyone who ever had this address, the latest last"),
-    ("eni-ledger who 10.0.32.4 --at 'last tuesday 03:12'", "the one who had it then (UTC)"),
+    ("eni-ledger who 10.0.32.4", "every association that had this address, the latest last"),
+    ("eni-ledger who 10.0.32.4 --at 'last tuesday 03:12'", "the association that had it then (UTC)"),
     ("eni-ledger who 101 --at 2026-11-23T03:12:00Z", "VLAN ID 101, as a packet capture shows it"),
     ("eni-ledger who 0a:12:34:56:78:9a", "a MAC"),
     ("eni-ledger who 4026532281 --json", "a network namespace, by its inode"),
