@@ -15,7 +15,7 @@ ROOT = Path(eni_ledger.__file__).parent
 ORDER = (
     *("base", "journald", "zones", "timespec", "kernel"),
     *("ledger.format", "ledger.write", "ledger.archive", "ledger.read", "ledger.query", "ledger.check"),
-    *("render", "identity", "install", "reconcile", "doctor", "plugin", "api", "cli", "entry"),
+    *("render", "identity", "install", "reconcile", "doctor", "plugin", "desk", "api", "cli", "entry"),
 )
 """Lowest first."""
 FORBIDDEN = {

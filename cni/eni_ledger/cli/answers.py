@@ -13,16 +13,17 @@ from eni_ledger.render.text import age, clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from eni_ledger.cli.request import Request
     from eni_ledger.cli.session import Session
 
 
-def live(session: Session, at: str | None, *, as_json: bool) -> None:
-    """Print the live associations, or those of the time `at`.
+def live(session: Session, request: Request) -> None:
+    """Print the live associations, or those of the time that `request` names.
 
     Raises NotFound for a time before the ledger begins, and as `History.live` does; LedgerDamaged after the answer has
     been printed.
     """
-    times = session.times(at, "--at")
+    times = session.times(request.at, "--at")
     progress = session.progress()
     try:
         with History(session.state_dir(), progress) as history:
@@ -37,7 +38,9 @@ def live(session: Session, at: str | None, *, as_json: bool) -> None:
             notes = _notes(history, times)
     finally:
         progress.close()
-    _print_live(session, answer, times, notes, covered=not isinstance(error, NotFound), as_json=as_json)
+    _print_live(
+        session, answer, times, notes, covered=not isinstance(error, NotFound), as_json=request.form.output == "json"
+    )
     if error:
         raise error
 
@@ -71,13 +74,14 @@ def _print_live(
     _print_notes(session, notes)
 
 
-def who(session: Session, what: str, at: str | None, *, as_json: bool) -> None:
-    """Print the associations that have or had `what`, with `at` those of that time.
+def who(session: Session, request: Request) -> None:
+    """Print the associations that have or had what `request` asks for, with a time those of that time.
 
     Raises NotFound if there is none, UsageError for a name that is not looked up, and as `History.who` does;
     LedgerDamaged after the answer has been printed.
     """
-    times = session.times(at, "--at")
+    what, as_json = request.whats[0], request.form.output == "json"
+    times = session.times(request.at, "--at")
     queries = readings(what)
     progress = session.progress()
     try:

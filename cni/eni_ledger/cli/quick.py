@@ -14,7 +14,9 @@ import sys
 from time import monotonic
 
 from eni_ledger.base.errors import NotFound
+from eni_ledger.cli.request import Request
 from eni_ledger.cli.session import Session, tell
+from eni_ledger.render.form import Form
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,10 +83,9 @@ def main(arguments: Sequence[str]) -> int | None:
 
         session = _Plain(options.get("--state-dir"))
         try:
-            if words[0] == "list":
-                answers.live(session, options.get("--at"), as_json=as_json)
-            else:
-                answers.who(session, words[1], options.get("--at"), as_json=as_json)
+            form = Form("json" if as_json else "table")
+            request = Request(words[1:], at=options.get("--at"), form=form)
+            (answers.live if words[0] == "list" else answers.who)(session, request)
         except NotFound as exc:
             nothing = exc
     except Exception:

@@ -6,6 +6,8 @@ import click
 
 from eni_ledger.cli.answers import live
 from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.request import Request
+from eni_ledger.render.form import Form
 
 EXAMPLES = [
     ("eni-ledger list", "the branch ENIs of this host and their tasks"),
@@ -33,4 +35,4 @@ def command(ctx: click.Context, at: str | None, as_json: bool, state_dir: str | 
 
     Exit status 0, even when nothing is live; 1 for a time before the ledger begins.
     """
-    live(session_of(ctx, state_dir, no_color), at, as_json=as_json)
+    live(session_of(ctx, state_dir, no_color), Request(at=at, form=Form("json" if as_json else "table")))

@@ -7,6 +7,8 @@ import click
 from eni_ledger.cli.answers import who
 from eni_ledger.cli.completers import live_names
 from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.request import Request
+from eni_ledger.render.form import Form
 
 EXAMPLES = [
     ("eni-ledger who 10.0.32.4", "every association that had this address, the latest last"),
@@ -44,4 +46,4 @@ def command(
     Exit status 1 when there is none, 2 for what is not looked up yet: CIDRs, families, services, clusters, trunk names,
     instance IDs, DNS names.
     """
-    who(session_of(ctx, state_dir, no_color), what, at, as_json=as_json)
+    who(session_of(ctx, state_dir, no_color), Request([what], at=at, form=Form("json" if as_json else "table")))

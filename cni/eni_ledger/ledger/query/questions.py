@@ -23,9 +23,11 @@ from eni_ledger.ledger.read.terms import Query, readings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
     from typing import Any
+
+    from eni_ledger.ledger.read.filters import Filters
 
     Event = dict[str, Any]
     Association = dict[str, Any]
@@ -130,6 +132,40 @@ class History:
         if every[0].may_be_another_name and not (at and self.spans(every[0])):
             raise not_looked_up(every[0].text)
         return []
+
+    def find(
+        self,
+        queries: Sequence[Query] = (),
+        *,
+        first: str | None = None,
+        last: str | None = None,
+        filters: Filters | None = None,
+    ) -> list[Association]:
+        """Return the associations that fit one of `queries` (any, without one) and `filters`, oldest first.
+
+        With `first` and `last` only those that were live at any moment from `first` to `last`, both included, times of
+        the ledger; None leaves that side open. Raises as `events` does; LedgerDamaged has what could be answered in its
+        attribute `associations`.
+        """
+        associations: dict[str, Association] = {}
+        for query in queries or (None,):
+            for association in self.spans(query):
+                lived = (last is None or association["since"] <= last) and (
+                    first is None or first < association.get("until", "~")
+                )
+                if lived and (filters is None or filters.matches(association)):
+                    associations[association["association_id"]] = association
+        return sorted(associations.values(), key=_by_age)
+
+    def neighbours(self, query: Query, when: str) -> tuple[Association | None, Association | None]:
+        """Return the association that had what `query` asks for last before `when`, and the next one after it.
+
+        None where there is none. Raises as `find` does.
+        """
+        before = [one for one in self.spans(query) if one.get("until", "~") <= when]
+        after = [one for one in self.spans(query) if one["since"] > when]
+        last = max(before, key=lambda association: association["until"], default=None)
+        return last, min(after, key=_by_age, default=None)
 
     def all(self) -> list[Association]:
         """Return every association there ever was, oldest first. Raises as `who` does."""

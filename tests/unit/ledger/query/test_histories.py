@@ -16,6 +16,7 @@ import pytest
 
 from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.query.questions import History
+from helpers.ledgers import with_events
 
 FIXTURE = Path(__file__).parents[3] / "fixtures" / "histories.json.gz"
 KEYS = ("association_id", "since", "until", "ended_by", "add_seq", "end_seq", "eni_id")
@@ -28,7 +29,7 @@ def answer(history: History, question: str) -> Any:
         case ["begin"]:
             return coverage.begin(history)
         case ["show", association_id]:
-            return [event["seq"] for event in history.show(association_id)[1]]
+            return [event["seq"] for event in with_events(history, association_id)[1]]
         case ["list"]:
             found = history.live()
         case ["all"]:

@@ -15,7 +15,7 @@ from eni_ledger.ledger.format.line import format_ts, now_us
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.write.batch import record_found
 from eni_ledger.reconcile.import_log import keep
-from helpers.ledgers import BOOT, TRUNK, add_event, contents, prove, record, settings
+from helpers.ledgers import BOOT, TRUNK, add_event, contents, prove, record, settings, with_events
 
 Event = dict[str, Any]
 KEYS = ("association_id", "since", "until", "ended_by", "add_seq", "end_seq", "eni_id")
@@ -72,7 +72,7 @@ def test_an_add_and_its_del_are_an_association_of_that_time(past: Past) -> None:
     assert found["until"] == "2026-11-01T10:05:00.000000Z"
     assert (found["ended_by"], found["via"], found["vlan_id"]) == ("del", "import", 2)
     assert (past.at("09:59:59"), past.at("10:00:00"), past.at("10:05:00")) == ([], ["01"], [])
-    one, events = past.history().show(found["association_id"])
+    one, events = with_events(past.history(), found["association_id"])
     assert one == found
     assert [event["event"] for event in events] == ["add", "del"]
 
@@ -94,7 +94,7 @@ def test_imports_are_never_live(past: Past) -> None:
     first, second = past.history().who(TRUNK)
     assert (first["until"], first["ended_by"]) == ("2026-11-01T12:00:00.000000Z", "lost")
     assert (second["until"], second["ended_by"]) == ("2026-11-01T12:00:00.000001Z", "lost")
-    _, events = past.history().show(first["association_id"])
+    _, events = with_events(past.history(), first["association_id"])
     assert events[-1]["reason"] == "log_ends"
     assert past.at("11:59:59") == ["01"]
     assert past.at("12:00:01") == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eni_ledger.ledger.query.questions import History
-from helpers.ledgers import add_event, del_event, record, sealed
+from helpers.ledgers import add_event, del_event, record, sealed, with_events
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ def test_identified_after_its_end(tmp_path: Path) -> None:
     assert "identity_source" not in found
     (then,) = History(str(tmp_path)).at(added["ts"])
     assert then == found
-    assert [event["event"] for event in History(str(tmp_path)).show(found["association_id"])[1]] == [
+    assert [event["event"] for event in with_events(History(str(tmp_path)), found["association_id"])[1]] == [
         "add",
         "del",
         "identify",

@@ -1,0 +1,87 @@
+"""The options of a question, shared by the commands that ask the ledger: WHAT, times, filters, forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from eni_ledger.cli.request import Request
+from eni_ledger.ledger.read.filters import FIELDS, Filters
+from eni_ledger.render.form import OUTPUTS, Form
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FILTERS = {
+    "family": "family of the task definition",
+    "service": "ECS service",
+    "cluster": "ECS cluster",
+    "task": "task, by its ARN, its ID or the start of it",
+    "vlan": "VLAN ID",
+    "trunk": "trunk, by MAC, ENI ID or interface",
+    "event": "kind of event",
+    "via": "how it became known: chained, interposed, scan, import",
+}
+
+
+def time_options(function: F) -> F:
+    """Add `--at`, `--since` and `--until`."""
+    for option in (
+        click.option("--until", metavar="TIME", help="Up to that time; to the second: all of that second."),
+        click.option("--since", metavar="TIME", help="From that time on."),
+        click.option("--at", metavar="TIME", help="At that time; to the second means any moment of it."),
+    ):
+        function = option(function)
+    return function
+
+
+def filter_options(function: F) -> F:
+    """Add an option for each of FIELDS, repeatable, and `--mismatch`."""
+    function = click.option(
+        "--mismatch", is_flag=True, help="Only where the kernel shows another value than was declared."
+    )(function)
+    for name in reversed(FIELDS):
+        function = click.option(
+            f"--{name}", metavar="PATTERN", multiple=True, help=f"Only of this {_FILTERS[name]}; * is any text."
+        )(function)
+    return function
+
+
+def form_options(function: F) -> F:
+    """Add `-o`, `--json`, `--query`, `--columns`, `--no-headers`, `-q`, `--sort`, `--limit` and `--group-by`."""
+    for option in (
+        click.option("--group-by", metavar="COLUMN", help="Count the answers by the values of a column."),
+        click.option("--limit", metavar="N", type=click.IntRange(min=1), help="At most N answers."),
+        click.option("--sort", metavar="COLUMN", help="Sort by a column, with - before it descending."),
+        click.option("-q", "--quiet", is_flag=True, help="Print IDs only."),
+        click.option("--no-headers", is_flag=True, help="Print no header line."),
+        click.option("--columns", metavar="NAME[,NAME...]", help="Print these columns."),
+        click.option("--query", metavar="JMESPATH", help="Print what this JMESPath expression selects of the JSON."),
+        click.option("--json", "as_json", is_flag=True, help="The same as -o json."),
+        click.option("-o", "--output", metavar="FORM", type=click.Choice(OUTPUTS), help=", ".join(OUTPUTS) + "."),
+    ):
+        function = option(function)
+    return function
+
+
+def request_of(whats: tuple[str, ...], options: dict[str, Any]) -> Request:
+    """Return the request of the values of the options above; those that a command does not have are absent."""
+    columns = options.get("columns")
+    return Request(
+        whats,
+        at=options.get("at"),
+        since=options.get("since"),
+        until=options.get("until"),
+        filters=Filters({name: options.get(name) or () for name in FIELDS}, mismatch=bool(options.get("mismatch"))),
+        form=Form(
+            "json" if options.get("as_json") else options.get("output") or "table",
+            query=options.get("query"),
+            columns=columns.split(",") if columns else None,
+            headers=not options.get("no_headers"),
+            quiet=bool(options.get("quiet")),
+            sort=options.get("sort"),
+            limit=options.get("limit"),
+            group_by=options.get("group_by"),
+        ),
+    )

@@ -1,0 +1,36 @@
+"""A question as it was asked: what, when, which of the answers, and how they are printed. Without click."""
+
+from __future__ import annotations
+
+from eni_ledger.ledger.read.filters import Filters
+from eni_ledger.render.form import Form
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Request:
+    """What `list`, `who` and `log` were asked.
+
+    `whats` are the things to look for, as they were typed; `at`, or `since` and `until`, the times, as they were typed.
+    """
+
+    __slots__ = ("at", "filters", "form", "since", "until", "whats")
+
+    def __init__(
+        self,
+        whats: Sequence[str] = (),
+        *,
+        at: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        filters: Filters | None = None,
+        form: Form | None = None,
+    ) -> None:
+        self.whats = tuple(whats)
+        self.at = at
+        self.since = since
+        self.until = until
+        self.filters = filters or Filters()
+        self.form = form or Form()
