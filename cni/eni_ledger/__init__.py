@@ -16,21 +16,51 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from eni_ledger.api import Ledger, open_ledger
-    from eni_ledger.base.errors import EniLedgerError, LedgerDamaged
+    from eni_ledger.base.errors import (
+        ConfigError,
+        EniLedgerError,
+        FutureFormat,
+        LedgerDamaged,
+        LedgerError,
+        NotFound,
+        StateDirError,
+        UsageError,
+    )
     from eni_ledger.base.version import __version__
     from eni_ledger.ledger.format.schema import Association, Event
 
+_ERRORS = "eni_ledger.base.errors"
 _HOME = {
     "Association": "eni_ledger.ledger.format.schema",
-    "EniLedgerError": "eni_ledger.base.errors",
+    "ConfigError": _ERRORS,
+    "EniLedgerError": _ERRORS,
     "Event": "eni_ledger.ledger.format.schema",
+    "FutureFormat": _ERRORS,
     "Ledger": "eni_ledger.api",
-    "LedgerDamaged": "eni_ledger.base.errors",
+    "LedgerDamaged": _ERRORS,
+    "LedgerError": _ERRORS,
+    "NotFound": _ERRORS,
+    "StateDirError": _ERRORS,
+    "UsageError": _ERRORS,
     "__version__": "eni_ledger.base.version",
     "open_ledger": "eni_ledger.api",
 }
 
-__all__ = ["Association", "EniLedgerError", "Event", "Ledger", "LedgerDamaged", "__version__", "open_ledger"]
+__all__ = [
+    "Association",
+    "ConfigError",
+    "EniLedgerError",
+    "Event",
+    "FutureFormat",
+    "Ledger",
+    "LedgerDamaged",
+    "LedgerError",
+    "NotFound",
+    "StateDirError",
+    "UsageError",
+    "__version__",
+    "open_ledger",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from eni_ledger.base.errors import (
     EniLedgerError,
     FutureFormat,
     LedgerDamaged,
+    LedgerError,
     NotFound,
     StateDirError,
     UsageError,
@@ -31,7 +33,7 @@ def test_models_come_out(where: Path) -> None:
     ledger = eni_ledger.open_ledger(where)
     got = list(ledger.events())
     assert all(type(event) is eni_ledger.Event for event in got)
-    assert [event.model_dump(exclude_none=True) for event in got] == events
+    assert [event.model_dump(mode="json", exclude_none=True) for event in got] == events
     live = ledger.live()
     assert all(type(association) is eni_ledger.Association for association in live)
     assert [association.live for association in live] == [True, True]
@@ -98,8 +100,10 @@ def test_a_time_before_all_others_is_that(where: Path, time: Any) -> None:
 @pytest.mark.parametrize(
     "time",
     [
-        "yesterday",
+        "someday",
         "",
+        float("nan"),
+        10**30,
         "2026-13-01",
         datetime.max.replace(tzinfo=timezone(timedelta(hours=-5))),
         datetime.min.replace(tzinfo=timezone(timedelta(hours=5))),
@@ -109,6 +113,130 @@ def test_what_is_no_time(where: Path, time: Any) -> None:
     record(where, add_event(1))
     with pytest.raises(UsageError):
         eni_ledger.open_ledger(where).at(time)
+
+
+@pytest.mark.parametrize("time", [None, True, b"2026-11-23", timedelta(hours=1), ["2026-11-23"]])
+def test_what_is_of_no_type_of_a_time(where: Path, time: Any) -> None:
+    record(where, add_event(1))
+    with pytest.raises(TypeError, match="a time is a datetime, a date, a number or text"):
+        eni_ledger.open_ledger(where).at(time)
+
+
+def test_times_are_numbers_dates_and_words(where: Path) -> None:
+    first = record(where, add_event(1))
+    moment = datetime.fromisoformat(first["ts"])
+    ledger = eni_ledger.open_ledger(where)
+    later = moment + timedelta(days=2)
+    for time in (later.timestamp(), int(later.timestamp()), int(later.timestamp() * 1000), later.date(), "now"):
+        assert [association.association_id for association in ledger.at(time)] == [first["association_id"]], time
+    for time in (moment.timestamp() - 60, moment.date() - timedelta(days=1), "2d ago"):
+        with pytest.raises(NotFound):
+            ledger.at(time)
+
+
+def test_models_have_times_and_what_follows_from_them(where: Path) -> None:
+    arn = "arn:aws:ecs:eu-central-1:123456789012:task/prod/0123456789abcdef0123456789abcdef"
+    began = record(where, add_event(1, task_arn=arn))
+    ended = record(where, del_event(1))
+    record(where, add_event(2))
+    ledger = eni_ledger.open_ledger(where)
+    first, second = ledger
+    assert (first.since, first.until) == tuple(datetime.fromisoformat(event["ts"]) for event in (began, ended))
+    assert first.since.tzinfo is not None
+    assert first.until is not None
+    assert first.duration == first.until - first.since
+    assert (first.live, first.task_id) == (False, "0123456789abcdef0123456789abcdef")
+    assert (second.live, second.duration, second.task_id) == (True, None, None)
+    (event, *_) = ledger.events()
+    assert isinstance(event.ts, datetime)
+    assert event.ts.tzinfo is not None
+    assert f"{ledger!r}" == f"<Ledger {str(where)!r}: 1 live>"
+    assert f"{eni_ledger.open_ledger(where / 'none')!r}".startswith(f"<Ledger {str(where / 'none')!r}: ")
+
+
+def test_an_interval(where: Path) -> None:
+    first, _, second = (record(where, event) for event in (add_event(1), del_event(1), add_event(2)))
+    ledger = eni_ledger.open_ledger(where)
+
+    def ids(associations: list[eni_ledger.Association]) -> list[str]:
+        return [association.association_id for association in associations]
+
+    both, before = [first["association_id"], second["association_id"]], "2026-01-01"
+    assert ids(ledger.between(before, "now")) == ids(ledger.associations()) == both
+    assert ids(ledger.associations(until=first["ts"])) == both[:1]
+    assert ids(ledger.associations(since=second["ts"])) == both[1:]
+    assert ids(ledger.who(TRUNK, since=first["ts"], until=first["ts"])) == both[:1]
+    assert ids(ledger.who(TRUNK, since=before)) == both
+    assert ids(ledger.associations(vlan="3")) == both[1:]
+    assert ids(ledger.associations(vlan=["2", "3"], via="chained")) == both
+    assert ledger.associations(mismatch=True) == []
+    assert [event.seq for event in ledger.events(first["ts"], first["ts"])] == [2]
+    with pytest.raises(UsageError, match="the interval ends before it begins"):
+        ledger.between("now", before)
+    with pytest.raises(UsageError, match="exclude each other"):
+        ledger.who(TRUNK, at="now", since=before)
+    with pytest.raises(TypeError, match="'colour' is no filter"):
+        ledger.associations(colour="red")
+
+
+def test_show(where: Path) -> None:
+    first, second = record(where, add_event(1)), record(where, add_event(2))
+    record(where, del_event(1))
+    ledger = eni_ledger.open_ledger(where)
+    for prefix in (first["association_id"], first["association_id"].removeprefix("assoc-")[:12]):
+        association, events = ledger.show(prefix)
+        assert association.association_id == first["association_id"]
+        assert [event.event for event in events] == ["add", "del"]
+    with pytest.raises(NotFound, match="no such association"):
+        ledger.show("assoc-00000000000000000")
+    if first["association_id"][:7] == second["association_id"][:7]:
+        with pytest.raises(UsageError, match="2 associations begin like this"):
+            ledger.show(first["association_id"][:7])
+
+
+def test_an_answer_from_a_damaged_ledger_has_models(where: Path) -> None:
+    events = three_segments(where)
+    (where / ACTIVE).write_bytes((where / ACTIVE).read_bytes()[:-30] + b"x" * 29 + b"\n")
+    with pytest.raises(LedgerDamaged) as raised:
+        eni_ledger.open_ledger(where).who(TRUNK)
+    assert raised.value.associations
+    assert all(isinstance(each, eni_ledger.Association) for each in raised.value.associations)
+    assert len(events) > len(raised.value.associations)
+
+
+def test_data_frames_and_arrow(where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(where, add_event(1, task_revision=7))
+    record(where, del_event(1))
+    record(where, add_event(2, mismatch=["vlan_id"]))
+    ledger = eni_ledger.open_ledger(where)
+    first, second = ledger.associations()
+    pandas: Any = ledger.to_dataframe()
+    table = ledger.to_arrow()
+    assert list(pandas.vlan_id) == table["vlan_id"].to_pylist() == [2, 3]
+    assert list(pandas.since) == table["since"].to_pylist() == [first.since, second.since]
+    assert pandas.until.isna().tolist() == [False, True]
+    assert table["mismatch"].to_pylist() == [None, ["vlan_id"]]
+    assert str(pandas.dtypes["since"]).startswith("datetime64[")
+    assert table.column_names == list(pandas.columns) == list(eni_ledger.Association.model_fields)
+    assert len(ledger.to_dataframe(since=second.since)) == 1
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    polars: Any = ledger.to_dataframe()
+    assert type(polars).__module__.startswith("polars")
+    assert polars["since"].to_list() == [first.since, second.since]
+    assert polars["task_revision"].to_list() == ["7", None]
+    for name in ("polars", "pyarrow"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match="needs pandas or polars"):
+        ledger.to_dataframe()
+    with pytest.raises(ImportError, match="needs pyarrow"):
+        ledger.to_arrow()
+
+
+def test_a_value_of_the_wrong_type(where: Path) -> None:
+    record(where, add_event(1))
+    append_line(where, spooled_ts=["yesterday"])
+    with pytest.raises(LedgerError, match="the ledger holds what no eni-ledger writes: spooled_ts"):
+        list(eni_ledger.open_ledger(where).events())
 
 
 def questions(where: Path) -> list[Any]:

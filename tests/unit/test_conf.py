@@ -19,7 +19,7 @@ from eni_ledger.base.config import DEFAULT_STATE_DIR, Settings, load
 from eni_ledger.ledger.archive.prune import prune
 from eni_ledger.ledger.format import line as line_format
 from eni_ledger.ledger.format import segment
-from eni_ledger.ledger.format.schema import Config, json_schema
+from eni_ledger.ledger.format.json_schema import Config, json_schema
 from eni_ledger.ledger.query import imported
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read.snapshot import Snapshot

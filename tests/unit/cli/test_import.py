@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import jsonschema  # type: ignore[import-untyped]  # its stubs are a package of their own
 import pytest
 
-from eni_ledger.ledger.format.schema import Event, json_schema
+from eni_ledger.ledger.format.json_schema import json_schema
+from eni_ledger.ledger.format.schema import Event
 from helpers.ledgers import contents, prove, write_chain
 
 if TYPE_CHECKING:

@@ -23,6 +23,6 @@ def command(kind: str) -> None:
     """Print the JSON Schema (draft 2020-12) of an event (one line of the ledger), the state file or the
     configuration file.
     """
-    from eni_ledger.ledger.format.schema import json_schema  # pydantic is an optional library
+    from eni_ledger.ledger.format.json_schema import json_schema  # pydantic is an optional library
 
     Screen().line(json.dumps(json_schema(kind), indent=2, ensure_ascii=False))

@@ -1,30 +1,44 @@
-"""The ledger's records as pydantic models, and the JSON Schemas made from them.
+"""The ledger's records as pydantic models; `json_schema` makes JSON Schemas from them.
 
 The format itself is specified in the docstring of `eni_ledger.ledger`; here it is for programs. The models
 are strict (a number in quotes is no number) about what eni-ledger makes itself, and keep keys they do not
 know, as every reader of the ledger has to. Names and texts that a runtime or another plugin gave (container
 IDs, paths, addresses, messages) are whatever they were: those are evidence, and no pattern is laid over them.
-Absent and null mean the same; `model_dump(exclude_none=True)` gives back what was read.
+Absent and null mean the same; `model_dump(mode="json", exclude_none=True)` gives back what was read.
 
 Not for the ADD path: importing this costs more than an ADD.
 """
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 
-from eni_ledger.base.config import AGENT_DB, AGENT_PLUGIN_DIR, DEFAULT_STATE_DIR
-from eni_ledger.base.errors import UsageError
-from eni_ledger.ledger.format.line import KEYS
+from eni_ledger.timespec import to_ledger
 
 _OCTET = "[0-9a-f]{2}"
 _DATE = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)\.[0-9]{6}Z"
 
-Timestamp = Annotated[str, Field(pattern=f"^{_DATE}T{_TIME}$", examples=["2026-11-23T14:00:00.123456Z"])]
+
+def _moment(value: object) -> datetime:
+    """Return the aware `datetime` of a `ts`. Raises ValueError for what no eni-ledger writes."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value
+    if isinstance(value, str) and re.fullmatch(f"{_DATE}T{_TIME}", value):
+        return datetime.fromisoformat(value)
+    raise ValueError("not a time of the ledger: RFC 3339, UTC, microseconds")
+
+
+Timestamp = Annotated[
+    datetime,
+    PlainValidator(_moment),
+    PlainSerializer(to_ledger, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DATE}T{_TIME}$", "examples": ["2026-11-23T14:00:00.123456Z"]}),
+]
 Mac = Annotated[str, Field(pattern=f"^{_OCTET}(:{_OCTET}){{5}}$", examples=["0a:1b:2c:3d:00:01"])]
 AssociationId = Annotated[str, Field(pattern="^assoc-[0-9a-f]{17}$", examples=["assoc-0123456789abcdef0"])]
 Crc = Annotated[str, Field(pattern="^[0-9a-f]{8}$", examples=["0a1b2c3d"])]
@@ -37,7 +51,7 @@ EventKind = Literal["add", "add_failed", "del", "identify", "adopt", "lost", "bo
 Via = Literal["chained", "interposed", "scan", "import"]
 EndedBy = Literal["del", "lost", "superseded", "rebooted"]
 
-_NEEDS: dict[str, tuple[str, ...]] = {
+NEEDS: dict[str, tuple[str, ...]] = {
     "add": ("association_id", "container_id", "ifname"),
     "adopt": ("association_id",),
     "del": ("association_id", "container_id", "ifname"),
@@ -158,6 +172,11 @@ class _Identity(_Record):
         "Imported: the log has neither a result of this ADD nor an error that is certainly its own."
     )
 
+    @property
+    def task_id(self) -> str | None:
+        """ID of the ECS task, the end of its ARN; None where the task is not known."""
+        return self.task_arn.rpartition("/")[2] if self.task_arn else None
+
 
 class Association(_Identity):
     """One interface in one namespace, from its add to its end."""
@@ -177,6 +196,11 @@ class Association(_Identity):
     def live(self) -> bool:
         """Whether it has not ended."""
         return self.ended_by is None and self.until is None
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long it lasted; None while it is live."""
+        return None if self.until is None else self.until - self.since
 
 
 class Event(_Identity, _Head):
@@ -221,7 +245,7 @@ class Event(_Identity, _Head):
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        needs = () if self.via == "import" else _NEEDS.get(self.event, ())  # a log has neither ID for some
+        needs = () if self.via == "import" else NEEDS.get(self.event, ())  # a log has neither ID for some
         missing = [key for key in needs if getattr(self, key) is None]
         if missing:
             raise ValueError(f"event {self.event} without {', '.join(missing)}")
@@ -244,98 +268,3 @@ class State(_Record):
         description="CRC-32 of all before it and of the lines inside the array: tells whether the file is whole."
     )
     associations: list[Association] = Field(description="The live associations, one per line of the file.")
-
-
-class Config(BaseModel):
-    """`/etc/eni-ledger/config.json`. A network configuration of the plugin can have the first four keys too."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    state_dir: Annotated[str, Field(pattern=r"^/[^\u0000]*$")] = Field(
-        DEFAULT_STATE_DIR,
-        alias="stateDir",
-        description="Absolute path of the state directory. On an ECS host /var/lib/ecs/data/eni-ledger/state.",
-    )
-    on_error: Literal["warn", "fail"] = Field(
-        "warn",
-        alias="onError",
-        description="What a failure to record does. warn: the call succeeds, and the failure is reported on"
-        " stderr and in the journal. fail: the call fails.",
-    )
-    journald: bool = Field(True, description="Whether each event is also sent to the systemd journal.")
-    sync: bool = Field(True, description="Whether an event is on disk before the call returns success.")
-    lock_wait_ms: int = Field(
-        200,
-        alias="lockWaitMs",
-        ge=0,
-        le=10_000,
-        description="Longest wait for another writer, milliseconds; then the event goes to the spool.",
-    )
-    rotate_bytes: int = Field(
-        16 * 1024**2,
-        alias="rotateBytes",
-        ge=4096,
-        le=1 << 30,
-        description="Size at which a segment is sealed and the next one begins.",
-    )
-    retain_days: int = Field(
-        400, alias="retainDays", ge=1, le=36_500, description="Days for which sealed segments are kept."
-    )
-    retain_bytes: int = Field(
-        1024**3,
-        alias="retainBytes",
-        ge=4096,
-        le=1 << 50,
-        description="Size of all sealed segments together above which the oldest are removed.",
-    )
-    delegate_dir: Annotated[str, Field(pattern=r"^/[^\u0000]*$")] = Field(
-        AGENT_PLUGIN_DIR,
-        alias="delegateDir",
-        description="Directory of the plugins that eni-ledger stands in front of, as the agent's container sees it.",
-    )
-    agent_db: Annotated[str, Field(pattern=r"^/[^\u0000]*$")] = Field(
-        AGENT_DB,
-        alias="agentDb",
-        description="The ECS agent's database, as the agent's container sees it.",
-    )
-
-
-_MODELS: dict[str, type[BaseModel]] = {"event": Event, "state": State, "config": Config}
-KINDS = tuple(_MODELS)
-
-
-class _Schema(GenerateJsonSchema):
-    """pydantic's schemas without the titles that only repeat a field's name."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
-        return False
-
-
-def json_schema(kind: str) -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of `event` (a line), `state` or `config` (the files).
-
-    Raises UsageError for another `kind`.
-    """
-    model = _MODELS.get(kind)
-    if model is None:
-        raise UsageError("no such schema", f"{kind!r:.80}", f"one of {', '.join(KINDS)}")
-    made = model.model_json_schema(schema_generator=_Schema)
-    about = {
-        "$schema": GenerateJsonSchema.schema_dialect,
-        "$id": f"urn:eni-ledger:schema:{kind}:1",
-        "title": f"eni-ledger {kind}",
-    }
-    if kind == "event":
-        order = [*KEYS, *made["properties"]]
-        made["properties"] = dict(sorted(made["properties"].items(), key=lambda item: order.index(item[0])))
-        made["allOf"] = [
-            {
-                "if": {"properties": {"event": {"const": name}, "via": {"not": {"const": "import"}}}},
-                "then": {
-                    "required": list(keys),
-                    "properties": {key: {"not": {"type": "null"}} for key in keys},
-                },
-            }
-            for name, keys in _NEEDS.items()
-        ]
-    return {**about, **{key: value for key, value in made.items() if key not in about}}

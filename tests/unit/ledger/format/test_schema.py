@@ -17,7 +17,8 @@ from eni_ledger.base.config import FILE_KEYS, Settings, load
 from eni_ledger.base.errors import ConfigError, UsageError
 from eni_ledger.ledger.format import line as line_format
 from eni_ledger.ledger.format import live as live_state
-from eni_ledger.ledger.format.schema import KINDS, Association, Config, Event, State, json_schema
+from eni_ledger.ledger.format.json_schema import KINDS, Config, json_schema
+from eni_ledger.ledger.format.schema import Association, Event, State
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.write import batch, spool, writer
 
@@ -151,7 +152,7 @@ def assert_valid(line: bytes) -> Event:
     found = line_format.decode(line)
     event = Event.model_validate(found)
     assert Event.model_validate_json(line) == event
-    assert event.model_dump(exclude_none=True) == found, "something was lost or changed on the way"
+    assert event.model_dump(mode="json", exclude_none=True) == found, "something was lost or changed on the way"
     VALIDATORS["event"].validate(found)
     return event
 
@@ -180,7 +181,7 @@ def test_every_line_that_the_writer_can_make_validates(
         assert stated.model_extra == {}
         live = History(directory).live()
         by_age = sorted(stated.associations, key=lambda one: (one.since, one.add_seq))
-        assert [one.model_dump(exclude_none=True) for one in by_age] == live
+        assert [one.model_dump(mode="json", exclude_none=True) for one in by_age] == live
         assert all(Association.model_validate(one).live for one in live)
         for association in History(directory).who("end"):
             Association.model_validate(association)
@@ -341,7 +342,7 @@ def test_null_and_absent_are_the_same_and_unknown_keys_are_kept() -> None:
     assert not refuses(Event, "event", {**SAMPLE, **more})
     event = Event.model_validate({**SAMPLE, **more})
     assert event.model_extra == {"later": {"a": [1]}}
-    assert event.model_dump(exclude_none=True) == {**SAMPLE, "later": {"a": [1]}}
+    assert event.model_dump(mode="json", exclude_none=True) == {**SAMPLE, "later": {"a": [1]}}
 
 
 def test_models_are_evidence_and_cannot_be_changed() -> None:

@@ -1,0 +1,83 @@
+"""Associations as columns: data frames and Arrow tables. The libraries are optional and imported on use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from eni_ledger.ledger.format.schema import Association
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+Row = dict[str, Any]
+
+_TIMES = ("since", "until")
+_TEXTS = ("addresses", "gateways", "observed_addresses", "observed_gateways", "mismatch")
+_NUMBERS = (
+    *("vlan_id", "observed_vlan_id", "trunk_ifindex", "trunk_netns_inode", "netns_inode", "netns_dev"),
+    *("pid", "pid_start", "add_seq", "end_seq"),
+)
+_BOOLS = ("block_instance_metadata", "unconfirmed")
+
+
+def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """Return a list of values for each key that an association can have; times are aware `datetime`, absent is None.
+
+    Values of keys that a later version wrote are left out.
+    """
+    made = {key: [row.get(key) for row in rows] for key in Association.model_fields}
+    for key in _TIMES:
+        made[key] = [None if value is None else datetime.fromisoformat(value) for value in made[key]]
+    made["task_revision"] = [None if value is None else str(value) for value in made["task_revision"]]
+    return made
+
+
+def to_dataframe(rows: Sequence[Row]) -> pd.DataFrame | pl.DataFrame:
+    """Return the rows as a data frame of pandas, else of polars. Raises ImportError when neither is installed."""
+    made = columns(rows)
+    try:
+        pandas = import_module("pandas")
+    except ImportError:
+        try:
+            polars = import_module("polars")
+        except ImportError:
+            raise ImportError("to_dataframe needs pandas or polars: pip install 'eni-ledger[pandas]'") from None
+        return _polars(polars, made)
+    frame = pandas.DataFrame(made)
+    for key in _TIMES:
+        frame[key] = pandas.to_datetime(frame[key], utc=True)
+    return frame.astype(dict.fromkeys(_NUMBERS, "Int64") | dict.fromkeys(_BOOLS, "boolean"))
+
+
+def _polars(polars: Any, made: dict[str, list[Any]]) -> pl.DataFrame:
+    texts = polars.List(polars.String)
+    kinds = {
+        **dict.fromkeys(made, polars.String),
+        **dict.fromkeys(_TIMES, polars.Datetime("us", "UTC")),
+        **dict.fromkeys(_TEXTS, texts),
+        **dict.fromkeys(_NUMBERS, polars.Int64),
+        **dict.fromkeys(_BOOLS, polars.Boolean),
+    }
+    frame: pl.DataFrame = polars.DataFrame(made, schema=kinds)
+    return frame
+
+
+def to_arrow(rows: Sequence[Row]) -> pa.Table:
+    """Return the rows as a table of pyarrow. Raises ImportError."""
+    try:
+        arrow = import_module("pyarrow")
+    except ImportError:
+        raise ImportError("to_arrow needs pyarrow: pip install 'eni-ledger[arrow]'") from None
+    kinds = {
+        **dict.fromkeys(_TIMES, arrow.timestamp("us", "UTC")),
+        **dict.fromkeys(_TEXTS, arrow.list_(arrow.string())),
+        **dict.fromkeys(_NUMBERS, arrow.int64()),
+        **dict.fromkeys(_BOOLS, arrow.bool_()),
+    }
+    made = columns(rows)
+    return arrow.table({key: arrow.array(values, kinds.get(key, arrow.string())) for key, values in made.items()})
