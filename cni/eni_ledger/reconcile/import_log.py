@@ -19,6 +19,7 @@ from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.format.directory import open_state_dir, open_subdir, where, write_file
 from eni_ledger.ledger.format.line import format_ts, now_us, parse_ts
 from eni_ledger.ledger.format.live import happened_at
+from eni_ledger.ledger.format.source import Directory
 from eni_ledger.ledger.query import imported
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read import continuity
@@ -132,7 +133,7 @@ def keep(settings: Settings, *, dry_run: bool = False) -> str:
     with Snapshot(settings.state_dir) as snapshot:
         events, log_ends = imported.logged(snapshot)
         old = any(continuity.contains_mark(part, "import") for part in snapshot.segments)
-        fd = imported.open_history(snapshot.dir_fd)
+        fd = imported.open_history(snapshot.source)
     if fd >= 0:
         os.close(fd)
     if not events:
@@ -175,7 +176,7 @@ def _replace(settings: Settings, new: Iterable[Event] = (), log_ends: str = "", 
 
 def _present(dir_fd: int) -> tuple[bytes, bool]:
     """Return the bytes of the imported history, and whether each line is what was written."""
-    fd = imported.open_history(dir_fd)
+    fd = imported.open_history(Directory(dir_fd))
     if fd < 0:
         return b"", True
     with os.fdopen(fd, "rb") as file:

@@ -24,7 +24,6 @@ from binascii import crc32
 
 from eni_ledger.base.bulk_json import loads
 from eni_ledger.base.errors import StateDirError
-from eni_ledger.ledger.format.directory import open_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from eni_ledger.ledger.archive.index_keys import Range
+    from eni_ledger.ledger.format.source import Source
 
 
 VERSION = 3
@@ -66,14 +66,14 @@ def _checked(line: bytes) -> dict[str, Any]:
 
 
 class Index:
-    """The index that begins with `line`: at `fd`, or in `file_name`, which is opened when more of it is asked for.
+    """The index that begins with `line`: at `fd`, or in `file_name` of `source`, opened when more of it is asked for.
 
     Raises ValueError when it is not what was written, also later, when more of it is read; OSError.
     """
 
-    def __init__(self, line: bytes, dir_fd: int, file_name: str, fd: int = -1) -> None:
+    def __init__(self, line: bytes, source: Source, file_name: str, fd: int = -1) -> None:
         self._fd = fd
-        self._dir_fd = dir_fd
+        self._source = source
         self._file_name = file_name
         self._line = line
         self._known: dict[str, Any] | None = None
@@ -138,7 +138,7 @@ class Index:
         """Return `length` bytes at `at`. Raises ValueError when the file is not there, or is not this one."""
         if self._fd < 0:
             try:
-                self._fd = open_file(self._dir_fd, self._file_name, os.O_RDONLY)
+                self._fd = self._source.open(self._file_name)
             except (OSError, StateDirError) as exc:
                 raise ValueError("the index cannot be read") from exc
             if os.pread(self._fd, len(self._line), 0) != self._line:
@@ -214,20 +214,18 @@ def _begin(member: tuple[int, int, str]) -> str:
     return member[2]
 
 
-def open_index(dir_fd: int, file_name: str, segment_name: str) -> Index | None:
+def open_index(source: Source, file_name: str, segment_name: str) -> Index | None:
     """Return the index `file_name` of the packed segment, None when there is none that fits. Raises OSError."""
     try:
-        fd = open_file(dir_fd, file_name, os.O_RDONLY)
+        fd = source.open(file_name)
     except (FileNotFoundError, StateDirError):
         return None
     try:
         start = os.pread(fd, _FIRST_LOOK, 0)
         line = start[: start.find(b"\n") + 1]
-        if line.startswith(
-            _beginning(segment_name, os.stat(segment_name, dir_fd=dir_fd, follow_symlinks=False).st_size)
-        ):
-            return Index(line, dir_fd, file_name, fd)
-    except (FileNotFoundError, ValueError):
+        if line.startswith(_beginning(segment_name, source.size(segment_name))):
+            return Index(line, source, file_name, fd)
+    except ValueError:
         pass
     os.close(fd)
     return None
@@ -238,10 +236,10 @@ def _beginning(segment_name: str, size: int) -> bytes:
     return b'{"v":%d,"segment":"%b","size":%d,' % (VERSION, segment_name.encode(), size)
 
 
-def read_heads(dir_fd: int) -> bytes:
+def read_heads(source: Source) -> bytes:
     """Return what is in `ledger.index`, nothing when it is not there or cannot be read."""
     try:
-        fd = open_file(dir_fd, HEADS, os.O_RDONLY)
+        fd = source.open(HEADS)
     except (OSError, StateDirError):
         return b""
     try:

@@ -19,6 +19,7 @@ from eni_ledger.ledger.archive.index_builder import Builder
 from eni_ledger.ledger.format import gzip_members, segment
 from eni_ledger.ledger.format.directory import open_file, open_state_dir, where, write_all, write_file
 from eni_ledger.ledger.format.line import verified_crc
+from eni_ledger.ledger.format.source import Directory
 from eni_ledger.ledger.write import rotation
 from eni_ledger.ledger.write.admission import admit
 from eni_ledger.ledger.write.lock import lock_patiently
@@ -87,7 +88,7 @@ def _todo(dir_fd: int, removed: set[str]) -> list[tuple[str, int]]:
     found = []
     for name in segment.list_sealed(dir_fd):
         _, packed_name, index_name = segment.forms(name)
-        index = open_index(dir_fd, index_name, packed_name) if name == packed_name else None
+        index = open_index(Directory(dir_fd), index_name, packed_name) if name == packed_name else None
         if name in removed or (index is not None and index.whole()):
             continue
         found.append((name, os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_size))
@@ -99,11 +100,11 @@ def _write_heads(dir_fd: int) -> None:
     data = b""
     for name in segment.list_sealed(dir_fd):
         _, packed_name, index_name = segment.forms(name)
-        index = open_index(dir_fd, index_name, packed_name) if name == packed_name else None
+        index = open_index(Directory(dir_fd), index_name, packed_name) if name == packed_name else None
         if index is not None:
             data += index.line
             index.close()
-    if data != read_heads(dir_fd):
+    if data != read_heads(Directory(dir_fd)):
         write_file(dir_fd, HEADS, data, sync=False)
 
 

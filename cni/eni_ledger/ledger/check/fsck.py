@@ -11,6 +11,7 @@ import orjson
 from eni_ledger.base.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger.check.segment_check import Findings, examine_all
 from eni_ledger.ledger.format import segment, state_file
+from eni_ledger.ledger.format.source import read_state
 from eni_ledger.ledger.query import imported
 from eni_ledger.ledger.read.current import cut_short
 from eni_ledger.ledger.read.segment_index import index_for as index_of
@@ -120,8 +121,8 @@ class _Check:
 
     def surroundings(self) -> None:
         """Note what lies beside the segments: state.json, the spool, the quarantine, failures to record."""
-        dir_fd, notes = self._snapshot.dir_fd, self.report.notes
-        known = state_file.read(dir_fd)
+        source, notes = self._snapshot.source, self.report.notes
+        known = read_state(source)
         if known is None:
             notes.append("state.json is missing or unusable; the next writer rebuilds it")
         elif known.head["seq"] < self.seq:
@@ -136,13 +137,13 @@ class _Check:
             self.report.damage.append(LedgerDamaged(msg, path=path, line=line, offset=offset))
         elif known.head["seq"] == self.seq and not self._agrees(known):
             notes.append("state.json does not say what the ledger says; the next writer rebuilds it")
-        waiting = len(spool.waiting(dir_fd))
+        waiting = len(spool.waiting_among(source.below(spool.DIRECTORY)))
         if waiting:
             words = "1 event waits" if waiting == 1 else f"{waiting} events wait"
             notes.append(f"{words} in the spool; the next writer folds {'it' if waiting == 1 else 'them'} in")
-        names = os.listdir(dir_fd)
+        names = source.names()
         if "quarantine" in names:
-            pieces = os.listdir(os.path.join(self._snapshot.state_dir, "quarantine"))
+            pieces = source.below("quarantine")
             notes.append(
                 "1 piece lies in quarantine/" if len(pieces) == 1 else f"{len(pieces)} pieces lie in quarantine/"
             )
@@ -165,7 +166,7 @@ class _Check:
     def _ends_before(self) -> bool:
         """Whether the ledger still ends before what `state.json` knows of, now that writers have had the time since."""
         try:
-            return cut_short(self._snapshot.dir_fd) is not None
+            return cut_short(self._snapshot.source) is not None
         except LedgerDamaged:
             return False  # has been reported already
 

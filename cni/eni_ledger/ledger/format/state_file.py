@@ -85,6 +85,11 @@ def read(dir_fd: int) -> StateFile | None:
         fd = open_file(dir_fd, STATE_FILE, os.O_RDONLY)
     except (OSError, StateDirError):
         return None
+    return read_from(fd)
+
+
+def read_from(fd: int) -> StateFile | None:
+    """Return the content of the file that is open at `fd`, which is closed; None if it is unusable."""
     try:
         if os.fstat(fd).st_size > _LIMIT:
             return None

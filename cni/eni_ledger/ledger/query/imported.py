@@ -13,9 +13,10 @@ from eni_ledger.base.bulk_json import loads
 from eni_ledger.base.errors import StateDirError
 from eni_ledger.ledger.archive import index_keys
 from eni_ledger.ledger.format import segment
-from eni_ledger.ledger.format.directory import open_file, write_all
+from eni_ledger.ledger.format.directory import write_all
 from eni_ledger.ledger.format.line import VERSION, encode, format_ts, parse_ts
 from eni_ledger.ledger.format.live import association_of, identity_of, is_well_formed
+from eni_ledger.ledger.format.source import Directory
 from eni_ledger.ledger.query import as_of
 from eni_ledger.ledger.read import continuity
 from eni_ledger.ledger.read.selection import Lookup
@@ -25,6 +26,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
+
+    from eni_ledger.ledger.format.source import Source
 
     Event = dict[str, Any]
     Association = dict[str, Any]
@@ -42,7 +45,7 @@ class Imported(Snapshot):
 
     def __init__(self, state_dir: str, fd: int) -> None:
         self.state_dir = state_dir
-        self.dir_fd, self._active, self.known_seq = -1, fd, 0
+        self.source, self._active, self.known_seq = Directory(-1), fd, 0
         self.heads, self.imported = None, None
         self.segments = [Segment(self, PATH, fd, complete_size(fd))]
         self.segments[0].state_marks = set(), self.segments[0].size  # none of its events has one
@@ -51,7 +54,7 @@ class Imported(Snapshot):
 def ledgers(snapshot: Snapshot) -> list[Snapshot]:
     """Return what a question is put to, in order: the imported history, if there is any, and the snapshot itself."""
     if not snapshot.imported_read:
-        fd = open_history(snapshot.dir_fd)
+        fd = open_history(snapshot.source)
         if fd < 0 and any(continuity.contains_mark(part, "import") for part in snapshot.segments):
             fd = os.memfd_create(DIRECTORY)
             write_all(fd, made(snapshot))
@@ -60,18 +63,12 @@ def ledgers(snapshot: Snapshot) -> list[Snapshot]:
     return [snapshot] if snapshot.imported is None else [snapshot.imported, snapshot]
 
 
-def open_history(dir_fd: int) -> int:
-    """Return a descriptor of the imported history in the state directory, -1 for none."""
+def open_history(source: Source) -> int:
+    """Return a descriptor of the imported history, -1 for none."""
     try:
-        imported_fd = os.open(DIRECTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
-    except OSError:
+        return source.open(PATH)
+    except (OSError, StateDirError):
         return -1
-    try:
-        return open_file(imported_fd, segment.ACTIVE, os.O_RDONLY)
-    except (FileNotFoundError, StateDirError):
-        return -1
-    finally:
-        os.close(imported_fd)
 
 
 def logged(snapshot: Snapshot) -> tuple[list[Event], str]:
@@ -81,7 +78,7 @@ def logged(snapshot: Snapshot) -> tuple[list[Event], str]:
     """
     events: dict[str, Event] = {}
     ends = ""
-    fd = open_history(snapshot.dir_fd)
+    fd = open_history(snapshot.source)
     if fd >= 0:
         try:
             for _, _, event, _ in segment.walk(fd, PATH, complete_size(fd), damage=[], loads=loads):

@@ -7,12 +7,11 @@ then LedgerDamaged is raised.
 
 from __future__ import annotations
 
-import os
-
 from eni_ledger.base.bulk_json import loads
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.ledger.format.directory import open_state_dir
 from eni_ledger.ledger.format.live import Live
+from eni_ledger.ledger.format.source import Directory
 from eni_ledger.ledger.query import as_of, late
 from eni_ledger.ledger.query.imported import ledgers
 from eni_ledger.ledger.read.current import cut_short, live_lines
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from eni_ledger.ledger.format.source import Source
     from eni_ledger.ledger.read.filters import Filters
 
     Event = dict[str, Any]
@@ -37,11 +37,13 @@ if TYPE_CHECKING:
 class History:
     """The ledger in `state_dir`, to be asked. Opens nothing until it is.
 
+    With `source` the ledger's files are there, and `state_dir` is what messages call it.
     `progress` is called with bytes done and bytes in all while many segments are read.
     """
 
-    def __init__(self, state_dir: str, progress: Progress | None = None) -> None:
+    def __init__(self, state_dir: str, progress: Progress | None = None, source: Source | None = None) -> None:
         self.state_dir = state_dir
+        self._source = source
         self._progress = progress
         self._held: Snapshot | None = None
 
@@ -50,7 +52,7 @@ class History:
 
         Raises StateDirError, LedgerError, OSError.
         """
-        self._held = Snapshot(self.state_dir).__enter__()
+        self._held = Snapshot(self.state_dir, self._source).__enter__()
         return self
 
     def __exit__(
@@ -62,7 +64,7 @@ class History:
 
     def snapshot(self) -> Snapshot:
         """Return what a question is put to, for a `with` statement. Raises as `Snapshot` does."""
-        return self._held or Snapshot(self.state_dir)
+        return self._held or Snapshot(self.state_dir, self._source)
 
     def live(self) -> list[Association]:
         """Return the live associations, oldest first.
@@ -70,12 +72,12 @@ class History:
         Raises StateDirError, FutureFormat, OSError; LedgerDamaged, and when the ledger ends before what `state.json`
         knows of, that has what is live by `state.json` in its attribute `associations`.
         """
-        dir_fd = open_state_dir(self.state_dir, reading=True)
+        source = self._source or Directory(open_state_dir(self.state_dir, reading=True))
         try:
-            lines, _ = live_lines(dir_fd)
-            damage = cut_short(dir_fd)
+            lines, _ = live_lines(source)
+            damage = cut_short(source)
         finally:
-            os.close(dir_fd)
+            source.close()
         return _answer([loads(line) for line in lines], [damage] if damage else [])
 
     def events(self, since: str | None = None, until: str | None = None, *, imported: bool = True) -> Iterator[Event]:

@@ -8,14 +8,17 @@ import time
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.ledger.format import live as live_state
 from eni_ledger.ledger.format import segment, state_file
-from eni_ledger.ledger.format.directory import open_file, open_state_dir
+from eni_ledger.ledger.format.directory import open_state_dir
 from eni_ledger.ledger.format.live import text_of
+from eni_ledger.ledger.format.source import Directory, read_state
 from eni_ledger.ledger.format.state_file import parsed
 from eni_ledger.ledger.read.snapshot import PAUSE_S, complete_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from eni_ledger.ledger.format.source import Source
 
 
 def find_live(state_dir: str, event: dict[str, Any]) -> dict[str, Any] | None:
@@ -25,16 +28,16 @@ def find_live(state_dir: str, event: dict[str, Any]) -> dict[str, Any] | None:
     """
     from eni_ledger.ledger.format.supersede import meant_by
 
-    dir_fd = open_state_dir(state_dir)
+    source = Directory(open_state_dir(state_dir))
     try:
-        lines, _ = live_lines(dir_fd)
+        lines, _ = live_lines(source)
     finally:
-        os.close(dir_fd)
+        source.close()
     needle = text_of(event["container_id"])
     return meant_by((parsed(line) for line in lines if needle in line), event)
 
 
-def live_lines(dir_fd: int) -> tuple[list[bytes], str | None]:
+def live_lines(source: Source) -> tuple[list[bytes], str | None]:
     """Return one JSON line for each live association, and the boot id they belong to. Takes no lock.
 
     `state.json` is believed when it is as new as the ledger; else what is live is worked out from the last checkpoint.
@@ -42,7 +45,7 @@ def live_lines(dir_fd: int) -> tuple[list[bytes], str | None]:
     """
     for attempt in range(5):
         try:
-            fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
+            fd = source.open(segment.ACTIVE)
         except FileNotFoundError:
             tail = None
         else:
@@ -50,48 +53,48 @@ def live_lines(dir_fd: int) -> tuple[list[bytes], str | None]:
                 tail, _ = segment.read_tail(fd, segment.ACTIVE)
             finally:
                 os.close(fd)
-        known = state_file.read(dir_fd)
+        known = read_state(source)
         if known is not None and (tail is None or _as_new(known, tail)):
             return known.lines, known.head.get("boot_id")
         if attempt < 4:
             time.sleep(PAUSE_S)  # a writer between its append and its state.json
-    return _replay_last(dir_fd)
+    return _replay_last(source)
 
 
-def cut_short(dir_fd: int) -> LedgerDamaged | None:
+def cut_short(source: Source) -> LedgerDamaged | None:
     """Return the damage when the ledger ends before the event that `state.json` is of, None when it does not.
 
     Costs the same for any length of the ledger. Raises LedgerDamaged when its last line is not sound, OSError.
     """
     for attempt in range(5):
-        known = state_file.read(dir_fd)  # first: what is appended after it only makes the ledger longer
+        known = read_state(source)  # first: what is appended after it only makes the ledger longer
         if known is None:
             return None
-        seq, size = _end(dir_fd)
+        seq, size = _end(source)
         if seq >= known.head["seq"]:
             return None
         if attempt < 4:
             time.sleep(PAUSE_S)  # a rotation, between its two renames
-    return LedgerDamaged("events are missing", path=segment.ACTIVE, line=_lines(dir_fd, size) + 1, offset=size)
+    return LedgerDamaged("events are missing", path=segment.ACTIVE, line=_lines(source, size) + 1, offset=size)
 
 
-def _lines(dir_fd: int, size: int) -> int:
+def _lines(source: Source, size: int) -> int:
     """Return the number of lines in the first `size` bytes of the active segment."""
     if not size:
         return 0
-    fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
+    fd = source.open(segment.ACTIVE)
     try:
         return segment.newlines(fd, size)
     finally:
         os.close(fd)
 
 
-def _end(dir_fd: int) -> tuple[int, int]:
+def _end(source: Source) -> tuple[int, int]:
     """Return the seq that the ledger ends with, 0 for none, and the size of the active segment up to it."""
     try:
-        fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
+        fd = source.open(segment.ACTIVE)
     except FileNotFoundError:
-        sealed = segment.list_sealed(dir_fd)
+        sealed = segment.sealed_among(source.names())
         return (segment.sealed_range(sealed[-1]) or (0, 0))[1] if sealed else 0, 0
     try:
         tail, _ = segment.read_tail(fd, segment.ACTIVE)
@@ -106,13 +109,13 @@ def _as_new(known: state_file.StateFile, tail: segment.Tail) -> bool:
     return bool(seq > tail.seq or (seq == tail.seq and known.head.get("crc") == f"{tail.crc:08x}"))
 
 
-def _replay_last(dir_fd: int) -> tuple[list[bytes], str | None]:
+def _replay_last(source: Source) -> tuple[list[bytes], str | None]:
     """Work out what is live from the last segment alone: its checkpoint and what follows."""
-    names = [*segment.list_sealed(dir_fd), segment.ACTIVE]
+    names = [*segment.sealed_among(source.names()), segment.ACTIVE]
     while names:
         name = names.pop()
         try:
-            fd = open_file(dir_fd, name, os.O_RDONLY)
+            fd = source.open(name)
         except FileNotFoundError:
             continue
         try:

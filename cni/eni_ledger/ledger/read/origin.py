@@ -12,13 +12,16 @@ import os
 
 from eni_ledger.base import host
 from eni_ledger.base.errors import LedgerDamaged, StateDirError
-from eni_ledger.ledger.format import segment, state_file
-from eni_ledger.ledger.format.directory import open_file, open_state_dir
+from eni_ledger.ledger.format import segment
+from eni_ledger.ledger.format.directory import open_state_dir
 from eni_ledger.ledger.format.line import decode
+from eni_ledger.ledger.format.source import Directory, read_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from eni_ledger.ledger.format.source import Source
 
     Event = dict[str, Any]
 
@@ -47,13 +50,13 @@ def copied(state_dir: str, configured: str) -> Copy | None:
     `configured` is the state directory of this host's configuration. Raises StateDirError, FutureFormat, OSError.
     """
     try:
-        dir_fd = open_state_dir(state_dir, reading=True)
+        source = Directory(open_state_dir(state_dir, reading=True))
     except StateDirError as exc:
         if isinstance(exc.__cause__, FileNotFoundError):
             return None
         raise
     try:
-        last = _last_event(dir_fd)
+        last = _last_event(source)
         if last is None:
             return None
         named, here = _text(last, "instance_id"), host.instance_id()
@@ -62,12 +65,12 @@ def copied(state_dir: str, configured: str) -> Copy | None:
         if not elsewhere:
             if _same(state_dir, configured):
                 return None
-            boot_id, booted = _boot_id(dir_fd, last), host.boot_id()
+            boot_id, booted = _boot_id(source, last), host.boot_id()
             if boot_id == booted or None in (boot_id, booted):
                 return None
-        return Copy(str(last["ts"]), named or _latest(dir_fd, "instance_id"), boot_id or _boot_id(dir_fd, last))
+        return Copy(str(last["ts"]), named or _latest(source, "instance_id"), boot_id or _boot_id(source, last))
     finally:
-        os.close(dir_fd)
+        source.close()
 
 
 def _same(one: str, other: str) -> bool:
@@ -79,11 +82,11 @@ def _same(one: str, other: str) -> bool:
     return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
 
-def _last_event(dir_fd: int) -> Event | None:
+def _last_event(source: Source) -> Event | None:
     """Return the last event that the chain proves. Raises FutureFormat, OSError."""
-    for name in (segment.ACTIVE, *reversed(segment.list_sealed(dir_fd))):
+    for name in (segment.ACTIVE, *reversed(segment.sealed_among(source.names()))):
         try:
-            fd = open_file(dir_fd, name, os.O_RDONLY)
+            fd = source.open(name)
         except FileNotFoundError:
             continue
         try:
@@ -113,21 +116,21 @@ def _line_before(fd: int, end: int) -> bytes:
         look *= 8
 
 
-def _boot_id(dir_fd: int, last: Event) -> str | None:
+def _boot_id(source: Source, last: Event) -> str | None:
     """Return the boot that the ledger is of after its `last` event, None when that cannot be told."""
     if found := _text(last, "boot_id"):
         return found
-    known = state_file.read(dir_fd)
+    known = read_state(source)
     if known is not None and known.head["seq"] == last["seq"]:
         return _text(known.head, "boot_id")
-    return _latest(dir_fd, "boot_id")
+    return _latest(source, "boot_id")
 
 
-def _latest(dir_fd: int, key: str) -> str | None:
+def _latest(source: Source, key: str) -> str | None:
     """Return the last value of `key` in the active segment, whose checkpoint has what was known before."""
     found = None
     try:
-        fd = open_file(dir_fd, segment.ACTIVE, os.O_RDONLY)
+        fd = source.open(segment.ACTIVE)
     except FileNotFoundError:
         return None
     try:

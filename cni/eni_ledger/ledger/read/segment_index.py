@@ -18,7 +18,7 @@ def index_for(part: Segment) -> Index | None:
     if not part.index_read:
         if part.packed:
             _, _, file_name = segment.forms(part.name)
-            part.index = _from_heads(part, file_name) or open_index(part.dir_fd, file_name, part.name)
+            part.index = _from_heads(part, file_name) or open_index(part.source, file_name, part.name)
         part.index_read = True
     return part.index
 
@@ -32,13 +32,13 @@ def _from_heads(part: Segment, file_name: str) -> Index | None:
     """Return the index of a segment by what `ledger.index` says of it, None when that is nothing that fits."""
     heads = part.snapshot.heads
     if heads is None:
-        lines = read_heads(part.dir_fd).splitlines(keepends=True)
+        lines = read_heads(part.source).splitlines(keepends=True)
         heads = part.snapshot.heads = {line[NAME_AT : line.find(b'"', NAME_AT)]: line for line in lines}
     line = heads.get(part.name.encode())
     if line is None:
         return None
     try:
-        return Index(line, part.dir_fd, file_name)
+        return Index(line, part.source, file_name)
     except ValueError:
         return None
 

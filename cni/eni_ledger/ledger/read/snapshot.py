@@ -10,14 +10,17 @@ import os
 import time
 
 from eni_ledger.base.errors import LedgerError
-from eni_ledger.ledger.format import segment, state_file
-from eni_ledger.ledger.format.directory import open_file, open_state_dir
+from eni_ledger.ledger.format import segment
+from eni_ledger.ledger.format.directory import open_state_dir
+from eni_ledger.ledger.format.source import Directory, read_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
     from eni_ledger.ledger.archive.index import Index
+    from eni_ledger.ledger.format.source import Source
+    from eni_ledger.ledger.format.state_file import StateFile
     from eni_ledger.ledger.read.cached_segment import Whole
 
 _TRIES = 50
@@ -59,15 +62,15 @@ class Segment:
         """The bytes up to the last newline; of a packed one, all bytes; 0 of one that is not there any more."""
         if self._size < 0:
             plain, packed, _ = segment.forms(self.name)
-            self._size = _size_of(self.dir_fd, self.name) or (
-                _size_of(self.dir_fd, packed) if self.name == plain else 0  # it has been packed meanwhile
+            self._size = self.source.size(self.name) or (
+                self.source.size(packed) if self.name == plain else 0  # it has been packed meanwhile
             )
         return self._size
 
     @property
-    def dir_fd(self) -> int:
-        """The state directory's descriptor."""
-        return self.snapshot.dir_fd
+    def source(self) -> Source:
+        """Where the segment's file is, and its index."""
+        return self.snapshot.source
 
     @property
     def sealed(self) -> bool:
@@ -87,10 +90,10 @@ class Segment:
         if self._fd is not None:
             return os.dup(self._fd)
         try:
-            return open_file(self.snapshot.dir_fd, self.name, os.O_RDONLY)
+            return self.source.open(self.name)
         except FileNotFoundError:
             _, packed, _ = segment.forms(self.name)
-            fd = open_file(self.snapshot.dir_fd, packed, os.O_RDONLY)
+            fd = self.source.open(packed)
             self.name = packed
             return fd
 
@@ -108,16 +111,18 @@ class Segment:
 
 
 class Snapshot:
-    """The segments of a state directory at one moment, oldest first; the last one is the active one, if there is one.
+    """The segments of a ledger at one moment, oldest first; the last one is the active one, if there is one.
+
+    They are those in `source`, which `close` closes; without one, in the state directory `state_dir`.
 
     `known_seq` is the last event that `state.json` knew of before that moment, 0 when it is not usable: a ledger that
     ends earlier has been cut. Raises StateDirError, LedgerError when the segments change faster than they can be
     listed, OSError.
     """
 
-    def __init__(self, state_dir: str) -> None:
+    def __init__(self, state_dir: str, source: Source | None = None) -> None:
         self.state_dir = state_dir
-        self.dir_fd = open_state_dir(state_dir, reading=True)
+        self.source = source or Directory(open_state_dir(state_dir, reading=True))
         self._active = -1
         self._users = 0
         self.heads: dict[bytes, bytes] | None = None  # lines of `ledger.index` by segment, see `segment_index`
@@ -125,7 +130,7 @@ class Snapshot:
         self.imported_read = False
         self.segments: list[Segment] = []
         try:
-            known = state_file.read(self.dir_fd)
+            known = read_state(self.source)
             self.known_seq: int = known.head["seq"] if known is not None else 0
             self.segments = self._take()
             if known is not None and self._active >= 0:
@@ -155,21 +160,21 @@ class Snapshot:
         if self.imported is not None:
             self.imported.close()
             self.imported = None
-        for fd in (self._active, self.dir_fd):
-            if fd >= 0:
-                os.close(fd)
-        self._active = self.dir_fd = -1
+        if self._active >= 0:
+            os.close(self._active)
+        self._active = -1
+        self.source.close()
 
     def _take(self) -> list[Segment]:
         """List, open, list again: a rotation in between shows, and then it is done anew."""
         for attempt in range(_TRIES):
-            names = os.listdir(self.dir_fd)
+            names = self.source.names()
             before = segment.sealed_among(names)
             try:
-                self._active = open_file(self.dir_fd, segment.ACTIVE, os.O_RDONLY)
+                self._active = self.source.open(segment.ACTIVE)
             except FileNotFoundError:
                 pass  # between the two renames of a rotation, or a crash there, or no ledger yet
-            after = os.listdir(self.dir_fd)
+            after = self.source.names()
             if (after == names or before == segment.sealed_among(after)) and (
                 self._active >= 0 or not self._rotating() or attempt >= _PATIENCE
             ):
@@ -180,7 +185,7 @@ class Snapshot:
             time.sleep(PAUSE_S)
         raise LedgerError("the ledger keeps rotating while it is read", self.state_dir, "try again")
 
-    def _marks(self, known: state_file.StateFile) -> None:
+    def _marks(self, known: StateFile) -> None:
         """Note with the active segment what `state.json` knows of its events, if it is that segment that it is of."""
         active, found = self.segments[-1], known.marks()
         if found and found[1] <= active.size and 0 < _first_seq(self._active) <= known.head["seq"]:
@@ -188,21 +193,13 @@ class Snapshot:
 
     def _rotating(self) -> bool:
         """Whether a next segment lies ready, so that the active one will be there in a moment."""
-        return ".next" in os.listdir(self.dir_fd)
+        return ".next" in self.source.names()
 
     def _segments(self, sealed: list[str]) -> list[Segment]:
         found = [Segment(self, name) for name in sealed]
         if self._active >= 0:
             found.append(Segment(self, segment.ACTIVE, self._active, complete_size(self._active)))
         return found
-
-
-def _size_of(dir_fd: int, name: str) -> int:
-    """Return the bytes of a file, 0 when it is not there."""
-    try:
-        return os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_size
-    except FileNotFoundError:
-        return 0
 
 
 def complete_size(fd: int) -> int:

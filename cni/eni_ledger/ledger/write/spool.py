@@ -113,9 +113,14 @@ def waiting(dir_fd: int) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     try:
-        return sorted(name for name in os.listdir(spool_fd) if name.endswith(".json") and name[0] != ".")
+        return waiting_among(os.listdir(spool_fd))
     finally:
         os.close(spool_fd)
+
+
+def waiting_among(names: list[str]) -> list[str]:
+    """Return which of the names in the spool are those of events, oldest first."""
+    return sorted(name for name in names if name.endswith(".json") and name[0] != ".")
 
 
 def take(dir_fd: int, names: list[str], active_fd: int, ledger_us: int) -> tuple[list[dict[str, Any]], list[str]]:

@@ -24,6 +24,7 @@ from eni_ledger.ledger.check.fsck import fsck
 from eni_ledger.ledger.format import directory as state_directory
 from eni_ledger.ledger.format import gzip_members, segment
 from eni_ledger.ledger.format.line import MARKS, format_ts, marks_of
+from eni_ledger.ledger.format.source import Directory
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.write import rotation, writer
 from eni_ledger.ledger.write.batch import record_found
@@ -460,10 +461,11 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
 
     def open_file(dir_fd: int, name: str, flags: int) -> int:
-        names.append(name)
+        if name.endswith(".index"):
+            names.append(name)
         return state_directory.open_file(dir_fd, name, flags)
 
-    monkeypatch.setattr("eni_ledger.ledger.archive.index.open_file", open_file)
+    monkeypatch.setattr("eni_ledger.ledger.format.source.open_file", open_file)
     return names
 
 
@@ -537,7 +539,7 @@ def test_what_ended_before_is_passed_over(tmp_path: Path, monkeypatch: pytest.Mo
     pruned(where)
     path = sealed(where)[0]
     with directory(where) as fd:
-        index = open_index(fd, path.name.replace(".jsonl.gz", ".index"), path.name)
+        index = open_index(Directory(fd), path.name.replace(".jsonl.gz", ".index"), path.name)
         assert index is not None
         place = index.place(last["ts"])
         assert place > 4
@@ -581,7 +583,7 @@ def test_an_index_says_what_is_in_its_segment(tmp_path: Path) -> None:
     path = sealed(where)[0]
     inside = events[path.name.removesuffix(".gz")]
     with directory(where) as fd:
-        index = open_index(fd, path.name.replace(".jsonl.gz", ".index"), path.name)
+        index = open_index(Directory(fd), path.name.replace(".jsonl.gz", ".index"), path.name)
         assert index is not None
         assert (index.begins, index.ends) == (inside[0]["ts"], inside[-1]["ts"])
         assert (index.before, f"{index.crc:08x}") == (0, inside[-1]["crc"])

@@ -11,6 +11,7 @@ import pytest
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.ledger.archive.prune import prune
 from eni_ledger.ledger.format import directory, segment
+from eni_ledger.ledger.format.source import Directory
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read import snapshot as snapshot_module
 from eni_ledger.ledger.read.current import cut_short
@@ -68,7 +69,7 @@ def test_what_is_held_open_is_closed_by_the_last_who_leaves(where: Path) -> None
     with Snapshot(str(where)) as snapshot:
         with snapshot:
             assert len(descriptors()) == len(before) + 2
-        os.fstat(snapshot.dir_fd)
+        assert snapshot.source.names()
     assert descriptors() == before
     snapshot.close()
     assert descriptors() == before
@@ -84,7 +85,7 @@ def test_a_rotation_between_the_two_looks_is_seen(where: Path, monkeypatch: pyte
             record(where, add_event(rotations.pop()), rotate_bytes=1)
         return real(dir_fd, name, flags)
 
-    monkeypatch.setattr("eni_ledger.ledger.read.snapshot.open_file", open_file)
+    monkeypatch.setattr("eni_ledger.ledger.format.source.open_file", open_file)
     with Snapshot(str(where)) as snapshot:
         names = [part.name for part in snapshot.segments]
     assert rotations == []
@@ -160,10 +161,10 @@ def test_where_a_ledger_that_was_cut_ends(where: Path, lines: int) -> None:
         record(where, add_event(n))
     left = b"".join((where / ACTIVE).read_bytes().splitlines(keepends=True)[:lines])
     (where / ACTIVE).write_bytes(left)
-    fd = os.open(where, os.O_RDONLY)
+    source = Directory(os.open(where, os.O_RDONLY))
     try:
-        damage = cut_short(fd)
+        damage = cut_short(source)
     finally:
-        os.close(fd)
+        source.close()
     assert isinstance(damage, LedgerDamaged)
     assert (damage.path, damage.line, damage.offset) == (ACTIVE, lines + 1, len(left))
