@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from eni_ledger.cli.main import COMMANDS
 from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
@@ -148,6 +149,7 @@ def test_what_is_where(packages: dict[str, Path], bundle: Path, kind: str) -> No
         f"/usr/share/zsh/{zsh}/_eni-ledger",
         "/usr/share/fish/vendor_completions.d/eni-ledger.fish",
         "/usr/share/licenses/eni-ledger/LICENSE",
+        *(f"/usr/share/man/man1/eni-ledger{page}.1.gz" for page in ("", *(f"-{name}" for name in COMMANDS))),
     }
     wanted |= {f"/usr/lib/systemd/system/{path.name}" for path in (REPOSITORY / "conf/systemd").iterdir()}
     wanted |= {f"/opt/eni-ledger/{path.relative_to(bundle)}" for path in bundle.rglob("*")}

@@ -1,4 +1,4 @@
-"""Shell completion of arguments from the live associations; no suggestion when the ledger cannot be read."""
+"""Shell completion of values: from the live associations, none when the ledger cannot be read, and of fixed words."""
 
 from __future__ import annotations
 
@@ -16,6 +16,21 @@ from eni_ledger.ledger.query.questions import History
 from eni_ledger.render.text import SHORT, addresses, family, safe, short_id, task_id
 
 Association = dict[str, Any]
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+TIMES = {
+    "now": "",
+    "today": "midnight, UTC unless --tz",
+    "yesterday": "its first moment",
+    "-15m": "a quarter of an hour ago",
+    "-1h": "an hour ago",
+    "-1d": "a day ago",
+    "03:12": "the latest that is past",
+    "noon": "",
+    "midnight": "",
+    "last night 03:12": "",
+    "monday": "the latest that is past",
+}
 
 
 def live_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -32,6 +47,39 @@ def live_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[Co
             yield safe(association["association_id"])
 
     return _items(ctx, names, incomplete)
+
+
+def live_values(*keys: str) -> Completer:
+    """Return the completer of the values that live associations have under `keys`."""
+
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        values = {safe(association[key]) for association in _live(ctx) for key in keys if association.get(key)}
+        return [CompletionItem(value) for value in sorted(values) if value.startswith(incomplete)]
+
+    return complete
+
+
+def times(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return words for times that start with `incomplete`."""
+    return [CompletionItem(word, help=what) for word, what in TIMES.items() if word.startswith(incomplete)]
+
+
+def listed(*words: str) -> Completer:
+    """Return the completer of a list of `words` with commas."""
+
+    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        before, comma, last = incomplete.rpartition(",")
+        used = before.split(",")
+        return [CompletionItem(before + comma + word) for word in words if word.startswith(last) and word not in used]
+
+    return complete
+
+
+def command_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the commands that start with `incomplete`."""
+    group = ctx.find_root().command
+    names = group.list_commands(ctx) if isinstance(group, click.Group) else []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def _items(ctx: click.Context, names: Callable[[Association], Iterator[str]], incomplete: str) -> list[CompletionItem]:

@@ -45,6 +45,7 @@ COMMANDS = {
     "schema": "eni_ledger.cli.commands.schema",
     "version": "eni_ledger.cli.commands.version",
     "completion": "eni_ledger.cli.commands.completion",
+    "help": "eni_ledger.cli.commands.help",
 }
 """Command and its module, in the order in which people need them. The bundle takes in all of the package."""
 FOUND_NOTHING, USAGE, FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,8 +21,6 @@ from eni_ledger.cli.options import Command
 from helpers.prereq import need
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from unit.cli.conftest import Ledger, Run
 
 
@@ -128,6 +128,46 @@ def complete(run: Run, line: str) -> list[str]:
     words = line.split(" ")
     env = {"_ENI_LEDGER_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
     return run(env=env).out.split()
+
+
+def test_help_is_that_of_the_command(run: Run) -> None:
+    assert run("help").out == run("--help").out
+    for name in COMMANDS:
+        assert run("help", name).out == run(name, "--help").out, name
+    done = run("help", "whom")
+    assert (done.code, done.out) == (2, "")
+    assert "there is no such command: 'whom'" in done.err
+
+
+def test_completion_of_values(run: Run) -> None:
+    assert complete(run, "eni-ledger identify --source agent-db,do") == ["plain,agent-db,docker"]
+    assert complete(run, "eni-ledger identify --source agent-db,agent") == []
+    assert complete(run, "eni-ledger help comp") == ["plain,completion"]
+
+
+def test_manual_pages_say_what_the_help_says(run: Run, tmp_path: Path) -> None:
+    need(shutil.which("mandoc"), "mandoc")
+    script = Path(__file__).parents[3] / "build/package.d/manpages.py"
+    epoch = {**os.environ, "SOURCE_DATE_EPOCH": "1763600000"}
+    subprocess.run([sys.executable, script, tmp_path], check=True, capture_output=True, env=epoch)
+    pages = sorted(tmp_path.iterdir())
+    assert {page.name for page in pages} == {"eni-ledger.1", *(f"eni-ledger-{name}.1" for name in COMMANDS)}
+    linted = subprocess.run(
+        ["mandoc", "-T", "lint", "-W", "warning", *pages], capture_output=True, text=True, check=False
+    )
+    assert (linted.returncode, linted.stdout) == (0, "")
+    for name in COMMANDS:
+        shown = subprocess.run(
+            ["mandoc", "-T", "ascii", tmp_path / f"eni-ledger-{name}.1"], capture_output=True, text=True, check=True
+        ).stdout
+        words = " ".join(re.sub(".\b", "", shown).split())
+        command = command_of(name)
+        for example, purpose in command.examples:
+            assert " ".join(example.split()) in words
+            assert " ".join(purpose.split()) in words.replace("- ", "-")
+        for option in [param for param in command.params if isinstance(param, click.Option)]:
+            assert max(option.opts, key=len) in words
+        assert "2025-11-20" in words  # the date of SOURCE_DATE_EPOCH
 
 
 def test_completion_offers_what_is_live_and_is_silent_without_a_ledger(run: Run, filled: Ledger) -> None:

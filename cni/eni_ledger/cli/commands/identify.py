@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eni_ledger.cli.completers import listed
 from eni_ledger.cli.options import Command, reading, session_of
 from eni_ledger.cli.recording import all_associations, host_fields, refuse_copy, send_to_journal, settings_of
 from eni_ledger.cli.session import Session
@@ -32,6 +33,7 @@ EXAMPLES = [
     "--source",
     "sources",
     metavar="NAME[,NAME...]",
+    shell_complete=listed(*NAMES),
     help=f"Sources to ask, in this order. Default: {', '.join(NAMES)}.",
 )
 @click.option(
