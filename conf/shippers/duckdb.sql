@@ -23,6 +23,8 @@ FROM read_json(
         observed_vlan_id: 'BIGINT', observed_mac: 'VARCHAR', observed_addresses: 'VARCHAR[]',
         observed_gateways: 'VARCHAR[]', declared_mac: 'VARCHAR', declared_ifname: 'VARCHAR', mismatch: 'VARCHAR[]',
         task_arn: 'VARCHAR', cluster: 'VARCHAR', task_family: 'VARCHAR', task_revision: 'VARCHAR', service: 'VARCHAR',
+        private_dns_name: 'VARCHAR', pause_name: 'VARCHAR',
+        containers: 'STRUCT(id VARCHAR, name VARCHAR, docker_name VARCHAR)[]',
         via: 'VARCHAR', plugin: 'VARCHAR', cni_version: 'VARCHAR', took_ms: 'DOUBLE', error_code: 'BIGINT',
         error_msg: 'VARCHAR', event_boot_id: 'VARCHAR', reason: 'VARCHAR', supersedes: 'VARCHAR[]',
         clock_step_us: 'BIGINT', spool: 'VARCHAR', spooled_ts: 'TIMESTAMP', prev_crc: 'VARCHAR',
@@ -58,7 +60,10 @@ SELECT coalesce(added.spooled_ts, added.ts) AS since, ended.until, ended.ended_b
                         coalesce(added.cluster, known.cluster) AS cluster,
                         coalesce(added.task_family, known.task_family) AS task_family,
                         coalesce(added.task_revision, known.task_revision) AS task_revision,
-                        coalesce(added.service, known.service) AS service)
+                        coalesce(added.service, known.service) AS service,
+                        coalesce(added.private_dns_name, known.private_dns_name) AS private_dns_name,
+                        coalesce(added.pause_name, known.pause_name) AS pause_name,
+                        coalesce(added.containers, known.containers) AS containers)
 FROM events AS added
 LEFT JOIN (SELECT association_id, arg_min(struct_pack(until, ended_by, end_seq), end_seq) AS ended FROM ends GROUP BY ALL)
     USING (association_id)
@@ -68,7 +73,10 @@ LEFT JOIN (SELECT association_id, first(eni_id ORDER BY seq) FILTER (eni_id IS N
                   first(cluster ORDER BY seq) FILTER (cluster IS NOT NULL) AS cluster,
                   first(task_family ORDER BY seq) FILTER (task_family IS NOT NULL) AS task_family,
                   first(task_revision ORDER BY seq) FILTER (task_revision IS NOT NULL) AS task_revision,
-                  first(service ORDER BY seq) FILTER (service IS NOT NULL) AS service
+                  first(service ORDER BY seq) FILTER (service IS NOT NULL) AS service,
+                  first(private_dns_name ORDER BY seq) FILTER (private_dns_name IS NOT NULL) AS private_dns_name,
+                  first(pause_name ORDER BY seq) FILTER (pause_name IS NOT NULL) AS pause_name,
+                  flatten(list(containers ORDER BY seq) FILTER (containers IS NOT NULL)) AS containers
            FROM events WHERE event = 'identify' GROUP BY ALL) AS known
     USING (association_id)
 WHERE added.event IN ('add', 'adopt');
@@ -77,6 +85,10 @@ WHERE added.event IN ('add', 'adopt');
 --
 --   FROM associations WHERE list_contains(addresses, '10.0.32.4/20')
 --     AND since <= '2026-11-17 03:12' AND (until IS NULL OR until > '2026-11-17 03:12');
+--
+-- Which association did a container of a task have?
+--
+--   FROM associations WHERE list_contains(list_transform(containers, c -> c.name), 'app');
 --
 -- Who is on VLAN 101 now?
 --

@@ -30,10 +30,13 @@ def task(
     vlan: int | None = None,
     ip: str | None = None,
     status: str = "RUNNING",
+    dns: str | None = None,
     **more: Any,
 ) -> tuple[bytes, bytes]:
     """Return key and value of a task with one ENI; `more` are further members of the task."""
     interface: dict[str, Any] = {"ec2Id": eni, "MacAddress": mac, "InterfaceAssociationProtocol": "vlan"}
+    if dns:
+        interface["PrivateDNSName"] = dns
     if ip:
         interface["IPV4Addresses"] = [{"Primary": True, "Address": ip}]
     if vlan:
@@ -47,6 +50,15 @@ def task(
         **more,
     }
     return key.encode(), json.dumps(value, separators=(",", ":")).encode()
+
+
+def container(
+    task: str, name: str, docker_id: str, docker_name: str, *, kind: str = "NORMAL", **more: Any
+) -> tuple[bytes, bytes]:
+    """Return key and value of a container of the task with this key; the ID is empty until Docker has made it."""
+    about = {"Name": name, "Image": "registry.example/app:1", "taskARN": f"{CLUSTER}/{task}", "IsInternal": kind}
+    value = {"DockerId": docker_id, "DockerName": docker_name, "Container": {**about, **more}}
+    return f"{task}-{name}".encode(), json.dumps(value, separators=(",", ":")).encode()
 
 
 def known(path: str, mac: str, seconds: float = 30.0, **more: Any) -> agent_db.Identity | None:

@@ -2,7 +2,7 @@
 
 Source: amazon-ecs-agent, `agent/data` (buckets and keys), `agent/api/task/json.go` (`Arn`, `Family`, `Version`,
 `ServiceName`, `KnownStatus`, and `ENI`: a list, in old state files a single object) and
-`ecs-agent/netlib/model/networkinterface` (`ec2Id`, `MacAddress`, `IPV4Addresses`, `IPV6Addresses`,
+`ecs-agent/netlib/model/networkinterface` (`ec2Id`, `MacAddress`, `IPV4Addresses`, `IPV6Addresses`, `PrivateDNSName`,
 `InterfaceAssociationProtocol`, `InterfaceVlanProperties`). The agent saves a task before it starts its pause container,
 so at ADD the ENI is there. The file is a bbolt database that the agent keeps locked; `bolt` reads it without the lock.
 
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         task_family: str
         task_revision: str
         service: str
+        private_dns_name: str
 
     class Metadata(TypedDict, total=False):
         """What the agent knows about itself and its instance."""
@@ -112,8 +113,10 @@ class Question:
         return identity
 
     def _in(self, snapshot: bolt.ReadTransaction) -> tuple[Identity | None, int]:
-        if snapshot.txid == self._not_in:
-            return None, snapshot.txid
+        return (None if snapshot.txid == self._not_in else self.find(snapshot)), snapshot.txid
+
+    def find(self, snapshot: bolt.ReadTransaction) -> Identity | None:
+        """Return the identity in `snapshot`, None if it is not known for certain. Raises as `ask` does."""
         fitting = [
             (identity, status)
             for identity, status in _enis(snapshot, f'"{self._mac}"'.encode())
@@ -121,7 +124,7 @@ class Question:
             and not (self._vlan_id and identity.get("vlan_id", self._vlan_id) != self._vlan_id)
             and not (self._declared and identity.get("addresses") and self._declared.isdisjoint(identity["addresses"]))
         ]
-        return _one([identity for identity, status in fitting if self._stopped or status != _STOPPED]), snapshot.txid
+        return _one([identity for identity, status in fitting if self._stopped or status != _STOPPED])
 
 
 def metadata(path: str, deadline_s: float = 0.05) -> Metadata:
@@ -200,6 +203,7 @@ def _identity(task: dict[str, Any], eni: dict[str, Any]) -> Identity:
         "task_family": _text(task.get("Family")),
         "task_revision": _text(task.get("Version")),
         "service": _text(task.get("ServiceName")),
+        "private_dns_name": _text(eni.get("PrivateDNSName")),
     }
     identity: Identity = {key: value for key, value in known.items() if value}  # type: ignore[assignment]
     return identity

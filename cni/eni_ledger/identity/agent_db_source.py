@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from eni_ledger.identity import agent_db, bolt
-from eni_ledger.identity.source import TASK, Fields, Unavailable
+from eni_ledger.identity import agent_db, bolt, containers
+from eni_ledger.identity.source import ATTACHED, TASK, Fields, Unavailable
 
 PATHS = (agent_db.HOST_PATH, agent_db.CONTAINER_PATH)
-_GIVES = ("eni_id", *TASK)
+_GIVES = ("eni_id", *TASK, *ATTACHED)
 
 
 class AgentDb:
@@ -25,7 +25,7 @@ class AgentDb:
         self._timeout_s = timeout_s
 
     def ask(self, association: dict[str, Any]) -> Fields:
-        """Return ENI and task of the association's MAC. Raises Unavailable when the file cannot be read.
+        """Return ENI, task and containers of the association's MAC. Raises Unavailable when the file cannot be read.
 
         If the association has ended (has `until`), stopped tasks count too.
         """
@@ -33,15 +33,23 @@ class AgentDb:
         if path is None:
             hint = "run it on an ECS container instance"
             raise Unavailable("there is no agent.db", ", ".join(self._paths), hint, absent=True)
+        question = agent_db.Question(
+            path,
+            str(association.get("branch_mac") or ""),
+            vlan_id=association.get("vlan_id"),
+            addresses=association.get("addresses") or (),
+            stopped="until" in association,
+        )
+
+        def read(snapshot: bolt.ReadTransaction) -> Fields:
+            identity = question.find(snapshot) or {}
+            arn = identity.get("task_arn")
+            more = containers.of_task(snapshot, arn, str(association.get("container_id") or "")) if arn else {}
+            return {**identity, **more}
+
         try:
-            identity = agent_db.Question(
-                path,
-                str(association.get("branch_mac") or ""),
-                vlan_id=association.get("vlan_id"),
-                addresses=association.get("addresses") or (),
-                stopped="until" in association,
-            ).ask(bolt.within(self._timeout_s))
+            fields = bolt.view(path, bolt.within(self._timeout_s), read)
         except (OSError, ValueError, bolt.Unreadable) as exc:
             why = getattr(exc, "strerror", None) or str(exc)
             raise Unavailable("agent.db cannot be read", f"{path}: {why}", "run it as root; try again") from exc
-        return {key: value for key, value in (identity or {}).items() if key in _GIVES}
+        return {key: value for key, value in fields.items() if key in _GIVES}

@@ -7,7 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eni_ledger.base.errors import UsageError
-from eni_ledger.identity.source import KEYS, NAMES, TASK, TIMEOUT_S, Association, Fields, Source, Unavailable, wanted
+from eni_ledger.identity.source import (
+    ATTACHED,
+    KEYS,
+    NAMES,
+    TASK,
+    TIMEOUT_S,
+    Association,
+    Fields,
+    Source,
+    Unavailable,
+    lacks_containers,
+    wanted,
+)
+from eni_ledger.ledger.format.live import CONTAINERS, new_containers
 
 
 @dataclass(slots=True)
@@ -27,7 +40,8 @@ class Outcome:
     """The result of asking the sources.
 
     `events`: the identify events to record; `disagreements`; `asked`, `answered`: numbers per source; `unavailable`:
-    why a source could not be asked; `incomplete`: IDs of associations that still lack a value.
+    why a source could not be asked; `incomplete`: IDs of associations that still lack a value of `wanted`;
+    `without_containers`: IDs of those whose containers were asked for and no source knew.
     """
 
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -36,6 +50,7 @@ class Outcome:
     answered: dict[str, int] = field(default_factory=dict)
     unavailable: dict[str, Unavailable] = field(default_factory=dict)
     incomplete: list[str] = field(default_factory=list)
+    without_containers: list[str] = field(default_factory=list)
 
 
 def make(names: Sequence[str], timeout_s: float = TIMEOUT_S, agent_db: str = "") -> list[Source]:
@@ -71,7 +86,8 @@ def identify(associations: Iterable[Association], sources: Sequence[Source]) -> 
     """Ask `sources` about each association that lacks a value. A source that is unavailable is not asked again."""
     outcome = Outcome(asked={source.name: 0 for source in sources}, answered={source.name: 0 for source in sources})
     for association in associations:
-        lacking = wanted(association)
+        unsettled = {CONTAINERS} if lacks_containers(association) else set()
+        lacking = wanted(association) | unsettled
         if not lacking:
             continue
         known = dict(association)
@@ -82,9 +98,13 @@ def identify(associations: Iterable[Association], sources: Sequence[Source]) -> 
             if new:
                 about = {"event": "identify", "association_id": association["association_id"]}
                 outcome.events.append({**about, **new, "identity_source": source.name})
-            lacking = wanted(known)
-        if lacking:
+            if CONTAINERS in fields:
+                unsettled = set()
+            lacking = wanted(known) | unsettled
+        if wanted(known):
             outcome.incomplete.append(association["association_id"])
+        if unsettled:
+            outcome.without_containers.append(association["association_id"])
     return outcome
 
 
@@ -107,14 +127,20 @@ def _compare(
     """Return the new values in `fields`; add them to `known` and report the values that contradict it.
 
     A source that contradicts the known task or ENI means another one: then none of its task and ENI values count.
+    Containers do not contradict: those are new that are not known yet.
     """
-    clash = [key for key, value in fields.items() if known.get(key) is not None and str(known[key]) != str(value)]
+    scalars = {key: value for key, value in fields.items() if key != CONTAINERS}
+    clash = [key for key, value in scalars.items() if known.get(key) is not None and str(known[key]) != str(value)]
     for key in clash:
         disagreement = Disagreement(association_id, key, known[key], known_from.get(key, "ledger"), name, fields[key])
         outcome.disagreements.append(disagreement)
-    of_branch = ("eni_id", *TASK)
-    other = any(key in of_branch for key in clash)
-    new = {key: value for key, value in fields.items() if known.get(key) is None and not (other and key in of_branch)}
+    of_task = ("eni_id", *TASK)
+    of_another = (*of_task, *ATTACHED) if any(key in of_task for key in clash) else ()
+    new = {key: value for key, value in scalars.items() if known.get(key) is None and key not in of_another}
     known.update(new)
+    have = known.get(CONTAINERS) or []
+    if not of_another and (more := new_containers(have, fields.get(CONTAINERS))):
+        new[CONTAINERS] = more
+        known[CONTAINERS] = [*have, *more]
     known_from.update(dict.fromkeys(new, name))
     return new

@@ -9,17 +9,23 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from eni_ledger.base.errors import EniLedgerError
+from eni_ledger.ledger.format.line import now_us, parse_ts
+from eni_ledger.ledger.format.live import CONTAINERS
 
 Association = dict[str, Any]
 Fields = dict[str, Any]
 
 #: The keys that sources answer; `wanted` returns those that an association lacks.
 TASK = ("task_arn", "cluster", "task_family", "task_revision", "service")
-KEYS = ("eni_id", "trunk_eni_id", *TASK)
+ATTACHED = ("private_dns_name", "pause_name", CONTAINERS)
+KEYS = ("eni_id", "trunk_eni_id", *TASK, *ATTACHED)
 NAMES = ("agent-db", "docker", "imds", "ec2")
 #: The sources that know ended associations.
 PAST = ("agent-db", "docker")
 TIMEOUT_S = 2.0
+
+_SETTLED_S = 3600
+_FORGOTTEN_S = 24 * 3600
 
 
 class Unavailable(EniLedgerError):
@@ -61,3 +67,24 @@ def wanted(association: Association) -> set[str]:
         return set()
     keys = {"eni_id", "task_arn"} | ({"trunk_eni_id"} if association.get("trunk_mac") else set())
     return {key for key in keys if association.get(key) is None}
+
+
+def lacks_containers(association: Association) -> bool:
+    """Return whether agent.db and Docker are asked for the containers of an association's task.
+
+    They are made after the ADD, one by one. So they are asked for while none is known, in the first hour, and once more
+    within a day of the end: the agent forgets a stopped task after three hours, unless it is configured otherwise.
+    """
+    if not is_branch(association):
+        return False
+    if "until" in association:
+        return _age_s(association["until"]) < _FORGOTTEN_S
+    return not association.get(CONTAINERS) or _age_s(association.get("since")) < _SETTLED_S
+
+
+def _age_s(ts: object) -> float:
+    """Return the seconds since `ts`, 0 for what is no time stamp."""
+    try:
+        return (now_us() - parse_ts(str(ts))) / 1e6
+    except ValueError:
+        return 0.0

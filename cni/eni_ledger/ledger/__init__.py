@@ -62,9 +62,9 @@ absent and null mean the same. Readers keep keys that they do not know.
                     ``,"crc":``, seeded with the CRC of the line before, or with 0 in the first line of the ledger
 =================== =================================================================================================
 
-`format.schema` and ``conf/schema/event.json`` describe the other keys, with types and units. An absent key means "not
-known". An empty list (`addresses`, `gateways`, `observed_addresses`, `observed_gateways`) means "none". Version 0.1.0
-left out empty lists as well.
+`format.schema` and ``conf/schema/event.json`` describe the other keys, with types and units. `live` and `containers`
+are lists of objects; no other value contains one. An absent key means "not known". An empty list (`addresses`,
+`gateways`, `observed_addresses`, `observed_gateways`) means "none". Version 0.1.0 left out empty lists as well.
 
 An event holds both what was declared and what the kernel shows. `branch_mac`, `vlan_id`, `addresses`, `gateways`,
 `trunk_mac` and `trunk_ifname` hold the declared value, or the kernel's where none was declared. `observed_vlan_id` and
@@ -85,8 +85,9 @@ Events
 ``add_failed``      the plugin failed to make an attachment
 ``del``             the runtime ended an attachment; repeats the keys of its association
 ``lost``            an association ended without a del
-``identify``        adds keys to an association that were not known at its add; never overwrites. When a call of DEL
-                    is the first to know them, an identify stands before the ``del``
+``identify``        adds keys to an association that were not known at its add; never overwrites. Of `containers` it
+                    has those that became known, and the association gets the ones whose `id` it does not have, up to
+                    64 in all. When a call of DEL is the first to know a key, an identify stands before the ``del``
 ``boot``            the host was rebooted; `boot_id` is the new one
 ``import``          only in ledgers of version 0.1.0: an event of another log; has no effect on what is live
 ``checkpoint``      first line of each segment: `prev_crc`; `prev_segment`, the name of the segment before; `boot_id`;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eni_ledger.render.text import addresses, age, clock, family, mismatches, moment, safe, since
+from eni_ledger.render.text import addresses, age, clock, containers, family, mismatches, moment, safe, since
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def _card_lines(association: Association) -> Iterable[tuple[str, str]]:
     )
     yield "declared", values(("declared_ifname", "interface "), ("declared_mac", "MAC "))
     yield "addresses", "  ".join(addresses(association, prefix=True))
+    yield "hostname", values(("private_dns_name", ""))
     yield "gateways", values(("gateways", ""))
     yield (
         "trunk",
@@ -108,7 +109,10 @@ def _card_lines(association: Association) -> Iterable[tuple[str, str]]:
     service = values(("service", "service "), ("cluster", "cluster "))
     yield "", "  ".join(part for part in (family(association), service) if part)
     yield "container", values(("container_id", ""))
+    yield "", values(("pause_name", ""))
     yield "", values(("ifname", "interface "), ("network", "network "))
+    for number, text in enumerate(containers(association)):
+        yield ("" if number else "shared by"), text
     yield "netns", values(("netns_inode", ""), ("netns", ""), ("pid", "pid "))
     yield "kernel", values(("observed_vlan_id", "VLAN "), ("observed_mac", ""))
     took = f"  {safe(association['took_ms'])} ms" if association.get("took_ms") is not None else ""

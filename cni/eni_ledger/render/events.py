@@ -8,7 +8,7 @@ from typing import Any
 from eni_ledger.render.card import mismatch_text
 from eni_ledger.render.screen import Screen
 from eni_ledger.render.table import no_room
-from eni_ledger.render.text import SHORT, addresses, clock, family, mismatches, safe, short_id, task_id
+from eni_ledger.render.text import SHORT, addresses, clock, container_names, family, mismatches, safe, short_id, task_id
 
 _REASONS = {
     "gc": "GC: the runtime does not list it any more",
@@ -140,7 +140,9 @@ def _about(event: dict[str, Any]) -> str:
         task = f"task {task_id(event['task_arn'])}" if event.get("task_arn") else ""
         trunk = f"trunk {safe(event['trunk_eni_id'])}" if event.get("trunk_eni_id") else ""
         source = f"({safe(event['identity_source'])})" if event.get("identity_source") else ""
-        return " ".join(part for part in (task, family(event), trunk, source) if part)
+        names = container_names(event)
+        beside = f"containers {names}" if names else ""
+        return " ".join(part for part in (task, family(event), trunk, beside, source) if part)
     if kind == "import":
         error = safe(event.get("error_msg"))
         what = f"{safe(event.get('imported_event'))} of {clock(event.get('occurred_ts'))}"

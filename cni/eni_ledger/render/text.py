@@ -95,6 +95,22 @@ def addresses(record: dict[str, Any], *, prefix: bool = False) -> list[str]:
     return [safe(address) if prefix else safe(address).partition("/")[0] for address in values]
 
 
+def containers(record: dict[str, Any]) -> list[str]:
+    """Return each container of the task as ``name  short ID  Docker name``, as far as these are known."""
+    value = record.get("containers")
+    each = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return ["  ".join(part for part in _container(one) if part) for one in each]
+
+
+def container_names(record: dict[str, Any]) -> str:
+    """Return the containers of the task in a few words: their names, an ID for one without a name."""
+    return ", ".join(text.partition("  ")[0] for text in containers(record))
+
+
+def _container(one: dict[str, Any]) -> tuple[str, str, str]:
+    return safe(one.get("name")), safe(one.get("id"))[:SHORT], safe(one.get("docker_name"))
+
+
 def mismatches(record: dict[str, Any]) -> list[str]:
     """Return the names of the fields in which the kernel differs from what was declared."""
     value = record.get("mismatch")

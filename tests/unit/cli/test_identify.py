@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from helpers.agent_db import CLUSTER, eni_id, mac, task
+from helpers.agent_db import CLUSTER, container, eni_id, mac, task
 from helpers.bolt import BoltWriter
 from helpers.http_server import Reply, Request, serve
 
@@ -106,11 +106,78 @@ def test_what_is_not_known_stays_incomplete(ledger: Ledger, identify: Callable[.
 def test_what_has_ended_since_the_last_run(ledger: Ledger, identify: Callable[..., Ran], run: Run) -> None:
     ended = branch(ledger)
     ledger.delete(1)
-    (event,) = identify("--source", "agent-db", "--json").json()["identified"]
+    (event,) = identify("--source", "agent-db,docker", "--json").json()["identified"]
     assert (event["association_id"], event["late"], event["eni_id"]) == (ended["association_id"], True, eni_id(1, 1))
     assert run("who", eni_id(1, 1), "--json").json()["associations"][0]["task_family"] == "web"
-    again = identify("--source", "agent-db", "--json").json()
+    again = identify("--source", "agent-db,docker", "--json").json()
     assert (again["identified"], again["sources"][0]["asked"]) == ([], 0)
+
+
+APP, SIDECAR = "a1" * 32, "b2" * 32
+
+
+def save(database: Path, *containers: tuple[bytes, bytes], status: str = "RUNNING") -> None:
+    """Commit what the agent has of the task: its ENI, its private DNS name, and these of its containers."""
+    key, value = task(KEY, eni_id(1, 1), mac(1), vlan=101, status=status, dns="ip-10-0-32-5.eu-west-1.compute.internal")
+    BoltWriter(str(database)).commit({b"tasks": {key: value}, b"metadata": {}, b"containers": dict(containers)})
+
+
+def pause(docker_id: str) -> tuple[bytes, bytes]:
+    return container(KEY, "~internal~ecs~pause", docker_id, "ecs-web-7-internalecspause-0a", kind="CNI_PAUSE")
+
+
+def test_containers_are_recorded_as_they_are_made(
+    ledger: Ledger, identify: Callable[..., Ran], run: Run, tmp_path: Path
+) -> None:
+    """At the ADD there is none; some are made long after others; those of the past are asked for once more."""
+    added = branch(ledger, trunk_eni_id=TRUNK)
+    database, pause_id = tmp_path / "agent.db", added["container_id"]
+
+    def recorded() -> list[str]:
+        (one,) = run("who", added["association_id"], "--json").json()["associations"]
+        return [each["name"] for each in one.get("containers", [])]
+
+    save(database, pause(pause_id))
+    assert "private_dns_name ip-10-0-32-5.eu-west-1.compute.internal" in identify("--source", "agent-db").out
+    assert recorded() == []
+    app = container(KEY, "app", APP, "ecs-web-7-app-0b")
+    save(database, pause(pause_id), app, container(KEY, "envoy", "", "ecs-web-7-envoy-0c"))
+    done = identify("--source", "agent-db")
+    assert done.out == f"{added['association_id'][6:14]}  agent-db: containers app\n1 recorded, 0 still incomplete\n"
+    assert recorded() == ["app"]
+    save(database, pause(pause_id), app, container(KEY, "envoy", SIDECAR, "ecs-web-7-envoy-0c"))
+    (event,) = identify("--source", "agent-db", "--json").json()["identified"]
+    assert event["containers"] == [{"id": SIDECAR, "name": "envoy", "docker_name": "ecs-web-7-envoy-0c"}]
+    assert recorded() == ["app", "envoy"]
+    before = ledger.file.read_bytes()
+    assert "0 recorded" in identify("--source", "agent-db").out
+    assert ledger.file.read_bytes() == before
+    ledger.delete(1)
+    last = container(KEY, "last", "c3" * 32, "ecs-web-7-last-0d")
+    save(database, pause(pause_id), app, last, status="STOPPED")
+    (event,) = identify("--source", "agent-db,docker", "--json").json()["identified"]
+    assert (event["late"], [one["name"] for one in event["containers"]]) == (True, ["last"])
+    assert recorded() == ["app", "envoy", "last"]
+    assert identify("--source", "agent-db,docker", "--json").json()["sources"][0]["asked"] == 0
+    assert "containers last (agent-db)" in run("log").out
+    card = run("show", added["association_id"]).out
+    for line in (
+        "hostname  ip-10-0-32-5.eu-west-1.compute.internal",
+        "          ecs-web-7-internalecspause-0a",
+        f"shared by app  {APP[:12]}  ecs-web-7-app-0b",
+        f"          envoy  {SIDECAR[:12]}  ecs-web-7-envoy-0c",
+    ):
+        assert f"\n  {line}\n" in card
+
+
+def test_containers_of_another_task_with_the_same_mac(
+    ledger: Ledger, identify: Callable[..., Ran], tmp_path: Path
+) -> None:
+    """The pause container of the association is another one: its task is not the one in the database."""
+    branch(ledger, trunk_eni_id=TRUNK)
+    save(tmp_path / "agent.db", pause("f" * 64), container(KEY, "app", APP, "ecs-web-7-app-0b"))
+    (event,) = identify("--source", "agent-db", "--json").json()["identified"]
+    assert not {"containers", "pause_name"}.intersection(event)
 
 
 @pytest.mark.parametrize("how", ["superseded", "lost", "rebooted"])

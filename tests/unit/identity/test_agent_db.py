@@ -68,6 +68,7 @@ def test_every_field_of_a_branch_and_of_a_whole_eni() -> None:
         "protocol": "vlan",
         "task_arn": arn + "4",
         "task_revision": "3",
+        "private_dns_name": "ip-10-0-32-8.eu-west-1.compute.internal",
         **common,
     }
     assert ask(path, "0A:1B:2C:3D:00:03") == {
@@ -77,6 +78,7 @@ def test_every_field_of_a_branch_and_of_a_whole_eni() -> None:
         "protocol": "default",
         "task_arn": arn + "3",
         "task_revision": "6",
+        "private_dns_name": "ip-10-0-32-7.eu-west-1.compute.internal",
         **common,
     }
 

@@ -12,8 +12,9 @@ from eni_ledger.cli.recording import all_associations, host_fields, refuse_copy,
 from eni_ledger.cli.session import Session
 from eni_ledger.identity.identify import Outcome, identify, make
 from eni_ledger.identity.source import NAMES, PAST, TIMEOUT_S, Unavailable
+from eni_ledger.ledger.format.live import CONTAINERS, new_containers
 from eni_ledger.ledger.query.ended_since import Ended, ended, leave_mark
-from eni_ledger.render.text import safe, short_id
+from eni_ledger.render.text import container_names, safe, short_id
 
 if TYPE_CHECKING:
     from eni_ledger.base.config import Settings
@@ -60,10 +61,13 @@ def command(
 ) -> int:
     """Find the ENI ID, task and trunk ENI ID that were not known at ADD, and record them as identify events.
 
-    Sources: agent-db (the ECS agent's database), docker (labels of the pause container), imds (the trunk's ENI ID),
-    ec2 (DescribeNetworkInterfaces; needs boto3). All are asked about live associations; agent-db and docker also about
-    those that ended since the last run that could ask both. A known value is never overwritten: a source that
-    contradicts it is reported.
+    Sources: agent-db (the ECS agent's database), docker (the pause container and those that share its network), imds
+    (the trunk's ENI ID), ec2 (DescribeNetworkInterfaces; needs boto3). All are asked about live associations; agent-db
+    and docker also about those that ended since the last run that could ask both. A known value is never overwritten: a
+    source that contradicts it is reported.
+
+    agent-db and docker also know the containers of the task, which are made after the ADD: they are asked for these
+    while none is known, in the first hour, and once more after the end.
 
     Exit status 0, even when something is still unknown; 1 when sources disagree; 3 when a source named with --source
     cannot be asked.
@@ -95,9 +99,13 @@ def command(
 
 def _asked_all(outcome: Outcome, run: Ended) -> bool:
     """Return whether every source that knows ended associations was asked: then the next run need not ask again."""
-    lacking = {association["association_id"] for association in run.associations}.intersection(outcome.incomplete)
-    waiting = [name for name in PAST if name not in outcome.asked or _may_come(outcome.unavailable.get(name))]
-    return not (lacking and waiting)
+    ended_ids = {association["association_id"] for association in run.associations}
+    unasked = [name for name in PAST if name not in outcome.asked]
+    waiting = [name for name in PAST if _may_come(outcome.unavailable.get(name))]
+    if ended_ids.intersection(outcome.incomplete) and (unasked or waiting):
+        return False
+    # One source has all containers, where it has any.
+    return not (ended_ids.intersection(outcome.without_containers) and (len(unasked) == len(PAST) or waiting))
 
 
 def _may_come(why: Unavailable | None) -> bool:
@@ -118,7 +126,9 @@ def _record(settings: Settings, identified: list[Event]) -> list[Event]:
             association = by_id.get(event["association_id"])
             if association is None:
                 chosen.append({**event, "late": True})
-            elif any(association.get(key) is None for key in event if key not in _ABOUT):
+            elif any(association.get(key) is None for key in event if key not in _ABOUT) or new_containers(
+                association.get(CONTAINERS), event.get(CONTAINERS)
+            ):
                 chosen.append(event)
         return chosen
 
@@ -156,7 +166,7 @@ def _document(outcome: Outcome, events: list[Event], *, dry_run: bool) -> Event:
 def _print(outcome: Outcome, events: list[Event], session: Session, *, dry_run: bool) -> None:
     screen = session.screen
     for event in events:
-        fields = ", ".join(f"{key} {safe(event[key])}" for key in _given(event))
+        fields = ", ".join(f"{key} {_value(event, key)}" for key in _given(event))
         screen.line(f"{short_id(event['association_id'])}  {safe(event['identity_source'])}: {fields}")
     for disagreement in outcome.disagreements:
         answers = f"{disagreement.source} says {safe(disagreement.said)}"
@@ -167,6 +177,11 @@ def _print(outcome: Outcome, events: list[Event], session: Session, *, dry_run: 
     screen.line(f"{len(events)} {done}, {len(outcome.incomplete)} still incomplete")
     for name, why in outcome.unavailable.items():
         screen.note(f"{name} skipped: {safe(_sentence(why))}")
+
+
+def _value(event: Event, key: str) -> str:
+    """Return a value in a sentence; of containers their names."""
+    return container_names(event) if key == CONTAINERS else safe(event[key])
 
 
 def _given(event: Event) -> list[str]:

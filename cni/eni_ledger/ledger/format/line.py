@@ -27,6 +27,7 @@ KEYS = (
     "observed_vlan_id", "observed_mac", "observed_addresses", "observed_gateways",
     "declared_mac", "declared_ifname", "mismatch",
     "task_arn", "cluster", "task_family", "task_revision", "service",
+    "private_dns_name", "pause_name", "containers",
     "via", "plugin", "cni_version", "took_ms", "error_code", "error_msg",
 )  # fmt: skip
 """The keys of an event in the order in which they are written. Other keys follow, then `crc`."""

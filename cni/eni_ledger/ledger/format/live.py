@@ -22,8 +22,12 @@ _OF_THE_EVENT = frozenset(
 )  # fmt: skip
 """Keys of an event that its association does not take over."""
 
-IDENTITY = ("eni_id", "task_arn", "cluster", "task_family", "task_revision", "service")
+IDENTITY = ("eni_id", "task_arn", "cluster", "task_family", "task_revision", "service", "private_dns_name")
 """Keys of an association that may become known after its add: the ENI and the task."""
+
+CONTAINERS = "containers"
+CONTAINERS_MAX = 64
+"""The key whose list grows, and how many elements it has at most. A task definition has at most ten containers."""
 
 _NOT_ON_DEL = frozenset(("since", "until", "ended_by", "add_seq", "end_seq", "via", "cni_version"))
 """Keys of an association that the event at its end does not repeat."""
@@ -141,8 +145,27 @@ class Live:
         """Add to an association the keys that were not known at its add; never overwrite one."""
         association = self._by_id.get(str(event.get("association_id", "")))
         if association is not None and is_well_formed({**association_of(event), **association}):
-            for name, value in association_of(event).items():
-                association.setdefault(name, value)
+            add_identified(association, event)
+
+
+def add_identified(association: dict[str, Any], event: dict[str, Any]) -> None:
+    """Add to an association what an `identify` tells of it. No value changes; `containers` gets those that are new."""
+    for name, value in association_of(event).items():
+        if name == CONTAINERS and (new := new_containers(association.get(name), value)):
+            association[name] = [*association[name], *new]
+        association.setdefault(name, value)
+
+
+def new_containers(known: object, found: object) -> list[dict[str, Any]]:
+    """Return the containers in the list `found` whose ID is not in the list `known`, as far as both fit in one list.
+
+    What is no list, or no object with an ID, has no containers.
+    """
+    if not isinstance(found, list) or not isinstance(known, list):
+        return []
+    ids = {str(container.get("id")) for container in known if isinstance(container, dict)}
+    new = [each for each in found if isinstance(each, dict) and isinstance(each.get("id"), str)]
+    return [container for container in new if container["id"] not in ids][: max(0, CONTAINERS_MAX - len(known))]
 
 
 def apply_to_lines(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> list[bytes]:

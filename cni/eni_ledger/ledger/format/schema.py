@@ -87,6 +87,14 @@ class _Head(_Record):
     )
 
 
+class Container(_Record):
+    """A container of a task."""
+
+    id: str = Field(description="Docker ID, 64 hex digits.")
+    name: str | None = _opt("Name in the task definition.", "app")
+    docker_name: str | None = _opt("Docker name.", "ecs-api-17-app-c0ffee0123456789abcd")
+
+
 class _Identity(_Record):
     """What an association and the events about it have in common."""
 
@@ -158,6 +166,18 @@ class _Identity(_Record):
     task_family: str | None = _opt("Family of the task definition.")
     task_revision: str | int | None = _opt("Revision of the task definition.")
     service: str | None = _opt("ECS service of the task.")
+    private_dns_name: str | None = _opt(
+        "Private DNS name of the ENI; on ECS the hostname of the task's containers.",
+        "ip-10-0-32-4.eu-central-1.compute.internal",
+    )
+    pause_name: str | None = _opt(
+        "Docker name of the pause container; container_id has its ID.",
+        "ecs-api-17-internalecspause-0123456789abcdef",
+    )
+    containers: list[Container] | None = _opt(
+        "Containers of the task that share the namespace of the pause container, without it: those that are known, at"
+        " most 64. In an identify event those that became known."
+    )
     via: Via | None = _opt(
         "How eni-ledger came to know. chained: in a CNI chain. interposed: in front of the plugin. scan:"
         " found in the kernel. import: from another log."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eni_ledger.ledger.archive import index_keys
-from eni_ledger.ledger.format.live import association_of
+from eni_ledger.ledger.format.live import add_identified
 from eni_ledger.ledger.read import continuity, segment_index
 
 TYPE_CHECKING = False
@@ -36,8 +36,7 @@ class Late:
     def complete(self, association: Association) -> Association:
         """Add to an association what was identified after its end, and return it. Known values do not change."""
         for _, event in sorted(self._late.get(association["association_id"], {}).items()):  # the first one counts
-            for key, value in association_of(event).items():
-                association.setdefault(key, value)
+            add_identified(association, event)
         return association
 
 

@@ -279,3 +279,41 @@ def test_find_live_answers_check(tmp_path: Path) -> None:
     record(where, del_event(1))
     assert current.find_live(str(where), del_event(1)) is None
     assert state_file(where)["seq"] == 4
+
+
+def container(n: int) -> Event:
+    return {"id": f"{n:064x}", "name": f"c{n}"}
+
+
+def identified(containers: object) -> Event:
+    return {"event": "identify", "association_id": aid(1), "containers": containers}
+
+
+def test_containers_grow_and_no_other_value_changes() -> None:
+    again = {**container(1), "name": "another"}
+    live, _ = after(
+        add_event(1),
+        identified([container(1)]),
+        {**identified([again, container(2)]), "pause_name": "p"},
+        {**identified([container(3)]), "pause_name": "q"},
+    )
+    (association,) = live
+    assert association["containers"] == [container(1), container(2), container(3)]
+    assert association["pause_name"] == "p"
+
+
+def test_containers_are_bounded() -> None:
+    first, second = [container(n) for n in range(60)], [container(n) for n in range(50, 100)]
+    live, _ = after(add_event(1), identified(first), identified(second))
+    (association,) = live
+    assert association["containers"] == [container(n) for n in range(live_state.CONTAINERS_MAX)]
+
+
+@pytest.mark.parametrize("odd", ["text", 7, {"id": "x"}, [7, "x", None, {}, {"id": None}, {"id": ["x"]}]])
+def test_containers_that_are_none(odd: object) -> None:
+    live, _ = after(add_event(1), identified([container(1)]), identified(odd), identified([container(2)]))
+    (association,) = live
+    assert association["containers"] == [container(1), container(2)]
+    live, _ = after(add_event(1), identified(odd), identified([container(1)]))
+    (association,) = live
+    assert association["containers"] == (odd if not isinstance(odd, list) else [*odd, container(1)])
