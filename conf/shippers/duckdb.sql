@@ -88,7 +88,7 @@ WHERE added.event IN ('add', 'adopt');
 --
 -- Which association did a container of a task have?
 --
---   FROM associations WHERE list_contains(list_transform(containers, c -> c.name), 'app');
+--   FROM associations, unnest(containers) AS each (container) WHERE container.name = 'app';
 --
 -- Who is on VLAN 101 now?
 --
