@@ -232,6 +232,33 @@ def test_data_frames_and_arrow(where: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ledger.to_arrow()
 
 
+def test_containers_are_models_and_rows(where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    added = record(where, add_event(1))
+    record(where, add_event(2))
+    row = {"id": "a1" * 32, "name": "app", "docker_name": None}
+    found = {
+        "event": "identify",
+        "association_id": added["association_id"],
+        "containers": [{**row, "docker_name": None}],
+    }
+    record(where, found)
+    ledger = eni_ledger.open_ledger(where)
+    first, second = ledger.live()
+    assert first.containers is not None
+    assert [(one.id, one.name, one.docker_name) for one in first.containers] == [("a1" * 32, "app", None)]
+    assert second.containers is None
+    assert first.model_dump(exclude_none=True)["containers"] == [{"id": "a1" * 32, "name": "app"}]
+    assert ledger.to_arrow()["containers"].to_pylist() == [[row], None]
+    pandas: Any = ledger.to_dataframe()
+    assert pandas["containers"][0] == [row]
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    polars: Any = ledger.to_dataframe()
+    assert polars["containers"].to_list() == [[row], None]
+    append_line(where, containers=["app"])
+    with pytest.raises(LedgerError, match="the ledger holds what no eni-ledger writes: containers"):
+        list(ledger.events())
+
+
 def test_a_value_of_the_wrong_type(where: Path) -> None:
     record(where, add_event(1))
     append_line(where, spooled_ts=["yesterday"])

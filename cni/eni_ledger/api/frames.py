@@ -7,7 +7,8 @@ from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from eni_ledger.ledger.format.schema import Association
+from eni_ledger.ledger.format.live import CONTAINERS
+from eni_ledger.ledger.format.schema import Association, Container
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,7 @@ _NUMBERS = (
     *("pid", "pid_start", "add_seq", "end_seq"),
 )
 _BOOLS = ("block_instance_metadata", "unconfirmed")
+_OF_CONTAINER = tuple(Container.model_fields)
 
 
 def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
@@ -33,8 +35,14 @@ def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
     made = {key: [row.get(key) for row in rows] for key in Association.model_fields}
     for key in _TIMES:
         made[key] = [None if value is None else datetime.fromisoformat(value) for value in made[key]]
+    made[CONTAINERS] = [None if value is None else _containers(value) for value in made[CONTAINERS]]
     made["task_revision"] = [None if value is None else str(value) for value in made["task_revision"]]
     return made
+
+
+def _containers(value: object) -> list[Row]:
+    every = [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [{key: each.get(key) for key in _OF_CONTAINER} for each in every]
 
 
 def to_dataframe(rows: Sequence[Row]) -> pd.DataFrame | pl.DataFrame:
@@ -62,6 +70,7 @@ def _polars(polars: Any, made: dict[str, list[Any]]) -> pl.DataFrame:
         **dict.fromkeys(_TEXTS, texts),
         **dict.fromkeys(_NUMBERS, polars.Int64),
         **dict.fromkeys(_BOOLS, polars.Boolean),
+        CONTAINERS: polars.List(polars.Struct(dict.fromkeys(_OF_CONTAINER, polars.String))),
     }
     frame: pl.DataFrame = polars.DataFrame(made, schema=kinds)
     return frame
@@ -78,6 +87,7 @@ def to_arrow(rows: Sequence[Row]) -> pa.Table:
         **dict.fromkeys(_TEXTS, arrow.list_(arrow.string())),
         **dict.fromkeys(_NUMBERS, arrow.int64()),
         **dict.fromkeys(_BOOLS, arrow.bool_()),
+        CONTAINERS: arrow.list_(arrow.struct(dict.fromkeys(_OF_CONTAINER, arrow.string()))),
     }
     made = columns(rows)
     return arrow.table({key: arrow.array(values, kinds.get(key, arrow.string())) for key, values in made.items()})

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from eni_ledger.base.errors import LedgerError
-from eni_ledger.ledger.format.schema import Association, Event
+from eni_ledger.ledger.format.live import CONTAINERS
+from eni_ledger.ledger.format.schema import Association, Container, Event
 
 Record = TypeVar("Record", Association, Event)
 
@@ -45,6 +46,8 @@ def _made(model: type[Record], fields: dict[str, Any]) -> Record:
         for key in _TIMES:
             if values.get(key) is not None:
                 values[key] = datetime.fromisoformat(values[key])
+        if values.get(CONTAINERS):
+            values[CONTAINERS] = [Container.model_construct(None, **each) for each in values[CONTAINERS]]
     except (TypeError, ValueError):
         raise _wrong(model, fields) from None
     # What `model_construct` does, without a loop in Python over all fields.
