@@ -276,6 +276,27 @@ def _hour(given: dict[str, str]) -> int:
     return hour % 12 + (12 if half == "pm" else 0)
 
 
+def clock(moment: datetime | str, zone: tzinfo = UTC, *, unit: str = "seconds", named: bool = False) -> str:
+    """Return a time, or a `ts` of the ledger, as ``2026-11-23 14:00:00`` in `zone`, down to `unit` (see `isoformat`).
+
+    With `named` the zone stands behind it, and in any case behind a time that the zone's clock shows twice. A text that
+    is not a time is returned unchanged. A time without a zone is in UTC.
+    """
+    try:
+        time = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+        local = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(zone)
+    except (ValueError, OverflowError):  # the first and the last day of the calendar are not in all zones
+        return str(moment)
+    text = local.replace(tzinfo=None).isoformat(" ", unit)
+    if zone is UTC:
+        return f"{text} UTC" if named else text
+    if named or local.replace(fold=1 - local.fold).utcoffset() != local.utcoffset():
+        from eni_ledger import zones  # only for a zone that was asked for
+
+        return f"{text} {zones.text(local)}"
+    return text
+
+
 def to_ledger(moment: datetime) -> str:
     """Return `moment` as the ledger writes `ts`: RFC 3339, UTC, always six digits of microseconds."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

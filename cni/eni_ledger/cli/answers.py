@@ -34,8 +34,8 @@ def live(session: Session, request: Request) -> None:
                 else ask(history, history.live, is_live)
             )
             empty = times and not answer.associations and not answer.damage
-            error = answer.damage or (coverage.unknown(history, times[1]) if times and empty else None)
-            notes = _notes(history, times)
+            error = answer.damage or (coverage.unknown(history, times[1], session.zone) if times and empty else None)
+            notes = _notes(session, history, times)
     finally:
         progress.close()
     _print_live(
@@ -61,7 +61,7 @@ def _print_live(
         return
     if not answer.associations:
         if not answer.damage and covered:
-            screen.note("no live associations" if moment is None else f"nothing was live at {clock(moment)} UTC")
+            screen.note("no live associations" if moment is None else f"nothing was live at {session.clock(moment)}")
     elif moment is None:
         from eni_ledger.render.associations import print_live
 
@@ -92,11 +92,11 @@ def who(session: Session, request: Request) -> None:
                 if answer.associations or answer.damage:
                     break
             empty = not answer.associations and not answer.damage
-            error = answer.damage or (_nobody(history, what, queries[0], times) if empty else None)
+            error = answer.damage or (_nobody(session, history, what, queries[0], times) if empty else None)
             if isinstance(error, UsageError):  # not looked up: not an empty answer either
                 session.introduce(as_json=as_json)
                 raise error
-            _print_who(session, what, query, times, answer, _notes(history, times), as_json=as_json)
+            _print_who(session, what, query, times, answer, _notes(session, history, times), as_json=as_json)
             if error:
                 raise error
     finally:
@@ -144,12 +144,13 @@ def _print_who(
         explain_fits(what, fitted, screen)
 
 
-def _notes(history: History, times: tuple[str, str] | None) -> list[str]:
+def _notes(session: Session, history: History, times: tuple[str, str] | None) -> list[str]:
     """Return a sentence for each time that the clock, set back, showed the time asked for once more."""
     if times is None:
         return []
+    twice = f"so {clock(times[0], session.zone)} came twice; `log` shows both"
     return [
-        f"clock set back by {age(step / 1e6)} at {clock(ts)} UTC, so {clock(times[0])} came twice; `log` shows both"
+        f"clock set back by {age(step / 1e6)} at {session.clock(ts)}, {twice}"
         for ts, step in clock_note.set_back(history, *times)
     ]
 
@@ -159,7 +160,9 @@ def _print_notes(session: Session, notes: list[str]) -> None:
         session.screen.note(f"note: {note}")
 
 
-def _nobody(history: History, what: str, query: Query, times: tuple[str, str] | None) -> NotFound | UsageError:
+def _nobody(
+    session: Session, history: History, what: str, query: Query, times: tuple[str, str] | None
+) -> NotFound | UsageError:
     """Return the error for an empty answer: NotFound, or UsageError for a name that is not looked up."""
     if query.may_be_another_name and not (
         times and ask(history, lambda: history.spans(query), query.matches).associations
@@ -167,10 +170,10 @@ def _nobody(history: History, what: str, query: Query, times: tuple[str, str] | 
         return not_looked_up(query.text)
     if times is None:
         begin = coverage.begin(history)
-        since = f" since {clock(begin)} UTC, when the ledger begins" if begin else ""
+        since = f" since {session.clock(begin)}, when the ledger begins" if begin else ""
         nobody = "no container, task or association has had this ID" if query.kind == "name" else "nobody has had it"
         return NotFound(f"{nobody}{since}", what, f"{PROGRAM} list")
-    if unknown := coverage.unknown(history, times[1]):
+    if unknown := coverage.unknown(history, times[1], session.zone):
         unknown.hint = f"{PROGRAM} who {what}"
         return unknown
-    return NotFound(f"nobody had it at {clock(times[0])} UTC", what, f"{PROGRAM} who {what} (at any time)")
+    return NotFound(f"nobody had it at {session.clock(times[0])}", what, f"{PROGRAM} who {what} (at any time)")

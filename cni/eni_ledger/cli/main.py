@@ -26,6 +26,7 @@ from eni_ledger.cli.options import (
     near,
     print_version,
     state_dir_option,
+    zone_option,
 )
 from eni_ledger.cli.session import PROGRAM, tell
 
@@ -60,6 +61,7 @@ Examples:
 Environment:
   ENI_LEDGER_STATE_DIR  the state directory, when --state-dir is not given
   ENI_LEDGER_CONFIG     the configuration file (/etc/eni-ledger/config.json)
+  ENI_LEDGER_TZ         the time zone, when --tz is not given: local, Europe/Berlin ...
   NO_COLOR              no colour on terminals
 
 \b
@@ -127,6 +129,7 @@ def load(name: str) -> Command | None:
     help="Print the version.",
 )
 @state_dir_option
+@zone_option
 @colour_option
 @click.pass_context
 def cli(ctx: click.Context, state_dir: str | None, no_color: bool) -> None:

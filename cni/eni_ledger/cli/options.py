@@ -15,7 +15,7 @@ from eni_ledger.cli.session import PROGRAM, Session, full_path
 COMPLETE_VAR = "_ENI_LEDGER_COMPLETE"
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 _PATHS = ("FILE", "FILE...", "DIR")
-_TYPED = "eni_ledger.typed"
+_TYPED, _ZONE = "eni_ledger.typed", "eni_ledger.zone"
 _LIKE = 0.7  # of difflib; with less --since is like --json
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,7 +32,7 @@ def session_of(ctx: click.Context, state_dir: str | None, no_color: bool) -> Ses
     """Return the command's session: its own options first, then those given before its name."""
     defaults = ctx.find_object(Defaults) or Defaults()
     state_dir = state_dir if state_dir is not None else defaults.state_dir
-    return Session(state_dir, no_color=no_color or defaults.no_color)
+    return Session(state_dir, no_color=no_color or defaults.no_color, tz=ctx.meta.get(_ZONE))
 
 
 class WrongOption(click.NoSuchOption):
@@ -148,9 +148,26 @@ def colour_option(function: F) -> F:
     return click.option("--no-color", is_flag=True, help="Print without colour, as with NO_COLOR set.")(function)
 
 
+def zone_option(function: F) -> F:
+    """Add `--tz`. Its value is for `session_of`, the command does not get it."""
+
+    def remember(ctx: click.Context, _: click.Parameter, tz: str | None) -> None:
+        if tz is not None:
+            ctx.meta[_ZONE] = tz  # shared with the context of the command
+
+    return click.option(
+        "--tz",
+        metavar="ZONE",
+        expose_value=False,
+        callback=remember,
+        help="Read and show times in this zone: local, UTC, Europe/Berlin, CET, +01:00. Default: ENI_LEDGER_TZ, else "
+        "UTC. JSON is always in UTC.",
+    )(function)
+
+
 def reading(function: F) -> F:
-    """Add `--state-dir` and `--no-color`, the options of every command that reads a ledger."""
-    return state_dir_option(colour_option(function))
+    """Add `--state-dir`, `--tz` and `--no-color`, the options of every command that reads a ledger."""
+    return state_dir_option(zone_option(colour_option(function)))
 
 
 def print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

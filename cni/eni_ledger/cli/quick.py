@@ -15,7 +15,7 @@ from time import monotonic
 
 from eni_ledger.base.errors import NotFound
 from eni_ledger.cli.request import Request
-from eni_ledger.cli.session import Session, tell
+from eni_ledger.cli.session import ZONE_VAR, Session, tell
 from eni_ledger.render.form import Form
 
 TYPE_CHECKING = False
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PATIENCE = 0.2
 """Seconds, after which it is not plain any more: the command line parses quicker, and shows a progress bar."""
 
+_MAKES_IT_ANOTHER = ("_ENI_LEDGER_COMPLETE", ZONE_VAR)
+"""Variables of the environment with which a question is not plain."""
 _WITH_A_VALUE = ("--state-dir", "--at")
 _WORDS = {"list": 1, "who": 2}
 _FLAGS = ("--json", "--no-color")
@@ -106,8 +108,10 @@ def _parsed(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     words: list[str] = []
     options: dict[str, str] = {}
     left = iter(arguments)
+    if any(os.environ.get(name) for name in _MAKES_IT_ANOTHER):
+        raise _NotPlain
     for each in left:
-        if each in options or not each.isascii() or "_ENI_LEDGER_COMPLETE" in os.environ:
+        if each in options or not each.isascii():
             raise _NotPlain
         if each in _WITH_A_VALUE and (words or each != "--at"):
             options[each] = next(left, "")

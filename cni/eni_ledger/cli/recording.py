@@ -33,7 +33,7 @@ def refuse_copy(session: Session) -> None:
     if copy := session.copy():
         where = copy.instance_id or "the host it was copied from"
         hint = f"run this command on {where}; a copy only answers questions and fsck"
-        raise StateDirError("the ledger is a copy", f"{session.state_dir()}, {copy.words()}", hint)
+        raise StateDirError("the ledger is a copy", f"{session.state_dir()}, {copy.words(session.zone)}", hint)
 
 
 def send_to_journal(

@@ -11,22 +11,30 @@ from datetime import UTC, datetime
 from eni_ledger import timespec
 from eni_ledger.base.errors import EniLedgerError, LedgerDamaged, StateDirError, UsageError
 from eni_ledger.render.screen import Screen, complain, error_lines
-from eni_ledger.render.text import age, clock, moment, safe
+from eni_ledger.render.text import age, clock, moment, safe, zone_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from eni_ledger.ledger.query.questions import History
     from eni_ledger.ledger.read.origin import Copy
     from eni_ledger.render.progress import Progress
 
 PROGRAM = "eni-ledger"
+ZONE_VAR = "ENI_LEDGER_TZ"
 
 
 class Session:
-    """One run of a reading command: the screen, the clock, the ledger."""
+    """One run of a reading command: the screen, the clock, the ledger.
 
-    def __init__(self, state_dir: str | None = None, *, no_color: bool = False) -> None:
-        self.screen = Screen(no_color=no_color)
+    `zone` is the time zone that times are read and shown in: `tz`, else that of ZONE_VAR, else UTC. Raises UsageError
+    for a zone that is unknown or ambiguous.
+    """
+
+    def __init__(self, state_dir: str | None = None, *, no_color: bool = False, tz: str | None = None) -> None:
+        self.zone = _zone(tz)
+        self.screen = Screen(no_color=no_color, zone=self.zone)
         self.now = datetime.now(UTC)
         self._state_dir = state_dir
         self._copy: list[Copy | None] = []  # empty until `copy` has looked
@@ -63,9 +71,9 @@ class Session:
         """
         copy = self.copy()
         if copy and as_json:
-            self.screen.note(f"note: {safe(copy.words())}")
+            self.screen.note(f"note: {safe(copy.words(self.zone))}")
         elif copy:
-            self.screen.line(safe(copy.words()))
+            self.screen.line(safe(copy.words(self.zone)))
             self.screen.line()
         if why := self._doubt():
             self.screen.note(f"note: {safe(self.state_dir())}: {why}")
@@ -109,19 +117,37 @@ class Session:
         """
         if text is None:
             return None
-        first, last = timespec.span(text, argument=argument, now=self.now)
+        first, last = timespec.span(text, argument=argument, now=self.now, zone=self.zone)
         if first > self.now and not future:
-            hint = f"it is {clock(timespec.to_ledger(self.now))} UTC now; no zone means UTC"
-            raise UsageError(f"{argument} is in the future", f"{clock(timespec.to_ledger(first))} UTC", hint)
+            now, then = (timespec.clock(each, self.zone, named=True) for each in (self.now, first))
+            hint = f"it is {now} now; no zone means {zone_name(self.zone)}"
+            raise UsageError(f"{argument} is in the future", then, hint)
         return timespec.to_ledger(first), timespec.to_ledger(last)
+
+    def clock(self, ts: object) -> str:
+        """Return a `ts` of the ledger in the zone of the session, with the zone behind it."""
+        return clock(ts, self.zone, named=True)
 
     def echo_time(self, ts: str, what: str) -> None:
         """Print `what`, and the date and weekday that the user's words were resolved to, with the distance from now."""
-        time = moment(ts) or self.now
+        time = (moment(ts) or self.now).astimezone(self.zone)
         passed = (self.now - time).total_seconds()
         distance = f"{age(passed)} ago" if passed >= 0 else "in the future"
-        self.screen.line(f"{safe(what)} at {clock(ts)} UTC ({time:%A}, {distance})")
+        self.screen.line(f"{safe(what)} at {self.clock(ts)} ({time:%A}, {distance})")
         self.screen.line()
+
+
+def _zone(tz: str | None) -> tzinfo:
+    """Return the zone `tz`, that of ZONE_VAR for None, UTC without either. Raises UsageError."""
+    text, argument = (os.environ.get(ZONE_VAR), ZONE_VAR) if tz is None else (tz, "--tz")
+    if tz is None and not text:
+        return UTC
+    from eni_ledger import zones  # only for a zone that is asked for
+
+    try:
+        return zones.zone(text or "")
+    except ValueError as exc:
+        raise UsageError(f"{argument} is not a time zone", str(exc), zones.HINT) from None
 
 
 def require_ledger(history: History) -> None:

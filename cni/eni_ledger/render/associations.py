@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from eni_ledger.render import table as tables
 from eni_ledger.render.card import how_ended, mismatch_text, print_card
 from eni_ledger.render.table import Cell, Column, Table
-from eni_ledger.render.text import SHORT, addresses, clock, family, mismatches, safe, short_id, since, task_id
+from eni_ledger.render.text import (
+    SHORT,
+    addresses,
+    clock,
+    family,
+    mismatches,
+    safe,
+    short_id,
+    since,
+    task_id,
+    zone_name,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, tzinfo
     from typing import Any
 
     from eni_ledger.render.screen import Screen
@@ -57,20 +70,20 @@ def live_table(associations: list[Association], now: datetime, *, all_ips: bool 
     return Table(columns, rows)
 
 
-def history_table(associations: list[Association], *, narrow: bool = False) -> Table:
-    """Return the table of `who`: one row for each association with its begin, its end and what ended it.
+def history_table(associations: list[Association], *, narrow: bool = False, zone: tzinfo = UTC) -> Table:
+    """Return the table of `who`: one row for each association with its begin, its end and what ended it, in `zone`.
 
     With `narrow` the time stands below the date.
     """
 
     def time(ts: object) -> Cell:
-        text = clock(ts)
+        text = clock(ts, zone)
         return Cell(tuple(text.split(" ", 1))) if narrow else Cell.of(text)
 
     columns = [
         *_identity_columns(associations),
-        Column("FROM (UTC)"),
-        Column("UNTIL (UTC)"),
+        Column(f"FROM ({zone_name(zone)})"),
+        Column(f"UNTIL ({zone_name(zone)})"),
         Column("ENDED BY", drop=1),
         Column("ID", style="dim"),
     ]
@@ -149,7 +162,7 @@ def print_live(associations: list[Association], screen: Screen, now: datetime) -
 
 def print_history(associations: list[Association], screen: Screen, now: datetime) -> None:
     """Print the answers of `who`: a table, or cards on a terminal that is too narrow for it."""
-    both = [history_table(associations, narrow=narrow) for narrow in (False, True)]
+    both = [history_table(associations, narrow=narrow, zone=screen.zone) for narrow in (False, True)]
     lacks = [len(tables.fitted(table, screen.width)[1]) for table in both]
     best = both[lacks[1] < lacks[0]]
     # On a narrow terminal a single association is a card: it says more in the same space.

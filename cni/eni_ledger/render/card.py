@@ -65,15 +65,18 @@ def print_card(association: Association, screen: Screen, now: datetime) -> None:
 
 def _lifetime(association: Association, screen: Screen, now: datetime) -> str:
     """Return when the association began and ended, and how long it lasted."""
-    begin = clock(association.get("since"))
+    zone = screen.zone
+    begin = clock(association.get("since"), zone, named=True)
     if "until" not in association:
-        return f"{screen.paint('live', 'green')} since {begin} UTC ({since(association.get('since'), now)})"
+        return f"{screen.paint('live', 'green')} since {begin} ({since(association.get('since'), now)})"
     first, last = moment(association.get("since")), moment(association["until"])
     lasted = f" ({age((last - first).total_seconds())})" if first and last else ""
-    end = clock(association["until"])
+    end = clock(association["until"], zone, named=True)
+    if end[19:] == begin[19:]:
+        begin = begin[:19]
     if end[:10] == begin[:10]:
         end = end[11:]
-    return f"{begin} to {end} UTC{lasted}"
+    return f"{begin} to {end}{lasted}"
 
 
 def _card_lines(association: Association) -> Iterable[tuple[str, str]]:

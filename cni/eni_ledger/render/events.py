@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from textwrap import wrap
 from typing import Any
 
 from eni_ledger.render.card import mismatch_text
 from eni_ledger.render.screen import Screen
 from eni_ledger.render.table import no_room
-from eni_ledger.render.text import SHORT, addresses, clock, container_names, family, mismatches, safe, short_id, task_id
+from eni_ledger.render.text import (
+    SHORT,
+    addresses,
+    clock,
+    container_names,
+    family,
+    mismatches,
+    safe,
+    short_id,
+    task_id,
+    zone_name,
+)
 
 _REASONS = {
     "gc": "GC: the runtime does not list it any more",
@@ -48,7 +60,8 @@ class EventLines:
 
     def header(self) -> str:
         """Return the header: the names of the columns, below those of the columns left out for lack of space."""
-        cells = ["TIME (UTC)" if self.dated else "TIME UTC", "EVENT", "VLAN", "IP", "ENI/MAC", "OWNER"]
+        zone = zone_name(self.screen.zone)
+        cells = [f"TIME ({zone})" if self.dated else f"TIME {zone}", "EVENT", "VLAN", "IP", "ENI/MAC", "OWNER"]
         line = " ".join([*self._columns(cells), "DETAILS" if self.wide else ""]).rstrip()
         line = self.screen.paint(line, "bold")
         return f"{no_room(self._left_out, self.screen)}\n{line}" if self._left_out else line
@@ -62,9 +75,9 @@ class EventLines:
         kind = safe(event.get("event"))
         ips = addresses(event)
         owner = task_id(event["task_arn"]) if event.get("task_arn") else safe(event.get("container_id"))
-        time, day = clock(event.get("ts"), milli=self.wide), ""
+        time, day = clock(event.get("ts"), self.screen.zone, milli=self.wide), ""
         if not self.dated:
-            day, _, time = time.rpartition(" ")
+            day, _, time = time.partition(" ") if " " in time else ("", "", time)
         columns = self._columns(
             [
                 time,
@@ -90,7 +103,8 @@ class EventLines:
 
         The namespace is left out where it does not fit: it would double the length of the log, and `show` has it.
         """
-        words, namespace = remarks(event), "" if event.get("event") in _NO_NAMESPACE else _namespace(event)
+        words = remarks(event, self.screen.zone)
+        namespace = "" if event.get("event") in _NO_NAMESPACE else _namespace(event)
         both = "; ".join(part for part in (namespace, words) if part)
         width = self.screen.width
         if width is None or used + 1 + len(both) <= width:
@@ -114,9 +128,9 @@ def _branch(event: dict[str, Any]) -> object:
     return next((event[key] for key in keys if event.get(key)), None)
 
 
-def remarks(event: dict[str, Any]) -> str:
-    """Return the details of an event that have no column."""
-    parts = [_about(event)]
+def remarks(event: dict[str, Any], zone: tzinfo = UTC) -> str:
+    """Return the details of an event that have no column, times in `zone`."""
+    parts = [_about(event, zone)]
     if mismatches(event):
         parts.append("! " + mismatch_text(event))
     step = event.get("clock_step_us")
@@ -125,7 +139,7 @@ def remarks(event: dict[str, Any]) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _about(event: dict[str, Any]) -> str:
+def _about(event: dict[str, Any], zone: tzinfo) -> str:
     kind = event.get("event")
     if kind == "add_failed":
         code = f"error {safe(event['error_code'])}: " if event.get("error_code") is not None else ""
@@ -145,7 +159,7 @@ def _about(event: dict[str, Any]) -> str:
         return " ".join(part for part in (task, family(event), trunk, beside, source) if part)
     if kind == "import":
         error = safe(event.get("error_msg"))
-        what = f"{safe(event.get('imported_event'))} of {clock(event.get('occurred_ts'))}"
+        what = f"{safe(event.get('imported_event'))} of {clock(event.get('occurred_ts'), zone, named=zone is not UTC)}"
         return f"{what}: {error}" if error else what
     # Why an association was lost, and what an add put an end to.
     supersedes = event.get("supersedes")

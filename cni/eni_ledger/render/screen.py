@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC
 
 from eni_ledger.base.minijson import dumps, escaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import tzinfo
     from typing import Any
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -28,10 +30,11 @@ class Screen:
 
     `width` is the number of columns, None when standard output is no terminal: then nothing is dropped
     or coloured. `colour` says whether escape sequences may be used: on a terminal, unless NO_COLOR,
-    TERM=dumb or `--no-color` forbid it.
+    TERM=dumb or `--no-color` forbid it. Times are shown in `zone`; JSON is always in UTC.
     """
 
-    def __init__(self, *, no_color: bool = False) -> None:
+    def __init__(self, *, no_color: bool = False, zone: tzinfo = UTC) -> None:
+        self.zone = zone
         self.width = _columns() if _is_terminal(sys.stdout) else None
         forbidden = no_color or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
         self.colour = self.width is not None and not forbidden

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from eni_ledger import timespec
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import tzinfo
     from typing import Any
 
 SHORT = 12  # what docker and the ECS console show of a 64-digit ID
@@ -45,13 +48,20 @@ def moment(text: object) -> datetime | None:
     return time.replace(tzinfo=UTC) if time and time.tzinfo is None else time
 
 
-def clock(ts: object, *, milli: bool = False) -> str:
-    """Return a `ts` as ``2026-11-23 14:00:00``, UTC; a value that is not a time, unchanged."""
-    time = moment(ts)
-    if time is None:
+def clock(ts: object, zone: tzinfo = UTC, *, milli: bool = False, named: bool = False) -> str:
+    """Return a `ts` as ``2026-11-23 14:00:00`` in `zone`, with `named` and the zone behind it.
+
+    A value that is not a time is returned unchanged. Behind a time that the zone's clock shows twice the zone stands in
+    any case.
+    """
+    if not isinstance(ts, str):
         return safe(ts)
-    naive = time.astimezone(UTC).replace(tzinfo=None)
-    return naive.isoformat(" ", "milliseconds" if milli else "seconds")
+    return safe(timespec.clock(ts, zone, unit="milliseconds" if milli else "seconds", named=named))
+
+
+def zone_name(zone: tzinfo) -> str:
+    """Return a zone as the header of a column names it: ``UTC``, ``Europe/Berlin``, ``CET``, ``local``."""
+    return "UTC" if zone is UTC else safe(str(zone))
 
 
 def age(seconds: float) -> str:

@@ -11,6 +11,8 @@ import pytest
 
 from eni_ledger.base.config import Settings
 from eni_ledger.cli.main import main
+from eni_ledger.ledger.format.line import parse_ts
+from eni_ledger.ledger.write import rotation, writer
 from eni_ledger.ledger.write.writer import record
 
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/prod/3f9a1c20de414f0a8a1b2c3d4e5f6071"
@@ -81,6 +83,7 @@ class Ran:
 
 
 Run = Callable[..., Ran]
+Clock = Callable[[str], None]
 
 
 @pytest.fixture
@@ -116,3 +119,14 @@ def run(ledger: Ledger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         return Ran(code, *capsys.readouterr())
 
     return runner
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return a function that sets the time at which the writer records what follows."""
+
+    def set_to(ts: str) -> None:
+        for module in (writer, rotation):
+            monkeypatch.setattr(module, "now_us", lambda: parse_ts(ts))
+
+    return set_to

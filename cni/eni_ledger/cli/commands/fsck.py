@@ -58,7 +58,7 @@ def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | No
     finally:
         progress.close()
     if copy:
-        report.notes.insert(0, f"a copy, {copy.words()}")
+        report.notes.insert(0, f"a copy, {copy.words(session.zone)}")
     elif why := unsuitable_filesystem(path):
         report.notes.append(why)
     if as_json:

@@ -11,7 +11,7 @@ from eni_ledger.cli.recording import refuse_copy, settings_of
 from eni_ledger.cli.session import Session
 from eni_ledger.reconcile.import_log import ImportReport, files_of, import_files
 from eni_ledger.render.progress import Progress
-from eni_ledger.render.text import clock, safe
+from eni_ledger.render.text import safe
 
 SHOWN = 10
 
@@ -64,7 +64,7 @@ def _print(report: ImportReport, session: Session, *, dry_run: bool) -> None:
     screen = session.screen
     screen.line(f"{len(report.files)} files, {report.read.lines} lines")
     if report.first:
-        screen.line(f"the log speaks of {clock(report.first)} to {clock(report.last)} UTC")
+        screen.line(f"the log speaks of {session.clock(report.first)} to {session.clock(report.last)}")
     counts = ", ".join(f"{count} {kind}" for kind, count in report.imported.items()) or "nothing"
     screen.line(f"{'would import' if dry_run else 'imported'}: {counts}")
     if report.known or report.recorded:

@@ -14,7 +14,6 @@ from eni_ledger.cli.tail import following, last_events
 from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.render.events import EventLines
-from eni_ledger.render.text import clock
 
 EXAMPLES = [
     ("eni-ledger log --since -15m", "the last quarter of an hour"),
@@ -74,16 +73,16 @@ def command(
     with located(history.state_dir):
         shown = _print(events, session, as_json=as_json, at_once=follow)
         if not shown and lines != 0 and (first or last):
-            raise _none(history, first, last)
+            raise _none(session, history, first, last)
     if not shown and not as_json:
         session.screen.note("no events")
 
 
-def _none(history: History, first: str | None, last: str | None) -> NotFound:
+def _none(session: Session, history: History, first: str | None, last: str | None) -> NotFound:
     """Return the error for a time range without events."""
-    if last and (nothing := coverage.unknown(history, last)):
+    if last and (nothing := coverage.unknown(history, last, session.zone)):
         return nothing
-    words = [f"{word} {clock(ts)} UTC" for word, ts in (("from", first), ("until", last)) if ts]
+    words = [f"{word} {session.clock(ts)}" for word, ts in (("from", first), ("until", last)) if ts]
     return NotFound("no events", " ".join(words), "eni-ledger log -n 10")
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
+from eni_ledger import timespec
 from eni_ledger.base.errors import LedgerDamaged, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import tzinfo
     from typing import Any
 
     from eni_ledger.ledger.query.questions import History
@@ -32,12 +36,17 @@ def begin(history: History) -> str | None:
     return first
 
 
-def unknown(history: History, when: str) -> NotFound | None:
-    """Return the error for a question about `when` when that is before anything is known, else None."""
+def unknown(history: History, when: str, zone: tzinfo = UTC) -> NotFound | None:
+    """Return the error for a question about `when` when that is before anything is known, else None.
+
+    Its times are in `zone`.
+    """
     first = begin(history)
     if first is None or when >= first:
         return None
-    return NotFound(f"nothing is known of {_clock(when, first)} UTC", f"the ledger begins at {_clock(first, when)} UTC")
+    return NotFound(
+        f"nothing is known of {_clock(when, first, zone)}", f"the ledger begins at {_clock(first, when, zone)}"
+    )
 
 
 def during(history: History, first: str, last: str, query: Query | None = None) -> list[Association]:
@@ -54,6 +63,7 @@ def during(history: History, first: str, last: str, query: Query | None = None) 
     return sorted(found.values(), key=lambda one: (one["since"], one["add_seq"]))
 
 
-def _clock(ts: str, other: str) -> str:
+def _clock(ts: str, other: str, zone: tzinfo) -> str:
     """Return a time of the ledger to the second, or to the microsecond when it is in the same second as `other`."""
-    return ts[: 26 if ts[:19] == other[:19] else 19].replace("T", " ")
+    unit = "microseconds" if ts[:19] == other[:19] else "seconds"
+    return timespec.clock(ts, zone, unit=unit, named=True)

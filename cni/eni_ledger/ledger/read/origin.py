@@ -9,7 +9,9 @@ always records. Standard library only, of what the front door carries: plain que
 from __future__ import annotations
 
 import os
+from datetime import UTC
 
+from eni_ledger import timespec
 from eni_ledger.base import host
 from eni_ledger.base.errors import LedgerDamaged, StateDirError
 from eni_ledger.ledger.format import segment
@@ -19,6 +21,7 @@ from eni_ledger.ledger.format.source import Directory, read_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from datetime import tzinfo
     from typing import Any
 
     from eni_ledger.ledger.format.source import Source
@@ -38,10 +41,10 @@ class Copy:
         self.instance_id = instance_id
         self.boot_id = boot_id
 
-    def words(self) -> str:
-        """Return as of when and of whom it is."""
+    def words(self, zone: tzinfo = UTC) -> str:
+        """Return as of when, in `zone`, and of whom it is."""
         of = self.instance_id or f"another host or boot ({self.boot_id or 'not known'})"
-        return f"as of {self.ts[:19].replace('T', ' ')} UTC, of {of}"
+        return f"as of {timespec.clock(self.ts, zone, named=True)}, of {of}"
 
 
 def copied(state_dir: str, configured: str) -> Copy | None:
