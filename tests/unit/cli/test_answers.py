@@ -89,7 +89,6 @@ def test_one_thing_that_several_had_is_told_as_before(printed: Ledger, run: Run)
         ("prod", "names of families, services, clusters and trunks are not looked up yet"),
         ("enp40s0", "names of families, services, clusters and trunks are not looked up yet"),
         ("i-0123456789abcdef0", "instance IDs are not looked up yet"),
-        ("ip-10-0-32-4.eu-central-1.compute.internal", "DNS names are not looked up yet"),
         (TASK.replace("task/", "service/"), "only ARNs of tasks and of network interfaces are looked up yet"),
     ],
 )

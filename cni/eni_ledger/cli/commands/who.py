@@ -14,6 +14,7 @@ EXAMPLES = [
     ("eni-ledger who 10.0.32.4", "every association that had this address, the latest last"),
     ("eni-ledger who 10.0.32.4 --at 'last tuesday 03:12'", "the association that had it then (UTC)"),
     ("eni-ledger who 101 --at 2026-11-23T03:12:00Z", "VLAN ID 101, as a packet capture shows it"),
+    ("eni-ledger who ecs-web-7-app-c0ffee0123456789ab", "any container of the task, by its Docker name or ID"),
     ("eni-ledger who 0a:12:34:56:78:9a", "a MAC"),
     ("eni-ledger who 4026532281 --json", "a network namespace, by its inode"),
 ]
@@ -36,7 +37,9 @@ def command(
 ) -> None:
     """Tell who has or had WHAT: an IP address, a MAC, a VLAN ID (101 or vlan101), an ENI ID, a container ID or a task
     ID, whole or its first digits as the tables print them, a task ARN, a network namespace (its inode, net:[inode] or
-    path), the PID of a pause container, or an ID as the tables print it.
+    path), the PID of a pause container, or an ID as the tables print it. A container may be any one of the task, by its
+    ID or its Docker name, once identify has recorded it; as root on a host with Docker, also before. The hostname of
+    the containers is the private DNS name of the ENI.
 
     All of these are reused, often within minutes, so there may be several answers; with --at there is one for
     each trunk, and two when it changed hands in that second. Where the clock was set back
@@ -44,6 +47,6 @@ def command(
     is; with --json in "fitted", by association.
 
     Exit status 1 when there is none, 2 for what is not looked up yet: CIDRs, families, services, clusters, trunk names,
-    instance IDs, DNS names.
+    instance IDs.
     """
     who(session_of(ctx, state_dir, no_color), Request([what], at=at, form=Form("json" if as_json else "table")))

@@ -112,9 +112,23 @@ def of_fields(event: Event) -> Iterator[int]:
         container = str(event["container_id"])
         for each in (container, *bare_names(container)):
             yield name(each)[0]
+    yield from _of_containers(event)
     for field in ADDRESSES:
         for text in event.get(field) or ():
             yield address(str(text))[0]
+
+
+def _of_containers(event: Event) -> Iterator[int]:
+    """Yield the keys of the names of a task's containers, of their hostname, and of their IDs."""
+    containers = event.get("containers")
+    each = [one for one in containers if isinstance(one, dict)] if isinstance(containers, list) else []
+    for container in each:
+        yield name(str(container.get("id") or ""))[0]
+    names = [event.get("pause_name"), *(one.get(key) for one in each for key in ("name", "docker_name"))]
+    for text in {str(text) for text in names if text}:
+        yield exact("container", text)[0]
+    if event.get("private_dns_name"):
+        yield exact("host", str(event["private_dns_name"]).partition(".")[0])[0]
 
 
 def task_id(arn: str) -> str:

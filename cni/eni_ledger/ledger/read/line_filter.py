@@ -22,7 +22,8 @@ BOOT, CHECKPOINT = b'"event":"boot"', b'"event":"checkpoint"'
 BEGINNING = len('{"ts":"0000-00-00T00:00:00.000000Z","seq":0000000000000000,"v":1,"event":"checkpoint"')
 """Bytes of a line within which its kind is."""
 
-_LIVE, _BETWEEN = b'"live":[', b"},{"
+_LIVE, _BETWEEN = b'"live":[', b"},"
+_CONTAINER = b'{"id":'
 _TS, _SEQ_AT = slice(7, 34), 42  # where such a line has them
 _EVENT, _ABOUT = b',"v":1,"event":"', b'","association_id":"'
 _BEGINNERS = (b"add", b"adopt")
@@ -84,10 +85,12 @@ def checkpoint(line: bytes, texts: Iterable[bytes | None]) -> Event:
     Raises ValueError as `parse` does.
     """
     begins, ends = line.find(_LIVE) + len(_LIVE), line.rfind(b"]")
-    if len(_LIVE) <= begins < ends and b"\\" not in line:
-        each = line[begins + 1 : ends - 1].split(_BETWEEN)
-        wanted = [one for one in each if any(text in one for text in texts if text)]
-        kept = b"{%b}" % _BETWEEN.join(wanted) if wanted else b""
+    # Each of them begins with the same key, and the containers within them with another one.
+    start = line[begins : line.find(b":", begins) + 1]
+    if len(_LIVE) <= begins < ends and start != _CONTAINER and b"\\" not in line:
+        each = line[begins + len(start) : ends - 1].split(_BETWEEN + start)
+        wanted = [start + one for one in each if any(text in start + one for text in texts if text)]
+        kept = b"%b}" % _BETWEEN.join(wanted) if wanted else b""
         try:
             return parse(line[:begins] + kept + line[ends:])  # type: ignore[no-any-return]  # the same
         except ValueError:

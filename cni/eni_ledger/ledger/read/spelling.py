@@ -18,7 +18,6 @@ _VLAN = r"(?ai)vlan(?:[\s_-]*id)?[\s:=#_-]*([0-9]{1,9})"
 _LIKE_IPV4 = r"[0-9]+(?:\.[0-9]*)+(?:/[0-9]*)?"
 _SHORT_MAC = r"(?ai)[0-9a-f]{1,2}(?:[:-][0-9a-f]{1,2}){5}"
 _REVISION = r"[A-Za-z0-9_-]{1,255}:[0-9]{1,10}"
-_DNS_OF_IP = r"ip-([0-9]{1,3})-([0-9]{1,3})-([0-9]{1,3})-([0-9]{1,3})(?:\.[a-z0-9.-]+)?"
 _INSTANCE = r"m?i-[0-9a-f]{8,17}"
 _DIGITS = frozenset("0123456789")
 _HEX = _DIGITS | frozenset("abcdef")
@@ -88,12 +87,8 @@ def not_looked_up(text: str) -> UsageError:
     kind = "names of families, services, clusters and trunks"
     if re.fullmatch(_INSTANCE, text):
         kind = "instance IDs"
-    elif "." in text or re.fullmatch(_DNS_OF_IP, text):
-        kind = "DNS names"
-    hint = f"give {EXAMPLES}"
-    if (found := re.fullmatch(_DNS_OF_IP, text)) and _is_ipv4(".".join(found.groups())):
-        hint = f"eni-ledger who {'.'.join(found.groups())}"
-    return UsageError(f"no container has this ID, and {kind} are not looked up yet", f"'{text:.80}'", hint)
+    message = f"no container has this ID, and {kind} are not looked up yet"
+    return UsageError(message, f"'{text:.80}'", f"give {EXAMPLES}")
 
 
 def _classify_word(text: str) -> tuple[str, Any]:

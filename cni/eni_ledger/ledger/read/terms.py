@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from eni_ledger.ledger.archive import index_keys
+from eni_ledger.ledger.read import container_terms
+from eni_ledger.ledger.read.container_terms import EXACT, NOT, SHORTEST_START, START
 from eni_ledger.ledger.read.spelling import bare_mac, classify, is_hex, is_id
 
 TYPE_CHECKING = False
@@ -14,11 +16,6 @@ if TYPE_CHECKING:
     Association = dict[str, Any]
 
 _PLAIN = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.-:/")
-_SHORTEST_START = 6
-
-NOT, START, EXACT = range(3)
-"""How well an association fits: not at all, by the start of an ID, exactly."""
-
 _NOTHING = ("", NOT)
 _FIELDS = {"mac": index_keys.MACS, "eni": index_keys.ENIS, "vlan": index_keys.VLANS}
 
@@ -28,9 +25,9 @@ class Query:
     name.
 
     A number is a VLAN ID, a netns inode, a PID or, from six digits on, the start of a container's or a task's ID; a
-    name is a container ID, a task ID or the start of one. From eight hex digits on both may be the start of an
-    association ID, as tables print it. Raises UsageError for a text that can be none of them, or is of a kind that is
-    not looked up.
+    name is the ID of a task or of one of its containers, or the start of one, a Docker name or a hostname. From eight
+    hex digits on both may be the start of an association ID, as tables print it. Raises UsageError for a text that can
+    be none of them, or is of a kind that is not looked up.
     """
 
     def __init__(self, text: str) -> None:
@@ -40,7 +37,7 @@ class Query:
     @property
     def may_be_another_name(self) -> bool:
         """Whether it may as well be the name of something that is not looked up, a family or a service."""
-        return self.kind == "name" and not is_id(self.text)
+        return self.kind == "name" and not is_id(self.text) and not container_terms.is_hostname(self.text)
 
     def matches(self, association: Association) -> bool:
         """Tell whether an association may be one that was asked for; of several, `best` says which."""
@@ -51,9 +48,11 @@ class Query:
         value = self._value
         if self.kind == "number":
             low, high = index_keys.name(value)  # a short one is not meant as the beginning of a name
-            return [index_keys.exact("number", int(value)), (low, high if len(value) >= _SHORTEST_START else low)]
+            number = [index_keys.exact("number", int(value)), (low, high if len(value) >= SHORTEST_START else low)]
+            return [*number, *container_terms.ranges(value)]
         if self.kind == "name":
-            return [index_keys.name(each) for each in {value, index_keys.bare_id(value)}]
+            names = [index_keys.name(each) for each in {value, index_keys.bare_id(value)}]
+            return [*names, *container_terms.ranges(value)]
         if self.kind == "association":
             return [index_keys.association(value)]
         if self.kind in ("vlan", "netns"):
@@ -70,6 +69,8 @@ class Query:
         if self.kind == "number" and value.startswith("0"):
             return None  # as a VLAN ID it has no zeros before it
         if self.kind == "name":
+            if container_terms.address_in(value):
+                return None  # it is found by the name and by the address
             value = index_keys.bare_id(value)
         elif self.kind == "task":
             value = index_keys.task_id(value)
@@ -136,14 +137,17 @@ class Query:
             return "task_arn", EXACT
         if value == container:
             return "container_id", EXACT
-        if self.kind == "number" and len(value) < _SHORTEST_START:
+        beside = container_terms.fit(association, value)
+        if beside[1] == EXACT:
+            return beside
+        if self.kind == "number" and len(value) < SHORTEST_START:
             return _NOTHING  # a VLAN ID is not meant as the start of every tenth container ID
-        if len(value) >= _SHORTEST_START and task.startswith(value):
+        if len(value) >= SHORTEST_START and task.startswith(value):
             return "task_arn", START
         if container.startswith(value) or _begins_bare(container, value):
             return "container_id", START
         bare = is_hex(value, 8) and str(association["association_id"]).startswith(f"assoc-{value}")
-        return ("association_id", START) if bare else _NOTHING
+        return ("association_id", START) if bare else beside
 
 
 def readings(text: str) -> list[Query]:
@@ -156,7 +160,7 @@ def _begins_bare(container: str, value: str) -> bool:
     """Tell whether the ID behind a namespace's name is, or begins with, the ID that is asked for; or the other way."""
     if "-" in container:
         return any(
-            name == value or (len(value) >= _SHORTEST_START and name.startswith(value))
+            name == value or (len(value) >= SHORTEST_START and name.startswith(value))
             for name in index_keys.bare_names(container)
         )
     return "-" in value and (bare := index_keys.bare_id(value)) != value and container.startswith(bare)

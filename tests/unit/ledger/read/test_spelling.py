@@ -84,10 +84,6 @@ def test_what_is_refused(text: str, says: str) -> None:
         ("web", "names of families, services, clusters and trunks are not looked up yet: 'web'", "a task ARN"),
         ("i-0123456789abcdef0", "instance IDs are not looked up yet", "a task ARN"),
         ("mi-0123456789abcdef0", "instance IDs are not looked up yet", "a task ARN"),
-        ("ip-10-0-32-5.eu-central-1.compute.internal", "DNS names are not looked up yet", "eni-ledger who 10.0.32.5"),
-        ("ip-10-0-32-5", "DNS names are not looked up yet", "eni-ledger who 10.0.32.5"),
-        ("ip-10-0-32-500", "DNS names are not looked up yet", "a task ARN"),
-        ("i-0123456789abcdef0.eu-central-1.compute.internal", "DNS names are not looked up yet", "a task ARN"),
     ],
 )
 def test_what_a_name_may_be_that_is_no_containers(text: str, says: str, hint: str) -> None:
