@@ -71,10 +71,14 @@ class Engine:
         assert done.returncode == 0, f"docker {words}: {done.stderr}"
         return done.stdout.strip()
 
-    def start(self, labels: Mapping[str, str]) -> tuple[str, int]:
-        """Start a container that does nothing, in a network namespace of its own; return its ID and its process."""
-        words = [f"--label={name}={value}" for name, value in labels.items()]
-        container = self.call("run", "--detach", "--network=none", *words, IMAGE, "/busybox", "sleep", "3600")
+    def start(self, labels: Mapping[str, str], *options: str) -> tuple[str, int]:
+        """Start a container that does nothing, in a network namespace of its own; return its ID and its process.
+
+        `options` are further ones of `docker run`, `--network` another network.
+        """
+        network = () if any(option.startswith("--network=") for option in options) else ("--network=none",)
+        words = [*network, *(f"--label={name}={value}" for name, value in labels.items()), *options]
+        container = self.call("run", "--detach", *words, IMAGE, "/busybox", "sleep", "3600")
         return container, int(self.call("inspect", "--format={{.State.Pid}}", container))
 
     def remove(self, container: str) -> None:

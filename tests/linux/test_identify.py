@@ -62,6 +62,33 @@ def test_a_pause_container(engine: dockerd.Engine, tmp_path: Path) -> None:
     assert DockerSource(str(engine.socket)).ask({"container_id": container}) == {}
 
 
+def test_the_containers_of_a_task(engine: dockerd.Engine) -> None:
+    """As the agent starts them: the pause container has the ENI's name as its hostname, the others its network."""
+    hostname = "ip-10-0-32-5.eu-central-1.compute.internal"
+    pause, _ = engine.start(LABELS, "--name=ecs-web-7-internalecspause-0a", f"--hostname={hostname}")
+    others = []
+    try:
+        for name, network in (("app", pause), ("envoy", "ecs-web-7-internalecspause-0a")):
+            more = (f"--name=ecs-web-7-{name}-0b", f"--network=container:{network}")
+            others.append(engine.start({"com.amazonaws.ecs.container-name": name}, *more)[0])
+        engine.call("kill", others[1])  # one that has stopped is still the task's
+        source = DockerSource(str(engine.socket))
+        found = source.ask({"container_id": pause})
+        assert (found["private_dns_name"], found["pause_name"]) == (hostname, "ecs-web-7-internalecspause-0a")
+        assert found["containers"] == [
+            {"id": others[0], "name": "app", "docker_name": "ecs-web-7-app-0b"},
+            {"id": others[1], "name": "envoy", "docker_name": "ecs-web-7-envoy-0b"},
+        ]
+        unversioned = DockerSource(str(engine.socket), versioned=False)
+        for text in (others[0], others[0][:12], "ecs-web-7-app-0b"):
+            assert unversioned.sharer(text) == (others[0], "ecs-web-7-app-0b", pause)
+        assert unversioned.sharer("ecs-web-7-internalecspause-0a") == (pause, "ecs-web-7-internalecspause-0a", pause)
+        assert unversioned.sharer("nobody") is None
+    finally:
+        for container in (*others, pause):
+            engine.remove(container)
+
+
 def test_a_container_that_is_no_task_s(engine: dockerd.Engine) -> None:
     container, _ = engine.start({"maintainer": "somebody"})
     try:

@@ -15,6 +15,8 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 #: On Nitro instances the board's asset tag is the instance ID (AWS, "Identify EC2 instances"); elsewhere it can be
 #: anything.
 ASSET_TAG = "/sys/class/dmi/id/board_asset_tag"
+#: Where dockerd listens, on the host and in the ECS agent's container.
+DOCKER_SOCKET = "/var/run/docker.sock"
 
 _HEX = frozenset("0123456789abcdef")
 _S_IFMT, _S_IFREG = 0o170000, 0o100000  # inode(7); `stat` is not loaded on an ADD

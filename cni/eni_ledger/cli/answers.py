@@ -7,9 +7,10 @@ from eni_ledger.cli.damage import Answer, ask, is_live, was_live
 from eni_ledger.cli.session import PROGRAM, require_ledger
 from eni_ledger.ledger.query import clock_note, coverage
 from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.read.container_terms import SHORTEST_START
 from eni_ledger.ledger.read.spelling import not_looked_up
 from eni_ledger.ledger.read.terms import Query, readings
-from eni_ledger.render.text import age, clock
+from eni_ledger.render.text import SHORT, age, clock, safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,12 +92,16 @@ def who(session: Session, request: Request) -> None:
                 answer = _best(history, query, times)
                 if answer.associations or answer.damage:
                     break
+            notes = _notes(session, history, times)
+            if not answer.associations and not answer.damage and (shared := _in_docker(session, history, query, times)):
+                query, answer, note = shared
+                notes.append(note)
             empty = not answer.associations and not answer.damage
             error = answer.damage or (_nobody(session, history, what, queries[0], times) if empty else None)
             if isinstance(error, UsageError):  # not looked up: not an empty answer either
                 session.introduce(as_json=as_json)
                 raise error
-            _print_who(session, what, query, times, answer, _notes(session, history, times), as_json=as_json)
+            _print_who(session, what, query, times, answer, notes, as_json=as_json)
             if error:
                 raise error
     finally:
@@ -113,6 +118,26 @@ def _best(history: History, query: Query, times: tuple[str, str] | None) -> Answ
     )
     answer.associations = query.best(answer.associations)
     return answer
+
+
+def _in_docker(
+    session: Session, history: History, query: Query, times: tuple[str, str] | None
+) -> tuple[Query, Answer, str] | None:
+    """Return the answer for a container that only Docker knows: the association of the container whose network it uses.
+
+    With it the query for that one, and a note that says so.
+    """
+    may_be = query.kind == "name" or (query.kind == "number" and len(query.text) >= SHORTEST_START)
+    found = session.docker(query.text) if may_be and session.docker else None
+    if found is None:
+        return None
+    owner = Query(found.network_of)
+    answer = _best(history, owner, times)
+    if found.network_of == found.docker_id:
+        note = f"Docker knows {safe(query.text)} as {found.docker_id[:SHORT]}"
+    else:
+        note = f"container {safe(query.text)} of Docker shares the network of {found.network_of[:SHORT]}"
+    return (owner, answer, note) if answer.associations else None
 
 
 def _print_who(

@@ -14,6 +14,7 @@ import sys
 from time import monotonic
 
 from eni_ledger.base.errors import NotFound
+from eni_ledger.base.host import DOCKER_SOCKET
 from eni_ledger.cli.request import Request
 from eni_ledger.cli.session import ZONE_VAR, Session, tell
 from eni_ledger.render.form import Form
@@ -54,6 +55,11 @@ class _Kept:
 
 class _Plain(Session):
     """A session without a progress bar, in which nothing takes long."""
+
+    def docker(self, _: str) -> None:
+        """Leave a name that Docker may know to the command line, where root asks Docker."""
+        if os.geteuid() == 0 and os.path.exists(DOCKER_SOCKET):  # noqa: PTH110 - pathlib is not in the front door
+            raise _NotPlain
 
     def progress(self) -> _Patience:  # type: ignore[override]  # what is used of a progress bar
         """Return what gives up when it has taken too long."""

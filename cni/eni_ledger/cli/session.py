@@ -15,8 +15,10 @@ from eni_ledger.render.text import age, clock, moment, safe, zone_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
 
+    from eni_ledger.identity.docker import Sharer
     from eni_ledger.ledger.query.questions import History
     from eni_ledger.ledger.read.origin import Copy
     from eni_ledger.render.progress import Progress
@@ -58,6 +60,9 @@ class Session:
 
             self._copy.append(copied(self.state_dir(), load(None, os.environ).state_dir))
         return self._copy[0]
+
+    docker: Callable[[str], Sharer | None] | None = None
+    """Looks up a container in Docker, where the command asks it."""
 
     def as_of(self) -> datetime:
         """Return the time up to which the ledger is complete: now, for a copy the time of its last event."""

@@ -14,12 +14,12 @@ import re
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from eni_ledger.base.host import DOCKER_SOCKET
 from eni_ledger.base.http_client import AnswerTooLong, HttpAnswer, HttpError, HttpServer, HttpTimeout
 from eni_ledger.identity.containers import container, is_id, listed, name_of
 from eni_ledger.identity.source import ATTACHED, Fields, Unavailable
 from eni_ledger.ledger.format.live import CONTAINERS
 
-SOCKET = "/var/run/docker.sock"
 #: What `inspect` says of a container with a few hundred labels and mounts is a tenth of a megabyte; the list has one or
 #: two kilobytes for each container, also for those that have stopped.
 ANSWER_MAX = 16 << 20
@@ -47,16 +47,20 @@ class Sharer(NamedTuple):
 
 
 class DockerSource:
-    """The Docker engine that listens on the socket `path`. It is asked for its list of containers once."""
+    """The Docker engine that listens on the socket `path`. It is asked for its list of containers once.
+
+    `timeout_s` bounds each step of an answer. Without `versioned` it is not asked first which version it speaks: then
+    the answer is of its newest one.
+    """
 
     name = "docker"
     gives = frozenset((*_LABELS, *ATTACHED))
     past = True
 
-    def __init__(self, path: str = SOCKET, timeout_s: float = 2.0) -> None:
+    def __init__(self, path: str = DOCKER_SOCKET, timeout_s: float = 2.0, *, versioned: bool = True) -> None:
         self._path = path
         self._server = HttpServer(path, timeout_s, ANSWER_MAX)
-        self._prefix: str | None = None
+        self._prefix: str | None = None if versioned else ""
         self._list: list[Any] | None = None
 
     def ask(self, association: dict[str, Any]) -> Fields:

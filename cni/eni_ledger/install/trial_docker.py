@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from eni_ledger.base.host import DOCKER_SOCKET
 from eni_ledger.base.http_client import HttpError, HttpServer
 from eni_ledger.install import trial as trials
 from eni_ledger.install.layout import FRONT, IN_CONTAINER
 from eni_ledger.install.trial import Unprovable
 
-SOCKET = "/var/run/docker.sock"
 AGENT_IMAGE = "amazon/amazon-ecs-agent:latest"  # ecs-init/config/common.go
 _EMPTY_IMAGE = "eni-ledger-proof:latest"
 _TIMEOUT_S = 60.0
@@ -36,7 +36,7 @@ _STDERR = 2
 class DockerEngine:
     """Docker's API at a socket. Every method but `answers` raises Unprovable when Docker refuses or does not answer."""
 
-    def __init__(self, path: str = SOCKET) -> None:
+    def __init__(self, path: str = DOCKER_SOCKET) -> None:
         self.path = path
         self._server = HttpServer(path, _TIMEOUT_S, _ANSWER_MAX)
         self._prefix = ""

@@ -6,6 +6,7 @@ import click
 
 from eni_ledger.cli.answers import who
 from eni_ledger.cli.completers import live_names
+from eni_ledger.cli.docker_containers import sharer
 from eni_ledger.cli.options import Command, reading, session_of
 from eni_ledger.cli.request import Request
 from eni_ledger.render.form import Form
@@ -49,4 +50,6 @@ def command(
     Exit status 1 when there is none, 2 for what is not looked up yet: CIDRs, families, services, clusters, trunk names,
     instance IDs.
     """
-    who(session_of(ctx, state_dir, no_color), Request([what], at=at, form=Form("json" if as_json else "table")))
+    session = session_of(ctx, state_dir, no_color)
+    session.docker = sharer
+    who(session, Request([what], at=at, form=Form("json" if as_json else "table")))
