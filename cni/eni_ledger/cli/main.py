@@ -43,6 +43,7 @@ COMMANDS = {
     "doctor": "eni_ledger.cli.commands.doctor",
     "install": "eni_ledger.cli.commands.install",
     "uninstall": "eni_ledger.cli.commands.uninstall",
+    "topology": "eni_ledger.cli.commands.topology",
     "schema": "eni_ledger.cli.commands.schema",
     "version": "eni_ledger.cli.commands.version",
     "completion": "eni_ledger.cli.commands.completion",

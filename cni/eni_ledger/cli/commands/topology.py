@@ -1,0 +1,157 @@
+"""`eni-ledger topology`: the picture of the host."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from eni_ledger.base.errors import EniLedgerError, UsageError
+from eni_ledger.cli.asking import filter_options, request_of
+from eni_ledger.cli.damage import Answer, ask, is_live, was_live
+from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.session import Session
+from eni_ledger.desk.topology import picture as pictures
+from eni_ledger.desk.topology.facts import DockerFacts
+from eni_ledger.desk.topology.limits import instance_type as own_instance_type
+from eni_ledger.desk.topology.limits import is_instance_type
+from eni_ledger.ledger.query import coverage
+from eni_ledger.render.text import clock, safe
+
+FORMS = ("tree", "svg", "html", "mermaid", "dot", "json")
+EXAMPLES = [
+    ("eni-ledger topology", "the trunks of this host and what hangs on them"),
+    ("eni-ledger topology --at 'yesterday 03:12'", "as it was then, with the containers that are recorded"),
+    ("eni-ledger topology -o svg > trunk.svg", "a picture for a runbook, for light and dark pages"),
+    ("eni-ledger topology --family api -o mermaid", "one family, for a Markdown page"),
+    ("eni-ledger topology -o dot | dot -Tpdf > trunk.pdf", "by Graphviz"),
+]
+
+
+@click.command(cls=Command, examples=EXAMPLES, short_help="The picture: instance, trunks, branches, containers.")
+@click.option("--at", metavar="TIME", help="As it was at that time; to the second means at any moment of it.")
+@click.option(
+    "-o", "--output", "form", metavar="FORM", type=click.Choice(FORMS), default="tree", help=f"{', '.join(FORMS)}."
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
+@click.option(
+    "--instance-type", metavar="TYPE", help="Limits of this instance type. Default: this instance's; none for a copy."
+)
+@filter_options
+@reading
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    at: str | None,
+    form: str,
+    as_json: bool,
+    instance_type: str | None,
+    state_dir: str | None,
+    no_color: bool,
+    **options: Any,
+) -> None:
+    """Draw the instance, its trunks with the VLAN IDs used and left, the branches, their network namespaces, the pause
+    containers (name and hostname where they are recorded) and the other containers of their tasks.
+
+    The containers are Docker's where this host is drawn as it is now and Docker answers; else those recorded. How many
+    VLAN IDs are left follows from the instance type by AWS's published limits, which differ for ECS and EKS. With many
+    branches the tree has a line for each.
+
+    Exit status 0, even when nothing is live; 1 for a time before the ledger begins; 3 when the ledger is damaged: the
+    picture then has what is proven.
+    """
+    session = session_of(ctx, state_dir, no_color)
+    if instance_type is not None and not is_instance_type(instance_type):
+        raise UsageError(
+            "not an instance type", f"'{instance_type:.40}'", f"{ctx.command_path} --instance-type m5.large"
+        )
+    request = request_of((), {"at": at, **options})
+    answer, missing = _ask(session, request)
+    here = session.copy() is None
+    facts = DockerFacts() if here and at is None else None
+    picture = pictures.draw(
+        answer.associations,
+        instance_type=instance_type or (own_instance_type() if here else None),
+        facts=facts,
+    )
+    times = session.times(at, "--at")
+    notes = _notes(session, facts, times)
+    _print(session, "json" if as_json else form, picture, answer, times, notes)
+    error = answer.damage or missing
+    if error:
+        raise error
+
+
+def _ask(session: Session, request: Any) -> tuple[Answer, EniLedgerError | None]:
+    """Return what was live, and the error for a time before the ledger begins."""
+    times = session.times(request.at, "--at")
+    with session.history() as history:
+        answer = (
+            ask(history, lambda: coverage.during(history, *times), was_live(*times))
+            if times
+            else ask(history, history.live, is_live)
+        )
+        answer.associations = [one for one in answer.associations if request.filters.matches(one)]
+        empty = times and not answer.associations and not answer.damage
+        return answer, coverage.unknown(history, times[1]) if times and empty else None
+
+
+def _notes(session: Session, facts: DockerFacts | None, times: tuple[str, str] | None) -> list[str]:
+    """Return what is to be said with the picture: of when and of whom it is, and what could not be asked."""
+    notes = [f"at {clock(times[0])} UTC" if times else f"as of {clock(session.as_of().isoformat())} UTC"]
+    if (copy := session.copy()) is not None:
+        notes.append(f"a copy, {safe(copy.words())}")
+    if facts is not None and facts.unavailable:
+        notes.append(f"containers as recorded: {safe(facts.unavailable)}")
+    return notes
+
+
+def _print(
+    session: Session,
+    form: str,
+    picture: dict[str, Any],
+    answer: Answer,
+    times: tuple[str, str] | None,
+    notes: list[str],
+) -> None:
+    screen = session.screen
+    if form == "json":
+        more = answer.document(at=times[0] if times else None, notes=notes)
+        del more["associations"]
+        screen.json_document({**more, **picture})
+        return
+    if form in ("svg", "html"):
+        from eni_ledger.desk.topology import svg  # jinja2
+
+        damage = [f"the ledger is damaged: {safe(str(answer.damage))}"] if answer.damage else []
+        title = f"Branch ENIs, {notes[0]}"
+        screen.line(
+            svg.page(picture, title=title, notes=[*notes[1:], *damage])
+            if form == "html"
+            else svg.svg(picture, title=title)
+        )
+        return
+    if form == "tree":
+        _print_tree(session, picture, notes)
+        return
+    from eni_ledger.desk.topology import graphs
+
+    for line in graphs.dot(picture) if form == "dot" else graphs.mermaid(picture):
+        screen.line(line)
+
+
+def _print_tree(session: Session, picture: dict[str, Any], notes: list[str]) -> None:
+    from eni_ledger.desk.topology.tree import TreeLines
+
+    screen = session.screen
+    session.introduce(as_json=False)
+    if not picture["hosts"]:
+        screen.note(f"nothing live {notes[0]}")
+    encoding = getattr(sys.stdout, "encoding", None) or ""
+    for line in TreeLines(screen.width, unicode=encoding.lower().replace("-", "") == "utf8").lines(picture):
+        screen.line(line)
+    for note in notes[1:]:
+        if not note.startswith("a copy"):
+            screen.note(f"note: {note}")

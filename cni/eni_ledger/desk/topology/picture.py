@@ -1,0 +1,146 @@
+"""The picture as plain data: hosts, their trunks, what hangs on them. All forms of it are made from this.
+
+What is not known is None or absent; an empty list says that there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from eni_ledger.base import host
+from eni_ledger.desk.topology import limits
+
+Association = dict[str, Any]
+Facts = Callable[[Association], dict[str, Any]]
+
+_TASK = {"arn": "task_arn", "family": "task_family", "revision": "task_revision", "service": "service"}
+_TRUNK = {"eni_id": "trunk_eni_id", "mac": "trunk_mac", "ifname": "trunk_ifname"}
+_ECS_PLUGINS = ("vpc-branch-eni", "vpc-eni")
+_EKS_NETWORKS = ("aws-cni",)
+
+
+def draw(
+    associations: Iterable[Association],
+    *,
+    instance_type: str | None = None,
+    here: str | None = None,
+    facts: Facts | None = None,
+) -> dict[str, Any]:
+    """Return the picture of `associations`: `hosts`, each with `trunks`, `enis` (whole ones) and `others`.
+
+    `here` is the instance ID or the boot ID of the host whose `instance_type` is given; without it the type is that of
+    every host. `facts` returns what is known of an association beside the ledger, and where from (`from`).
+    """
+    groups: dict[str, list[Association]] = {}
+    for association in associations:
+        groups.setdefault(_host_of(association), []).append(association)
+    hosts = []
+    for name, group in sorted(groups.items()):
+        mine = here is None or here == name or any(one.get("boot_id") == here for one in group)
+        hosts.append(_host(name, group, instance_type if mine else None, facts))
+    return {"hosts": hosts}
+
+
+def this_host() -> str | None:
+    """Return the name by which `draw` knows this host: its instance ID, else its boot ID."""
+    return host.instance_id() or host.boot_id()
+
+
+def branches(picture: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return all attachments of a picture: branches, whole ENIs, and others."""
+    return [
+        one
+        for each in picture["hosts"]
+        for group in (*(trunk["branches"] for trunk in each["trunks"]), each["enis"], each["others"])
+        for one in group
+    ]
+
+
+def _host_of(association: Association) -> str:
+    return str(association.get("instance_id") or association.get("boot_id") or "")
+
+
+def _host(name: str, group: list[Association], instance_type: str | None, facts: Facts | None) -> dict[str, Any]:
+    trunks: dict[object, dict[str, Any]] = {}
+    whole: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    for association in group:
+        node = _node(association, facts(association) if facts else {})
+        if association.get("vlan_id") is not None or association.get("protocol") == "vlan":
+            trunk = trunks.setdefault(_trunk_key(association), {**dict.fromkeys(_TRUNK), "branches": []})
+            for key, field in _TRUNK.items():
+                trunk[key] = trunk[key] or association.get(field)
+            trunk["branches"].append(node)
+        else:
+            (whole if association.get("protocol") == "default" else others).append(node)
+    used = sum(len(trunk["branches"]) for trunk in trunks.values())
+    most = {kind: limits.branch_limit(kind, instance_type) for kind in limits.KINDS}
+    left = {kind: None if limit is None else max(0, limit - used) for kind, limit in most.items()}
+    for trunk in trunks.values():
+        trunk["branches"].sort(key=lambda node: (node["vlan_id"] is None, node["vlan_id"], node["since"]))
+        trunk["vlans_used"] = sorted({node["vlan_id"] for node in trunk["branches"] if node["vlan_id"] is not None})
+        trunk["vlans_left"] = left
+    return {
+        "name": name or None,
+        "instance_id": next((one["instance_id"] for one in group if one.get("instance_id")), None),
+        "instance_type": instance_type,
+        "orchestrator": _orchestrator(group),
+        "branches": used,
+        "limits": most,
+        "trunks": sorted(trunks.values(), key=lambda trunk: str(trunk["ifname"] or trunk["mac"] or "~")),
+        "enis": whole,
+        "others": others,
+    }
+
+
+def _trunk_key(association: Association) -> object:
+    """Return what two branches of one trunk have in common; None for a trunk of which nothing is known."""
+    link = (association.get("trunk_netns_inode"), association.get("trunk_ifindex"))
+    if association.get("trunk_mac"):
+        return association["trunk_mac"]
+    return association.get("trunk_eni_id") or association.get("trunk_ifname") or (link if link[1] else None)
+
+
+def _orchestrator(group: list[Association]) -> str | None:
+    """Return whose limit applies, `ecs` or `eks`, as far as the associations tell."""
+    if any(one.get("task_arn") or one.get("plugin") in _ECS_PLUGINS for one in group):
+        return "ecs"
+    return "eks" if any(one.get("network") in _EKS_NETWORKS for one in group) else None
+
+
+def _node(association: Association, more: dict[str, Any]) -> dict[str, Any]:
+    """Return one attachment. What the ledger has comes first; containers are those of `more`, which are of now."""
+    known = {**more, **{key: value for key, value in association.items() if value is not None}}
+    containers = more.get("containers", association.get("containers"))
+    macs = (association.get(key) for key in ("branch_mac", "observed_mac", "declared_mac"))
+    return {
+        "association_id": association.get("association_id"),
+        "vlan_id": association.get("vlan_id"),
+        "eni_id": known.get("eni_id"),
+        "mac": next((mac for mac in macs if mac), None),
+        "ifname": association.get("ifname"),
+        "addresses": _list(association.get("addresses")),
+        "since": str(association.get("since") or ""),
+        "until": association.get("until"),
+        "task": {key: known.get(field) for key, field in _TASK.items()},
+        "cluster": known.get("cluster"),
+        "namespace": {
+            "inode": association.get("netns_inode"),
+            "path": association.get("netns"),
+            "pid": association.get("pid"),
+        },
+        "pause": {
+            "id": association.get("container_id"),
+            "name": known.get("pause_name"),
+            "hostname": known.get("private_dns_name"),
+        },
+        "containers": None if containers is None else [dict(one) for one in containers if isinstance(one, dict)],
+        "containers_from": None if containers is None else more.get("from") if "containers" in more else "ledger",
+        "mismatch": _list(association.get("mismatch")) or [],
+    }
+
+
+def _list(value: object) -> list[Any] | None:
+    """Return a list; a single value of an odd line as a list of it; None for None."""
+    return value if isinstance(value, list) else None if value is None else [value]
