@@ -31,7 +31,7 @@ ELSEWHERE = ("eni_ledger.cli",)
 QUESTIONS = "eni_ledger.cli.quick"
 # Modules of the standard library in whose place the front door has its own: name -> name that it is frozen under.
 STAND_INS = {"encodings": "encodings", "io": "io", "os": "front_os", "datetime": "datetime"}
-# Replaced by C code in front_door.c.
+# Replaced by C code in interpreter.c.
 IN_C = {"PROCESS": "eni_ledger.plugin.process", "SETNS": "eni_ledger.kernel.setns"}
 # Importing the package itself is for users of the Python API, which needs pydantic. The front door gets an empty one.
 EMPTY = (PACKAGE,)
@@ -224,7 +224,7 @@ class Closure:
         return _compiled(self.modules[name][1], name, self.loaded_before(name) if name in self._late else ())
 
     def write(self, target: Path) -> None:
-        """Write front_modules.h for front_door.c.
+        """Write front_modules.h for interpreter.c.
 
         The names of the modules are in a section of their own, for verify.py.
         """

@@ -8,44 +8,22 @@
 static const char *const INTERPOSED[] = {"vpc-branch-eni", "vpc-eni", "ecs-eni"};              /* base/runtime.py's */
 static const int FORWARDED[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, 0};        /* delegate.py's */
 
-/* A delegate that calls us by way of the plugin path would go on without end. So its process, and all that it starts or
- * becomes, has a timer slack (prctl(2)) of MARK_OF nanoseconds with the remainder MARK: the kernel keeps that over fork and
- * execve, and neither environment nor descriptors are other than without us. process.py's. */
-#define MARK 613
-#define MARK_OF 1000
+/* What standard input gives beyond `input`. */
+static char first_more[16 * 1024];
+static struct bytes more_input = {first_more, 0, sizeof first_more, 0};
 
-/* Whether `call`, a system call, succeeds: at once, or at another attempt, since a failure may be one by chance. */
-#define TRIED(call)                                                                                                    \
-    ({                                                                                                                 \
-        int left = 3;                                                                                                  \
-        while ((call) < 0 && --left)                                                                                   \
-            ;                                                                                                          \
-        left > 0;                                                                                                      \
-    })
-
-/* The delegate. `pid` is 0 unless there is one; `failed` the errno of why it could not be executed; `given` is whether
- * standard input has been read into `input`, `open` whether there may be more of it, `ready` whether there is now. `to` and
- * `from` are our ends of the delegate's standard input and output, the latter a pipe unless `is_file`; `fed` are the bytes
- * of `input` that it has. */
+/* The delegate. `pid` is 0 unless there is one; `failed` the errno of why it could not be executed. `to` and `from` are our
+ * ends of its standard input and output, the latter a pipe unless `is_file`; `fed` are the bytes of `feeding` that it has.
+ * `ready` is whether standard input has more. */
 static struct {
     pid_t pid;
-    int failed, given, open, ready, to, from, is_file;
+    int failed, ready, to, from, is_file;
+    struct bytes *feeding;
     size_t fed;
     int64_t started;
     sigset_t awaited, mask;
     struct sigaction children, pipes, sizes;
-} early = {.to = -1, .from = -1};
-
-static void disposition(int number, void (*handler)(int))
-{
-    struct sigaction action = {.sa_handler = handler};
-    TRIED(sigaction(number, &action, NULL));
-}
-
-static int is_marked(void)
-{
-    return prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0) % MARK_OF == MARK;
-}
+} early = {.to = -1, .from = -1, .feeding = &input};
 
 static void mark(void)
 {
@@ -129,21 +107,6 @@ static pid_t start(const char *path, char **arguments, int in, int out, volatile
     _exit(CANNOT_RUN);
 }
 
-/* Reads standard input into `input`, up to what we can make use of, and leaves the rest for later. */
-static void read_input(void)
-{
-    int failed = 0;
-    early.open = 1;
-    while (early.open && input.size <= STDIN_LIMIT && has_room(&input)) {
-        ssize_t size = take(0, &input, -1);
-        if (size < 0 && errno == EAGAIN) /* a pipe that is empty and that the runtime made non-blocking */
-            usleep(1000);
-        else if (size == 0 || (size < 0 && errno != EINTR && failed++))
-            early.open = 0;
-        early.given |= size >= 0;
-    }
-}
-
 /* A pipe that is not closed is one whose reader waits. To close what has been closed does no harm: there are no threads. */
 static void shut(int fd)
 {
@@ -164,23 +127,30 @@ static int goes_on(ssize_t done, int *errors)
     return done > 0 || (done < 0 && (errno == EAGAIN || errno == EINTR || ++*errors < 3));
 }
 
-/* Gives the delegate what standard input gave, and what it still gives. */
+/* Whether the delegate waits for what standard input still gives. */
+static int is_fed(void)
+{
+    return early.to >= 0 && early.fed == early.feeding->size;
+}
+
+/* Gives the delegate what standard input gave, and what it still gives: that is longer than the recorder can use. */
 static void feed(void)
 {
     static int errors;
-    if (early.to >= 0 && early.fed == input.size && early.ready) {
-        early.fed = input.size = 0; /* the recorder has its copy, and that is longer than it can use */
-        if (!goes_on(take(0, &input, -1), &errors))
-            early.open = 0;
+    if (is_fed() && early.ready) {
+        early.feeding = &more_input;
+        early.fed = more_input.size = 0;
+        if (!goes_on(take(0, &more_input, -1), &errors))
+            input_open = 0;
     }
-    if (early.to >= 0 && early.fed < input.size) {
-        ssize_t size = write(early.to, input.at + early.fed, input.size - early.fed);
+    if (early.to >= 0 && early.fed < early.feeding->size) {
+        ssize_t size = write(early.to, early.feeding->at + early.fed, early.feeding->size - early.fed);
         if (size > 0)
             early.fed += (size_t)size;
         else if (!goes_on(size, &errors))
             close_once(&early.to);
     }
-    if (early.fed == input.size && !early.open)
+    if (is_fed() && !input_open)
         close_once(&early.to);
 }
 
@@ -188,7 +158,7 @@ static void feed(void)
 static int give_back(void)
 {
     int ends[2], file, size = (int)input.size;
-    if (!early.given)
+    if (!input_given)
         return 1;
     if (TRIED(pipe2(ends, O_CLOEXEC))) {
         if ((fcntl(ends[1], F_GETPIPE_SZ) >= size || fcntl(ends[1], F_SETPIPE_SZ, size) >= size) &&
@@ -255,7 +225,7 @@ static void start_delegate(const char *path, char **arguments)
     block_signals();
     early.started = monotonic_ns();
     for (int left = 3; left; left--) {
-        pid = start(path, arguments, early.given ? in[0] : 0, out[1], &failed);
+        pid = start(path, arguments, input_given ? in[0] : 0, out[1], &failed);
         if (pid > 0 && !failed)
             break;
         if (pid > 0)
@@ -275,14 +245,20 @@ static void start_delegate(const char *path, char **arguments)
     early.pid = pid;
 }
 
+/* The name among INTERPOSED that we were called by; NULL when it is another. */
+static const char *interposed_name(int argc, char **argv)
+{
+    for (size_t i = 0; argc > 0 && i < sizeof INTERPOSED / sizeof *INTERPOSED; i++)
+        if (strcmp(name_of(argv[0]), INTERPOSED[i]) == 0)
+            return INTERPOSED[i];
+    return NULL;
+}
+
 /* The delegate of a call of this name: becomes it, or starts it as a child. Comes back without one when none can be run. */
 static void start_early(int argc, char **argv)
 {
-    const char *command = getenv("CNI_COMMAND"), *name = NULL;
+    const char *command = getenv("CNI_COMMAND"), *name = interposed_name(argc, argv);
     char path[PATH_MAX];
-    for (size_t i = 0; argc > 0 && i < sizeof INTERPOSED / sizeof *INTERPOSED; i++)
-        if (strcmp(name_of(argv[0]), INTERPOSED[i]) == 0)
-            name = INTERPOSED[i];
     if (!name)
         return;
     read_settings(argv[0]);

@@ -1,7 +1,5 @@
 /* What was read from a pipe, in memory: a memory file would fall under the limit on file sizes (RLIMIT_FSIZE). */
 
-#define CONFIG_LIMIT (64 * 1024) /* bytes of a configuration file; config.py's CONFIG_FILE_LIMIT */
-
 struct bytes {
     char *at;
     size_t size, room;
@@ -9,9 +7,8 @@ struct bytes {
 };
 
 /* What comes first has room in any case, whatever the limits on memory are. A NUL always stands behind it. */
-static char first_input[16 * 1024], first_answer[CONFIG_LIMIT + 2], first_said[4096], first_words[8192];
-static struct bytes input = {first_input, 0, sizeof first_input, 0}, answer = {first_answer, 0, sizeof first_answer, 0},
-                    said = {first_said, 0, sizeof first_said, 0}, words = {first_words, 0, sizeof first_words, 0};
+static char first_input[16 * 1024];
+static struct bytes input = {first_input, 0, sizeof first_input, 0};
 
 /* Whether a byte more has room, after the buffer has grown if it has to. */
 static int has_room(struct bytes *in)
@@ -39,4 +36,22 @@ static ssize_t take(int fd, struct bytes *to, off_t from)
         to->at[to->size] = '\0';
     }
     return size;
+}
+
+/* Whether standard input has been read into `input`, and whether there may be more of it. */
+static int input_given, input_open;
+
+/* Reads standard input into `input`, up to what we can make use of, and leaves the rest for later. */
+static void read_input(void)
+{
+    int failed = 0;
+    input_open = 1;
+    while (input_open && input.size <= STDIN_LIMIT && has_room(&input)) {
+        ssize_t size = take(0, &input, -1);
+        if (size < 0 && errno == EAGAIN) /* a pipe that is empty and that the runtime made non-blocking */
+            usleep(1000);
+        else if (size == 0 || (size < 0 && errno != EINTR && failed++))
+            input_open = 0;
+        input_given |= size >= 0;
+    }
 }

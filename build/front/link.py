@@ -1,4 +1,4 @@
-"""Compiles and links the front door: front_door.c, front_modules.h and the interpreter's static library."""
+"""Compiles and links the front door, and the interpreter of its static library, interpreter.c and front_modules.h."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 WARNINGS = ("-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initializers", "-Werror")
 HARDENED = ("-fPIE", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2")
-# -s: no symbols but those that C modules in `_internal/` need.
-LINK = ("-pie", "-s", "-Wl,--export-dynamic", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack")
+LINK = ("-pie", "-s", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack")
+EXPORT = "-Wl,--export-dynamic"  # the symbols that C modules in `_internal/` need
+FRONT, PYTHON = "eni-ledger", "eni-ledger-python"  # parts.h's
 # What the static library needs of others, by the C module that needs it.
 NEEDED = {"pyexpat": "-l:libexpat.a", "zlib": "-l:libz.a", "binascii": "-l:libz.a"}
 
 
 class NotLinked(Exception):
-    """There is no front door; the text is what the compiler said, or what is missing."""
+    """There is no front door in C; the text is what the compiler said, or what is missing."""
 
 
 def inittab(config: str, essential: str, wanted: set[str]) -> str:
@@ -43,30 +44,32 @@ def static_library(where: Path) -> Path:
     return found[0]
 
 
-def link(source: Path, work: Path, wanted: set[str]) -> Path:
-    """Make the executable in `work`, where front_modules.h is, and return its path. Raises NotLinked.
+def link(sources: Path, work: Path, wanted: set[str]) -> tuple[Path, Path]:
+    """Make the front door and the interpreter in `work`, where front_modules.h is; return their paths. Raises NotLinked.
 
-    `wanted` are the names of the C modules that the front door imports.
+    `wanted` are the names of the C modules that our modules import.
     """
     where = Path(str(sysconfig.get_config_var("LIBPL")))
     library = static_library(where)
-    target = work / "front" / "eni-ledger"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    table = work / "front" / "config.c"
+    target = work / "front"
+    target.mkdir(parents=True, exist_ok=True)
+    table = target / "config.c"
     try:
         text = inittab((where / "config.c").read_text(), (where / "Setup.bootstrap").read_text(), wanted)
     except (OSError, ValueError) as exc:
         raise NotLinked(f"this Python has no table of its C modules: {exc}") from exc
     table.write_text(text)
-    objects = [compiled(source, work, WARNINGS), compiled(table, work)]
+    front, python = target / FRONT, target / PYTHON
+    _run("gcc", *LINK, str(compiled(sources / "front_door.c", work, WARNINGS)), "-o", str(front))
+    objects = [compiled(sources / "interpreter.c", work, WARNINGS), compiled(table, work)]
     libraries = sorted({needed for name, needed in NEEDED.items() if f'"{name}"' in text})
-    command = [*map(str, objects), str(library), *libraries, "-lm", "-ldl", "-lutil", "-lpthread", "-o", str(target)]
-    _run("gcc", *LINK, *command)
-    return target
+    command = [*map(str, objects), str(library), *libraries, "-lm", "-ldl", "-lutil", "-lpthread", "-o", str(python)]
+    _run("gcc", *LINK, EXPORT, *command)
+    return front, python
 
 
 def compiled(source: Path, work: Path, warnings: Sequence[str] = ()) -> Path:
-    """Compile one of the two sources and return the object file. Raises NotLinked."""
+    """Compile one source and return the object file. Raises NotLinked."""
     made = work / "front" / f"{source.stem}.o"
     made.parent.mkdir(parents=True, exist_ok=True)
     where = [f"-ffile-prefix-map={source.parent}=.", f"-I{work}", f"-I{sysconfig.get_config_var('INCLUDEPY')}"]

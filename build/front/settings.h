@@ -4,9 +4,14 @@
  * directory that holds it belong to root or to this user, group and others cannot write to them, and the file is no link.
  */
 
+#define CONFIG_LIMIT (64 * 1024)                   /* bytes of the file; config.py's CONFIG_FILE_LIMIT */
 #define PLUGIN_DIRECTORY "/amazon-ecs-cni-plugins" /* config.py's AGENT_PLUGIN_DIR */
 #define CONFIG_FILE "/etc/eni-ledger/config.json"  /* config.py's CONFIG_FILE */
 #define STATE_DIRECTORY "/var/lib/eni-ledger"      /* config.py's DEFAULT_STATE_DIR */
+
+/* The delegate's answer, and before there is one the text of the file. */
+static char first_answer[CONFIG_LIMIT + 2];
+static struct bytes answer = {first_answer, 0, sizeof first_answer, 0};
 
 /* As in config.py's Settings; `must_record` is onError "fail". */
 static struct {
@@ -94,7 +99,7 @@ static void take_path(const char *said, char *to, size_t size)
 /* Fills in `settings` for a program called as `called`. */
 static void read_settings(const char *called)
 {
-    char *text = first_answer; /* there is none yet */
+    char *text = first_answer;
     char beside[PATH_MAX], said[PATH_MAX];
     const char *named = getenv("ENI_LEDGER_CONFIG"), *state = getenv("ENI_LEDGER_STATE_DIR"), *value;
     int found = 0;

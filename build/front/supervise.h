@@ -5,21 +5,16 @@
  * system call that fails is made again. The recorder's descriptors are its own: those of the runtime must not stay open
  * behind us.
  *
- * On its control socket the recorder gets the delegate's end and answer (struct ended), and it says HAND_ON once the
- * answer can be passed on, or the error to answer with in its place, as JSON. What it says on standard error is kept: a
- * runtime takes that for the reason of a call that failed without an answer (libcni's invoke), so it is no place for us then.
+ * What the two say to each other is in parts.h. What the recorder says on standard error is kept: a runtime takes that for
+ * the reason of a call that failed without an answer (libcni's invoke), so it is no place for us then.
  */
 
-#define HAND_ON 'a'
 #define RECORD_NS 900000000 /* how long after the delegate's end the answer waits for its record */
 #define NOTE_MS 50          /* how long it waits for a line in failures.jsonl */
-#define LINGER_S 5          /* seconds that a recorder may go on after us */
 
-struct ended {
-    int32_t status;
-    uint32_t size;
-    int64_t took_ns;
-};
+/* What the recorder says on its socket and on standard error. */
+static char first_said[4096], first_words[8192];
+static struct bytes said = {first_said, 0, sizeof first_said, 0}, words = {first_words, 0, sizeof first_words, 0};
 
 /* `pid` is 0 once there is none; `why` is how it failed. */
 static struct {
@@ -28,11 +23,12 @@ static struct {
     char why[128];
 } recorder = {.control = -1, .words = -1};
 
-/* What has come of the delegate. `taken` are the bytes of its answer that have been read, `sent` those that the recorder
- * has, `passed` those that the runtime has; `spilt` is whether the answer goes to it at once, there being no memory to keep
- * it in. */
+/* What has come of the delegate. `taken` are the bytes of its answer that have been read, `passed` those that the runtime
+ * has; `sent` are those that the recorder has of all that it is told; `spilt` is whether the answer goes to the runtime at
+ * once, there being no memory to keep it in. */
 static struct {
     int over, handed, refused, unwritten, spilt;
+    struct begun begun;
     struct ended ended;
     size_t sent, passed, taken;
     int64_t at;
@@ -45,52 +41,55 @@ static void on_signal(int number)
     pending[number] = 1;
 }
 
-/* --- the recorder's own side ---------------------------------------------------------------------------------------- */
+/* --- the recorder --------------------------------------------------------------------------------------------------- */
 
-/* The process that started us is gone: so is whatever we are to do before long. */
-static void on_orphaned(int number)
+/* Starts the interpreter at `path`. As in `start`, the child of vfork makes system calls only. */
+static pid_t start_interpreter(const char *path, char **arguments, int control, int line, volatile int *failed)
 {
-    disposition(number, SIG_DFL);
-    alarm(LINGER_S);
+    *failed = 0;
+    pid_t pid = vfork();
+    if (pid != 0)
+        return pid;
+    if (TRIED(dup2(control, 0)) && TRIED(dup2(control, 1)) && TRIED(dup2(line, 2))) {
+        syscall(SYS_close_range, 3, ~0U, 0); /* Linux 5.9; before, what the runtime left open stays so */
+        TRIED(execve(path, arguments, environ));
+    }
+    *failed = errno;
+    _exit(CANNOT_RUN);
 }
 
-static void become_recorder(int control, int line, pid_t parent)
+/* Says why there is no recorder. */
+static void without_recorder(const char *what, const char *why)
 {
-    sigset_t one;
-    sigemptyset(&one);
-    sigaddset(&one, SIGALRM);
-    if (!TRIED(dup2(control, 0)) || !TRIED(dup2(control, 1)) || !TRIED(dup2(line, 2)))
-        _exit(1);
-    close_once(&early.to);
-    close_once(&early.from);
-    syscall(SYS_close_range, 3, ~0U, 0); /* Linux 5.9; before, what the runtime left open stays so */
-    disposition(SIGALRM, on_orphaned);
-    sigprocmask(SIG_UNBLOCK, &one, NULL);
-    prctl(PR_SET_PDEATHSIG, SIGALRM);
-    if (getppid() != parent)
-        _exit(1);
+    recorder.pid = 0;
+    snprintf(recorder.why, sizeof recorder.why, "%s: %s", what, why);
 }
 
-/* Starts it; comes back in both processes, and without one when there can be none. */
-static void fork_recorder(void)
+/* Starts the recorder of a call that came as `called`; there is none when there can be none. */
+static void start_recorder(char *called)
 {
-    int control[2], line[2];
-    pid_t parent = getpid();
+    char path[PATH_MAX], role[32];
+    char *arguments[] = {PYTHON, role, called, NULL};
+    int control[2] = {-1, -1}, line[2] = {-1, -1};
+    volatile int failed = 0;
+    if (!path_beside(INTERNAL_DIRECTORY "/" PYTHON, path)) {
+        without_recorder(DAMAGED, UNKNOWN_PLACE);
+        return;
+    }
+    sprintf(role, RECORD "%d", (int)getpid());
     if (!TRIED(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control)) || !TRIED(pipe2(line, O_CLOEXEC)) ||
-        !TRIED(recorder.pid = fork())) {
-        snprintf(recorder.why, sizeof recorder.why, "there can be no process to do it: %s", strerror(errno));
-        recorder.pid = 0;
-        return;
-    }
-    if (recorder.pid == 0) {
-        recorder.pid = -1;
-        become_recorder(control[1], line[1], parent);
-        return;
-    }
-    shut(control[1]);
-    shut(line[1]);
+        !TRIED(recorder.pid = start_interpreter(path, arguments, control[1], line[1], &failed)))
+        without_recorder("there can be no process to do it", strerror(errno));
+    close_once(&control[1]);
+    close_once(&line[1]);
     recorder.control = control[0];
     recorder.words = line[0];
+    if (recorder.pid > 0 && failed) {
+        while (waitpid(recorder.pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        without_recorder(DAMAGED, strerror(failed));
+    }
+    outcome.begun = (struct begun){input_given, (uint32_t)input.size};
     TRIED(fcntl(recorder.control, F_SETFL, O_NONBLOCK));
     TRIED(fcntl(recorder.words, F_SETFL, O_NONBLOCK));
 }
@@ -134,18 +133,26 @@ static void listen_to(int *fd, struct bytes *to)
     }
 }
 
-/* Tells the recorder how the delegate ended. */
-static void inform(void)
+/* Tells the recorder what standard input gave, and how the delegate ended. Whether there is more to be said. */
+static int inform(void)
 {
-    while (outcome.over && recorder.control >= 0 && outcome.sent < sizeof outcome.ended + outcome.ended.size) {
-        const char *head = (const char *)&outcome.ended;
-        size_t at = outcome.sent, rest = sizeof outcome.ended;
-        const char *from = at < rest ? head + at : answer.at + (at - rest);
-        ssize_t size = write(recorder.control, from, at < rest ? rest - at : outcome.ended.size - (at - rest));
-        if (size <= 0)
-            return;
-        outcome.sent += (size_t)size;
+    const struct {
+        const void *at;
+        size_t size;
+    } parts[] = {{&outcome.begun, sizeof outcome.begun}, {input.at, outcome.begun.size},
+                 {&outcome.ended, sizeof outcome.ended}, {answer.at, outcome.ended.size}};
+    size_t before = 0;
+    for (int i = 0; i < (outcome.over ? 4 : 2) && recorder.control >= 0; i++) {
+        while (outcome.sent < before + parts[i].size) {
+            size_t skipped = outcome.sent - before;
+            ssize_t size = write(recorder.control, (const char *)parts[i].at + skipped, parts[i].size - skipped);
+            if (size <= 0)
+                return 1;
+            outcome.sent += (size_t)size;
+        }
+        before += parts[i].size;
     }
+    return 0;
 }
 
 /* Whether the child `pid` has ended, with `status`. */
@@ -270,12 +277,11 @@ static void supervise(void)
         listen_to(&recorder.control, &said);
         listen_to(&recorder.words, &words);
         notice();
-        inform();
+        int writing = inform();
         settle();
         if (outcome.handed && (!recorder.pid || recorder.late))
             finish();
-        int writing = outcome.over && outcome.sent < sizeof outcome.ended + outcome.ended.size;
-        int reading = early.to >= 0 && early.fed == input.size;
+        int reading = is_fed();
         struct pollfd of[] = {{.fd = reading ? 0 : -1, .events = POLLIN},
                               {.fd = reading ? -1 : early.to, .events = POLLOUT},
                               {.fd = early.is_file ? -1 : early.from, .events = POLLIN},

@@ -24,7 +24,8 @@ HOST_LIBRARIES = {
     *("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1", "libgcc_s.so.1"),
     *("ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"),
 }
-# The names of the modules that are frozen in the front door: closure.py writes them there.
+# The front door's interpreter, and its section with the names of the modules that are frozen in it (closure.py).
+PYTHON = "_internal/eni-ledger-python"
 NAMES = ".front_modules"
 OURS = ("eni_ledger", "front_os", "front_door", "front_load", "datetime", "encodings", "io")
 
@@ -59,7 +60,10 @@ def wrong_with_front(front: Path) -> list[str]:
     """A line if the front door is not what is made here, and one for each of its modules that is not ours."""
     if is_pyinstallers(str(front)):
         return []
-    names = Elf(front).section(NAMES).rstrip(b"\0").decode().split("\0")
+    try:
+        names = Elf(front.parent / PYTHON).section(NAMES).rstrip(b"\0").decode().split("\0")
+    except (OSError, NotElf):
+        return [f"the front door's interpreter is not there: {PYTHON}"]
     if names == [""]:
         return ["the front door does not say which modules it carries"]
     return [f"the front door carries {name}" for name in names if name.split(".")[0] not in OURS]

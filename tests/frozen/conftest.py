@@ -38,6 +38,12 @@ def front(bundle: Path) -> Path:
 
 
 @pytest.fixture
+def interpreter(bundle: Path) -> Path:
+    """Return the interpreter that the front door starts."""
+    return bundle / "_internal/eni-ledger-python"
+
+
+@pytest.fixture
 def copy(bundle: Path, tmp_path: Path) -> Path:
     """Return a copy of the bundle, under another path and another name."""
     return Path(shutil.copytree(bundle, tmp_path / "opt" / "elsewhere", symlinks=True))

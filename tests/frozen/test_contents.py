@@ -31,21 +31,22 @@ def readelf(option: str, path: Path) -> str:
     return subprocess.run(["readelf", "--wide", option, path], capture_output=True, text=True, check=True).stdout
 
 
-def front_modules(front: Path) -> list[str]:
-    """Return the names of the modules that are frozen in the front door."""
-    shown = readelf("--string-dump=.front_modules", front)
+def front_modules(interpreter: Path) -> list[str]:
+    """Return the names of the modules that are frozen in the front door's interpreter."""
+    shown = readelf("--string-dump=.front_modules", interpreter)
     return re.findall(r"^  \[ *[0-9a-f]+\]  ?(\S+)$", shown, re.MULTILINE)
 
 
 @pytest.mark.c_front
-def test_front_door_is_not_pyinstallers_bootloader(front: Path) -> None:
-    with pytest.raises(ArchiveReadError):
-        CArchiveReader(str(front))
+def test_front_door_is_not_pyinstallers_bootloader(front: Path, interpreter: Path) -> None:
+    for program in (front, interpreter):
+        with pytest.raises(ArchiveReadError):
+            CArchiveReader(str(program))
 
 
 @pytest.mark.c_front
-def test_front_doors_modules_are_ours(front: Path) -> None:
-    modules = set(front_modules(front))
+def test_front_doors_modules_are_ours(interpreter: Path) -> None:
+    modules = set(front_modules(interpreter))
     assert {"eni_ledger.plugin.chained", "eni_ledger.ledger.write.writer", "eni_ledger.journald"} <= modules
     ours = {"eni_ledger", "encodings", "io", "datetime", "front_os", "front_door", "front_load"}
     assert {name.split(".")[0] for name in modules} == ours
@@ -108,15 +109,16 @@ def test_every_library_is_in_the_bundle_or_glibcs(bundle: Path) -> None:
 
 
 @pytest.mark.c_front
-def test_front_door_runs_with_glibc_alone(front: Path) -> None:
-    libraries = re.findall(r"\(NEEDED\).*\[(.+)\]", readelf("--dynamic", front))
-    assert libraries
-    assert all(map(OF_THE_HOST.fullmatch, libraries)), libraries
-    assert "RUNPATH" not in readelf("--dynamic", front)
+def test_front_door_runs_with_glibc_alone(front: Path, interpreter: Path) -> None:
+    for program in (front, interpreter):
+        libraries = re.findall(r"\(NEEDED\).*\[(.+)\]", readelf("--dynamic", program))
+        assert libraries
+        assert all(map(OF_THE_HOST.fullmatch, libraries)), libraries
+        assert "RUNPATH" not in readelf("--dynamic", program)
 
 
 @pytest.mark.c_front
-def test_what_is_loaded_into_the_front_door_finds_what_it_needs_there(bundle: Path) -> None:
+def test_what_is_loaded_into_the_interpreter_finds_what_it_needs_there(bundle: Path, interpreter: Path) -> None:
     need(shutil.which("nm"), "nm (binutils)")
 
     def symbols(path: Path, *options: str) -> set[str]:
@@ -127,7 +129,7 @@ def test_what_is_loaded_into_the_front_door_finds_what_it_needs_there(bundle: Pa
     extension = next((bundle / "_internal").glob("python3*/lib-dynload/_json.*.so"))
     wanted = {name for name in symbols(extension, "--undefined-only") if name.startswith(("Py", "_Py"))}
     assert wanted
-    assert wanted <= symbols(bundle / "eni-ledger", "--defined-only")
+    assert wanted <= symbols(interpreter, "--defined-only")
 
 
 def test_nothing_of_the_build_machine_is_in_it(bundle: Path) -> None:

@@ -64,6 +64,8 @@ def test_what_pyinstallers_bootloader_does_not_promise_is_said(copy: Path) -> No
 
 def test_another_program_as_the_front_door(copy: Path) -> None:
     shutil.copy("/bin/true", copy / "eni-ledger")
+    (copy / "_internal/eni-ledger-python").unlink(missing_ok=True)
+    shutil.copy("/bin/true", copy / "_internal/eni-ledger-python")
     status, said = verify(copy)
     assert status == 1
     assert "the front door does not say which modules it carries" in said
@@ -71,7 +73,7 @@ def test_another_program_as_the_front_door(copy: Path) -> None:
 
 @pytest.mark.c_front
 def test_a_module_that_is_not_ours_in_the_front_door(copy: Path) -> None:
-    front = copy / "eni-ledger"
+    front = copy / "_internal/eni-ledger-python"
     data = front.read_bytes()
     assert b"\0eni_ledger.journald\0" in data
     front.write_bytes(data.replace(b"\0eni_ledger.journald\0", b"\0requests.journald_x\0"))
@@ -81,8 +83,16 @@ def test_a_module_that_is_not_ours_in_the_front_door(copy: Path) -> None:
 
 
 @pytest.mark.c_front
+def test_a_front_door_without_its_interpreter(copy: Path) -> None:
+    (copy / "_internal/eni-ledger-python").unlink()
+    status, said = verify(copy)
+    assert status == 1
+    assert "the front door's interpreter is not there: _internal/eni-ledger-python" in said
+
+
+@pytest.mark.c_front
 def test_no_answer_to_version(copy: Path) -> None:
-    front = copy / "eni-ledger"
+    front = copy / "_internal/eni-ledger-python"
     data = front.read_bytes()
     assert b"supportedVersions" in data
     front.write_bytes(data.replace(b"supportedVersions", b"unsupportedOnes!!"))

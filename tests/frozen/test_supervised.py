@@ -73,7 +73,7 @@ class AtWork:
     def _found(self) -> bool:
         """Whether there are two children, and one is the recorder; the other has executed the delegate."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        found = [int(pid) for pid in children if Path(f"/proc/{pid}/exe").readlink().name == "eni-ledger"]
+        found = [int(pid) for pid in children if Path(f"/proc/{pid}/exe").readlink().name == "eni-ledger-python"]
         self.recorder = found[0] if found else 0
         return (len(children), len(found)) == (2, 1)
 

@@ -1,4 +1,4 @@
-"""Entering a network namespace. The bundle has this module in C (`build/front/front_door.c`)."""
+"""Entering a network namespace. The bundle has this module in C (`build/front/interpreter.c`)."""
 
 from __future__ import annotations
 

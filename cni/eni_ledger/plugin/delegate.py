@@ -46,7 +46,7 @@ def find(directory: str, name: str) -> str:
         raise DelegateError("the delegate cannot be found", f"{path}: {reason}", _HINT) from exc
     if not os.access(path, os.X_OK) or status.st_mode & _S_IFMT == _S_IFDIR:
         raise DelegateError("the delegate cannot be executed", path, _HINT)
-    if (status.st_dev, status.st_ino) in (_identity("/proc/self/exe"), _identity(sys.argv[0])):
+    if (status.st_dev, status.st_ino) in map(_identity, ("/proc/self/exe", sys.executable, sys.argv[0])):
         raise DelegateError("the delegate is eni-ledger itself", path, _HINT)
     if process.is_marked():  # it calls us through the plugin path: an endless loop
         raise DelegateError("the delegate of eni-ledger is another eni-ledger", path, _HINT)

@@ -1,6 +1,6 @@
 """Start a delegate that dies with this process, and other system calls that Python lacks.
 
-The bundle has this module in C (`build/front/front_door.c`): there the supervisor, another process, has started the
+The bundle has this module in C (`build/front/interpreter.c`): there the supervisor, another process, has started the
 delegate; `early`, `wait`, `has_ended` and `forward_answer` talk to the supervisor, and what starts a delegate is not
 there.
 """
