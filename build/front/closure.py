@@ -20,6 +20,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lazy_errors import lazy
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import CodeType
@@ -107,10 +109,12 @@ def _pyc(code: CodeType) -> bytes:
 def _compiled(text: str, name: str, before: Sequence[str] = ()) -> bytes:
     """The marshalled code, without docstrings and asserts, and without a build machine's paths.
 
-    The code begins by loading the modules `before` (front_load.py).
+    The code begins by loading the modules `before` (front_load.py), and makes classes of errors late (lazy_errors.py).
     `from __future__ import annotations` becomes a flag of the compiler: left in, it would import __future__.
     """
     tree = ast.parse(text)
+    if name.split(".")[0] == PACKAGE:
+        lazy(tree, name)
     if before:
         tree.body[:0] = ast.parse(f"from front_load import load\nload({tuple(before)!r})").body
     flags = 0

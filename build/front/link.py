@@ -8,6 +8,8 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from frozen_code import stand_in
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -53,7 +55,7 @@ def link(sources: Path, work: Path, wanted: set[str]) -> tuple[Path, Path]:
     library = static_library(where)
     target = work / "front"
     target.mkdir(parents=True, exist_ok=True)
-    table = target / "config.c"
+    table, frozen = target / "config.c", target / "frozen_code.c"
     try:
         text = inittab((where / "config.c").read_text(), (where / "Setup.bootstrap").read_text(), wanted)
     except (OSError, ValueError) as exc:
@@ -62,6 +64,10 @@ def link(sources: Path, work: Path, wanted: set[str]) -> tuple[Path, Path]:
     front, python = target / FRONT, target / PYTHON
     _run("gcc", *LINK, str(compiled(sources / "front_door.c", work, WARNINGS)), "-o", str(front))
     objects = [compiled(sources / "interpreter.c", work, WARNINGS), compiled(table, work)]
+    code = stand_in(library)
+    if code is not None:
+        frozen.write_text(code)
+        objects.append(compiled(frozen, work))
     libraries = sorted({needed for name, needed in NEEDED.items() if f'"{name}"' in text})
     command = [*map(str, objects), str(library), *libraries, "-lm", "-ldl", "-lutil", "-lpthread", "-o", str(python)]
     _run("gcc", *LINK, EXPORT, *command)
