@@ -35,6 +35,8 @@ COMMANDS = {
     "who": "eni_ledger.cli.commands.who",
     "show": "eni_ledger.cli.commands.show",
     "log": "eni_ledger.cli.commands.log",
+    "capture": "eni_ledger.cli.commands.capture",
+    "enter": "eni_ledger.cli.commands.enter",
     "fsck": "eni_ledger.cli.commands.fsck",
     "prune": "eni_ledger.cli.commands.prune",
     "verify": "eni_ledger.cli.commands.verify",
