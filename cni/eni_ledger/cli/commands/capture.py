@@ -16,7 +16,7 @@ from eni_ledger.desk.wire.chosen import label
 from eni_ledger.kernel.recorded import open_netns, trunk_interface
 
 EXAMPLES = [
-    ("eni-ledger capture api:17", "the packets of the one live task of this family and revision, as tcpdump -e -n"),
+    ("eni-ledger capture api:17", "the packets of the live task of this family and revision"),
     ("eni-ledger capture 10.0.32.5 -- -w out.pcap", "into a file; eni-ledger annotate --read out.pcap names the tasks"),
     ("eni-ledger capture vlan:102 -- -c 20 port 443", "20 packets of HTTPS"),
     ("eni-ledger capture 5f8a2b3d --print", "the command that would run"),
