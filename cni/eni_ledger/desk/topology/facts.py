@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from eni_ledger.identity.docker import SOCKET, DockerSource
+from eni_ledger.base.host import DOCKER_SOCKET
+from eni_ledger.identity.docker import DockerSource
 from eni_ledger.identity.source import Unavailable
 
 
@@ -14,7 +15,7 @@ class DockerFacts:
     `unavailable` says why it does not answer; empty while it does, and where there is no Docker.
     """
 
-    def __init__(self, path: str = SOCKET) -> None:
+    def __init__(self, path: str = DOCKER_SOCKET) -> None:
         self._docker = DockerSource(path)
         self._asked = True
         self.unavailable = ""
