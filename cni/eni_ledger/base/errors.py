@@ -17,6 +17,7 @@
     │   ├── LockTimeout               101 another writer kept the lock for longer than we wait
     │   ├── WriteFailed               102 the line could not be appended or synced
     │   ├── LedgerDamaged             103 a line that is not what was written: path, line, offset
+    │   │   └── LedgerUnreadable      103 one of several ledgers cannot be read
     │   ├── FutureFormat              104 written by a later eni-ledger than this one
     │   ├── ConfigError               105 the configuration file cannot be used
     │   └── AmbiguousAttachment       106 a DEL or CHECK may be of several live attachments
@@ -142,7 +143,8 @@ class LedgerDamaged(LedgerError):
     """A line of the ledger is not what a writer wrote.
 
     `path` is the file, `line` counts from 1, `offset` is the byte at which the damaged line starts. `associations`
-    holds the part of the answer that the sound lines give.
+    holds the part of the answer that the sound lines give, `others` the other problems where several ledgers were
+    asked.
     """
 
     code = 103
@@ -157,6 +159,16 @@ class LedgerDamaged(LedgerError):
         self.line = line
         self.offset = offset
         self.associations: list[dict[str, object]] = []
+        self.others: list[EniLedgerError] = []
+
+
+class LedgerUnreadable(LedgerDamaged):
+    """One of several ledgers cannot be read, `why` says the reason. `path` is the ledger's, `line` and `offset` 0."""
+
+    def __init__(self, path: str, why: EniLedgerError) -> None:
+        super().__init__(why.msg, path=path, line=0, offset=0)
+        self.details = why.details or path
+        self.hint = why.hint
 
 
 class FutureFormat(LedgerError):

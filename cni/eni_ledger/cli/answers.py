@@ -27,7 +27,7 @@ def live(session: Session, request: Request) -> None:
     times = session.times(request.at, "--at")
     progress = session.progress()
     try:
-        with History(session.state_dir(), progress) as history:
+        with session.ask(progress) as history:
             require_ledger(history)
             answer = (
                 ask(history, lambda: coverage.during(history, *times), was_live(*times))
@@ -86,7 +86,7 @@ def who(session: Session, request: Request) -> None:
     queries = readings(what)
     progress = session.progress()
     try:
-        with History(session.state_dir(), progress) as history:
+        with session.ask(progress) as history:
             require_ledger(history)
             for query in queries:
                 answer = _best(history, query, times)
@@ -175,8 +175,8 @@ def _notes(session: Session, history: History, times: tuple[str, str] | None) ->
         return []
     twice = f"so {clock(times[0], session.zone)} came twice; `log` shows both"
     return [
-        f"clock set back by {age(step / 1e6)} at {session.clock(ts)}, {twice}"
-        for ts, step in clock_note.set_back(history, *times)
+        f"{where + ': ' if where else ''}clock set back by {age(step / 1e6)} at {session.clock(ts)}, {twice}"
+        for where, ts, step in clock_note.of_each(history, *times)
     ]
 
 

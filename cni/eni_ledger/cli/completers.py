@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from eni_ledger.base.config import load
 from eni_ledger.base.errors import EniLedgerError
-from eni_ledger.cli.options import Defaults
-from eni_ledger.ledger.query.questions import History
+from eni_ledger.cli.options import session_of
 from eni_ledger.render.text import SHORT, addresses, family, safe, short_id, task_id
 
 Association = dict[str, Any]
@@ -99,10 +96,7 @@ def _names(association: Association) -> Iterator[str]:
 
 
 def _live(ctx: click.Context) -> list[Association]:
-    defaults = ctx.find_object(Defaults) or Defaults()
-    of_parent = ctx.parent.params.get("state_dir") if ctx.parent else None
     try:
-        state_dir = load(None, os.environ, ctx.params.get("state_dir") or of_parent or defaults.state_dir).state_dir
-        return History(state_dir).live()
+        return session_of(ctx, None, no_color=True).ask().live()
     except (EniLedgerError, OSError):
         return []

@@ -6,7 +6,7 @@ import os
 
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.cli.session import full_path
-from eni_ledger.ledger.format.live import Live, happened_at
+from eni_ledger.ledger.query.proven import proven
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def ask(history: History, question: Callable[[], list[Association]], fits: Calla
     try:
         return Answer(question())
     except LedgerDamaged as exc:
-        associations: list[Association] = list(filter(fits, exc.associations)) or list(filter(fits, _proven(history)))
+        associations: list[Association] = list(filter(fits, exc.associations)) or _proven(history, fits)
         associations.sort(key=lambda association: (association["since"], association["add_seq"]))
         damage = full_path(exc, history.state_dir)
         if not associations:
@@ -51,17 +51,8 @@ def ask(history: History, question: Callable[[], list[Association]], fits: Calla
         return Answer(associations, damage)
 
 
-def _proven(history: History) -> list[Association]:
-    """Return every association, ended or live, of the events that the chain proves."""
-    live, associations = Live(), []
-    try:
-        for event in history.events():
-            for ended, why in live.apply(event):
-                end = {"until": happened_at(event), "ended_by": why, "end_seq": event["seq"]}
-                associations.append({**ended, **end})
-    except LedgerDamaged:
-        pass  # the damage that the caller reports
-    return associations + list(live)
+def _proven(history: History, fits: Callable[[Association], bool]) -> list[Association]:
+    return [one for ledger in history.apart() for one in proven(ledger) if fits(one)]
 
 
 def is_live(association: Association) -> bool:

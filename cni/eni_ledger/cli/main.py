@@ -135,7 +135,7 @@ def load(name: str) -> Command | None:
 @zone_option
 @colour_option
 @click.pass_context
-def cli(ctx: click.Context, state_dir: str | None, no_color: bool) -> None:
+def cli(ctx: click.Context, state_dir: str | None, no_color: bool) -> None:  # noqa: ARG001 - `session_of` has it
     """Who had this VLAN, IP or branch ENI, and when.
 
     eni-ledger writes down every branch ENI, VLAN ID and network namespace at the moment they are joined.
@@ -143,7 +143,7 @@ def cli(ctx: click.Context, state_dir: str | None, no_color: bool) -> None:
     to it what they find, verify when it is asked to; prune packs what is old. install and uninstall change what
     the container runtime calls. Most need root, because the ledger does.
     """
-    ctx.obj = Defaults(state_dir, no_color)
+    ctx.obj = Defaults(no_color)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

@@ -15,7 +15,7 @@ from eni_ledger.cli.session import PROGRAM, Session, full_path
 COMPLETE_VAR = "_ENI_LEDGER_COMPLETE"
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 _PATHS = ("FILE", "FILE...", "DIR")
-_TYPED, _ZONE = "eni_ledger.typed", "eni_ledger.zone"
+_TYPED, _ZONE, _STATE_DIRS = "eni_ledger.typed", "eni_ledger.zone", "eni_ledger.state_dirs"
 _LIKE = 0.7  # of difflib; with less --since is like --json
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,16 +23,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Defaults:
     """The options given before the command's name; they apply to every command."""
 
-    def __init__(self, state_dir: str | None = None, no_color: bool = False) -> None:
-        self.state_dir = state_dir
+    def __init__(self, no_color: bool = False) -> None:
         self.no_color = no_color
 
 
-def session_of(ctx: click.Context, state_dir: str | None, no_color: bool) -> Session:
-    """Return the command's session: its own options first, then those given before its name."""
+def session_of(ctx: click.Context, state_dir: str | None, no_color: bool) -> Session:  # noqa: ARG001 - the first one
+    """Return the command's session, for the options given before its name and its own."""
     defaults = ctx.find_object(Defaults) or Defaults()
-    state_dir = state_dir if state_dir is not None else defaults.state_dir
-    return Session(state_dir, no_color=no_color or defaults.no_color, tz=ctx.meta.get(_ZONE))
+    return Session(*state_dirs(ctx), no_color=no_color or defaults.no_color, tz=ctx.meta.get(_ZONE))
+
+
+def state_dirs(ctx: click.Context) -> list[str]:
+    """Return every `--state-dir`, those before the command's name first."""
+    return list(ctx.meta.get(_STATE_DIRS, ()))
 
 
 class WrongOption(click.NoSuchOption):
@@ -109,7 +112,7 @@ class Command(Parsed):
                 raise
             from eni_ledger.ledger.check.malformed import find  # loads pydantic
 
-            malformed = find(session_of(ctx, ctx.params["state_dir"], no_color=True).state_dir())
+            malformed = find(session_of(ctx, None, no_color=True).ask())
             if malformed is None:
                 raise  # a bug of ours
             raise malformed from None
@@ -133,13 +136,20 @@ def located(state_dir: str) -> Iterator[None]:
 
 
 def state_dir_option(function: F) -> F:
-    """Add `--state-dir`."""
+    """Add `--state-dir`. Its values are for `session_of`; the command gets the last one."""
+
+    def remember(ctx: click.Context, _: click.Parameter, paths: tuple[str, ...]) -> str | None:
+        ctx.meta[_STATE_DIRS] = [*ctx.meta.get(_STATE_DIRS, ()), *paths]  # shared with the parent context
+        return paths[-1] if paths else None
+
     return click.option(
         "--state-dir",
         metavar="DIR",
         type=click.Path(readable=False),
-        help="The state directory. Default: ENI_LEDGER_STATE_DIR, else stateDir of the "
-        "configuration file, else /var/lib/eni-ledger.",
+        multiple=True,
+        callback=remember,
+        help="The state directory; may be repeated, a pattern such as '/mnt/copies/*', or a single segment. Default: "
+        "ENI_LEDGER_STATE_DIR, else stateDir of the configuration file, else /var/lib/eni-ledger.",
     )(function)
 
 

@@ -89,7 +89,7 @@ def main(arguments: Sequence[str]) -> int | None:
         kept, said = sys.stdout, sys.stderr = _Kept(), _Kept()  # as much of a stream as is used
         from eni_ledger.cli import answers
 
-        session = _Plain(options.get("--state-dir"))
+        session = _Plain(*(options[name] for name in ("--state-dir",) if name in options))
         try:
             form = Form("json" if as_json else "table")
             request = Request(words[1:], at=options.get("--at"), form=form)

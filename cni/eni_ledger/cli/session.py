@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from eni_ledger.identity.docker import Sharer
+    from eni_ledger.ledger.query.opening import Opened
     from eni_ledger.ledger.query.questions import History
     from eni_ledger.ledger.read.origin import Copy
     from eni_ledger.render.progress import Progress
 
 PROGRAM = "eni-ledger"
 ZONE_VAR = "ENI_LEDGER_TZ"
+_S_IFMT, _S_IFDIR = 0o170000, 0o040000  # inode(7); the module stat is not in the front door
+_PATTERN = frozenset("*?[")
 
 
 class Session:
@@ -34,26 +37,64 @@ class Session:
     for a zone that is unknown or ambiguous.
     """
 
-    def __init__(self, state_dir: str | None = None, *, no_color: bool = False, tz: str | None = None) -> None:
+    def __init__(self, *state_dirs: str, no_color: bool = False, tz: str | None = None) -> None:
         self.zone = _zone(tz)
         self.screen = Screen(no_color=no_color, zone=self.zone)
         self.now = datetime.now(UTC)
-        self._state_dir = state_dir
+        self._state_dirs = state_dirs
+        self._opened: Opened | None = None
         self._copy: list[Copy | None] = []  # empty until `copy` has looked
 
     def state_dir(self) -> str:
-        """Return the active state directory. Raises UsageError, ConfigError."""
+        """Return the active state directory. Raises UsageError, also for several ledgers and for files; ConfigError."""
+        paths = self.paths()
+        if not _is_plain(paths):
+            one = paths[0] if len(paths) == 1 else f"{len(paths)} ledgers"
+            hint = "run it on one state directory; list, who, show, log and fsck take several, and copies of any form"
+            raise UsageError("this command takes one state directory", f"{one} given", hint)
+        return paths[0]
+
+    def paths(self) -> tuple[str, ...]:
+        """Return what names the ledgers: `--state-dir`, or the configured state directory, an absolute path.
+
+        Raises UsageError, ConfigError.
+        """
         from eni_ledger.base.config import load
 
-        if self._state_dir == "":
+        if "" in self._state_dirs:
             raise UsageError("--state-dir is empty", hint=f"{PROGRAM} --state-dir /var/lib/eni-ledger list")
-        return load(None, os.environ, self._state_dir).state_dir
+        if len(self._state_dirs) > 1:
+            return self._state_dirs
+        return (load(None, os.environ, *self._state_dirs).state_dir,)
+
+    def opened(self, progress: Progress | None = None) -> Opened | None:
+        """Return the ledgers if they are not one state directory; opened once. Raises as `open_ledgers` does."""
+        paths = self.paths()
+        if self._opened is None and not _is_plain(paths):
+            from eni_ledger.base.config import load
+            from eni_ledger.ledger.query.opening import open_ledgers  # not in the front door
+
+            given = self._state_dirs or paths
+            self._opened = open_ledgers(given, load(None, os.environ).state_dir, progress)
+        return self._opened
+
+    def ask(self, progress: Progress | None = None) -> History:
+        """Return the ledgers, for questions. It need not be there."""
+        from eni_ledger.ledger.query.questions import History
+
+        opened = self.opened(progress)
+        return opened.history if opened else History(self.state_dir(), progress)
 
     def copy(self) -> Copy | None:
         """Return where the ledger was copied from; None when it is this host's own or there is none.
 
+        Of several copies the latest; None if one of the ledgers is this host's own.
+
         Raises StateDirError, FutureFormat, ConfigError, OSError.
         """
+        if opened := self.opened():
+            copies = [part.copy for part in opened.history.parts if part.last]
+            return copies[0] if None not in copies and copies else None
         if not self._copy:
             from eni_ledger.base.config import load
             from eni_ledger.ledger.read.origin import copied
@@ -65,7 +106,13 @@ class Session:
     """Looks up a container in Docker, where the command asks it."""
 
     def as_of(self) -> datetime:
-        """Return the time up to which the ledger is complete: now, for a copy the time of its last event."""
+        """Return the time up to which the ledger is complete: now, for a copy the time of its last event.
+
+        Of several copies, the latest of these times.
+        """
+        if opened := self.opened():
+            parts = [part for part in opened.history.parts if part.last]
+            return max(((part.copy and moment(part.copy.ts)) or self.now for part in parts), default=self.now)
         copy = self.copy()
         return (moment(copy.ts) if copy else None) or self.now
 
@@ -74,6 +121,11 @@ class Session:
 
         Warn if someone other than root can have changed the ledger. Raises as `copy` does.
         """
+        if opened := self.opened():
+            from eni_ledger.cli.several import introduce
+
+            introduce(opened, self.screen, self.zone, as_json=as_json)
+            return
         copy = self.copy()
         if copy and as_json:
             self.screen.note(f"note: {safe(copy.words(self.zone))}")
@@ -96,16 +148,14 @@ class Session:
         """Return the command line that runs `words` on the same ledger."""
         from shlex import quote
 
-        return f"{PROGRAM} {words}{'' if self._state_dir is None else f' --state-dir {quote(self._state_dir)}'}"
+        return " ".join([PROGRAM, words, *(f"--state-dir {quote(path)}" for path in self._state_dirs)])
 
     def history(self, *, slow: bool = False) -> History:
         """Return the ledger, for questions; `slow` shows a progress bar while all of it is read.
 
         Raises StateDirError when there is no ledger.
         """
-        from eni_ledger.ledger.query.questions import History
-
-        history = History(self.state_dir(), self.progress() if slow else None)
+        history = self.ask(self.progress() if slow else None)
         require_ledger(history)
         return history
 
@@ -155,29 +205,39 @@ def _zone(tz: str | None) -> tzinfo:
         raise UsageError(f"{argument} is not a time zone", str(exc), zones.HINT) from None
 
 
+def _is_plain(paths: tuple[str, ...]) -> bool:
+    """Tell whether `paths` is one state directory, which may be missing, and nothing else."""
+    if len(paths) != 1:
+        return False
+    try:
+        return os.stat(paths[0]).st_mode & _S_IFMT == _S_IFDIR  # noqa: PTH116 - pathlib is not in the front door
+    except OSError:
+        return _PATTERN.isdisjoint(paths[0])
+
+
 def require_ledger(history: History) -> None:
     """Raise StateDirError when there is no ledger, which is not the same as an empty one."""
-    from eni_ledger.ledger.query.imported import ledgers  # not for every command
-
-    with history.snapshot() as snapshot:
-        if not any(ledger.segments for ledger in ledgers(snapshot)):
-            raise StateDirError(
-                "there is no ledger here",
-                f"{history.state_dir} has no ledger.jsonl",
-                "the first ADD creates it; name another directory with --state-dir or ENI_LEDGER_STATE_DIR",
-            )
+    if not history.is_there():
+        raise StateDirError(
+            "there is no ledger here",
+            f"{history.state_dir} has no ledger.jsonl",
+            "the first ADD creates it; name another directory with --state-dir or ENI_LEDGER_STATE_DIR",
+        )
 
 
 def tell(exc: EniLedgerError) -> None:
     """Print an error on standard error, after everything printed so far."""
     screen = Screen()
     screen.flush()
-    for line in error_lines(safe(str(exc)), safe(exc.hint), colour=screen.colour_err):
-        complain(line)
+    for each in (exc, *(exc.others if isinstance(exc, LedgerDamaged) else ())):
+        for line in error_lines(safe(str(each)), safe(each.hint), colour=screen.colour_err):
+            complain(line)
 
 
 def full_path(exc: LedgerDamaged, state_dir: str) -> LedgerDamaged:
     """Return the error with the full path of the damaged file."""
+    if exc.path.startswith("/"):
+        return exc
     from pathlib import Path
 
     path = Path(state_dir) / exc.path

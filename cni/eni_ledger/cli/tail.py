@@ -12,7 +12,6 @@ from typing import Any
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.ledger.format.segment import ACTIVE
 from eni_ledger.ledger.query.questions import History
-from eni_ledger.ledger.read.snapshot import Snapshot
 
 Event = dict[str, Any]
 
@@ -29,7 +28,8 @@ def last_events(
 
     Raises as `History.events` does, LedgerDamaged after the events.
     """
-    starts = _starts(history.state_dir)
+    ledgers = history.apart()
+    starts = _starts(history) if len(ledgers) == 1 else []  # of several, all that there is since is read
     count = 1
     while True:
         start = starts[-count] if count < len(starts) else None
@@ -78,10 +78,10 @@ def following(history: History, since: str | None, lines: int | None) -> Iterato
                 yield event
 
 
-def _starts(state_dir: str) -> list[str]:
+def _starts(history: History) -> list[str]:
     """Return the time of the first event of each segment, oldest first."""
     starts = []
-    with Snapshot(state_dir) as snapshot:
+    with history.apart()[0].snapshot() as snapshot:
         for part in snapshot.segments:
             fd = part.open()
             try:
@@ -91,10 +91,14 @@ def _starts(state_dir: str) -> list[str]:
     return starts
 
 
-def _stamp(history: History) -> tuple[int, int, int] | None:
-    """Return device, inode and size of the active segment, None during a rotation; an append changes them."""
-    try:
-        status = (Path(history.state_dir) / ACTIVE).lstat()
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino, status.st_size
+def _stamp(history: History) -> list[tuple[int, int, int] | None]:
+    """Return device, inode and size of each active segment, None during a rotation; an append changes them."""
+    stamps: list[tuple[int, int, int] | None] = []
+    for ledger in history.apart():
+        try:
+            status = Path(ledger.path(ACTIVE)).lstat()
+        except FileNotFoundError:
+            stamps.append(None)
+        else:
+            stamps.append((status.st_dev, status.st_ino, status.st_size))
+    return stamps

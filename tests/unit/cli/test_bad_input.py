@@ -77,7 +77,7 @@ class TestNoLedger:
         file.write_text("")
         done = run(*args, "--state-dir", str(file))
         clear(done, 3)
-        assert f"the state directory cannot be used: {file}: Not a directory" in done.err
+        assert f"this is no segment of a ledger: {file}" in done.err
 
     def test_segment_is_a_link(self, run: Run, filled: Ledger, args: list[str], tmp_path: Path) -> None:
         moved = tmp_path / "elsewhere"
@@ -301,11 +301,6 @@ def test_what_may_be_given_several_times_is_taken(run: Run, filled: Ledger, tmp_
         (["list", "--at", "1h ago", "--at", "2h ago"], "this option is given twice: --at", "eni-ledger list --help"),
         (["list", "--json", "--json"], "this option is given twice: --json", "eni-ledger list --help"),
         (["log", "-n", "3", "--lines", "4"], "this option is given twice: --lines", "eni-ledger log --help"),
-        (
-            ["--state-dir", "/a", "--state-dir", "/b", "list"],
-            "this option is given twice: --state-dir",
-            "eni-ledger --",
-        ),
         (["--no-color", "who", "1", "--no-color"], "this option is given twice: --no-color", "eni-ledger who --help"),
         (["install", "ecs", "--root", "/a", "--root", "/b"], "twice: --root", "eni-ledger install ecs --help"),
         (["list", "--jsn"], "no such option '--jsn'. Did you mean '--json'?", "eni-ledger list --help"),

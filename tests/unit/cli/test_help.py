@@ -18,6 +18,7 @@ import pytest
 from eni_ledger.base.version import __version__
 from eni_ledger.cli.main import COMMANDS, load
 from eni_ledger.cli.options import Command
+from helpers.ledgers import add_event, record
 from helpers.prereq import need
 
 if TYPE_CHECKING:
@@ -91,10 +92,13 @@ def test_version_is_said_everywhere_the_same(run: Run) -> None:
 
 
 def test_options_for_all_commands_may_stand_before_the_command(run: Run, tmp_path: Path) -> None:
-    first, second = str(tmp_path / "one"), str(tmp_path / "two")
+    first, second = str(tmp_path / "one"), tmp_path / "two"
     assert f"{first} does not exist" in run("--state-dir", first, "list").err
     assert f"{first} does not exist" in run("list", "--state-dir", first).err
-    assert "this option is given twice: --state-dir" in run("--state-dir", first, "list", "--state-dir", second).err
+    record(second, add_event(1))
+    done = run("--state-dir", first, "list", "--state-dir", str(second))
+    assert (done.code, f"{add_event(1)['eni_id']}" in done.out) == (3, True)
+    assert f"{first} does not exist" in done.err
 
 
 @pytest.mark.parametrize("kind", ["event", "state", "config"])

@@ -10,7 +10,7 @@ import click
 
 from eni_ledger.base.config import CONFIG_FILE, load
 from eni_ledger.base.errors import ConfigError
-from eni_ledger.cli.options import Command, Defaults, reading, session_of
+from eni_ledger.cli.options import Command, reading, session_of, state_dirs
 from eni_ledger.cli.session import Session
 from eni_ledger.doctor.host import FAIL, OK, SKIPPED, WARN, Finding
 from eni_ledger.doctor.run import run_checks
@@ -47,11 +47,11 @@ def command(
     doctor changes nothing. Run it as root, on the host. Exit status 0 when no check failed, 1 otherwise.
     """
     session = session_of(ctx, state_dir, no_color)
-    given = state_dir if state_dir is not None else (ctx.find_object(Defaults) or Defaults()).state_dir
-    if given == "":
+    given = state_dirs(ctx)
+    if len(given) > 1 or "" in given:
         session.state_dir()  # says what is wrong with that
     problems: list[ConfigError] = []
-    settings = load(None, os.environ, given, problems=problems)
+    settings = load(None, os.environ, *given, problems=problems)
     broken = [Finding("configuration", FAIL, str(problem), problem.hint) for problem in problems]
     configured = load(None, os.environ, problems=[]).state_dir
     findings = [

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from eni_ledger.base.errors import LedgerDamaged
+from eni_ledger.base.errors import EniLedgerError, LedgerDamaged
 from eni_ledger.cli.options import Command, reading, session_of
 from eni_ledger.cli.recording import host_fields, settings_of
 from eni_ledger.cli.session import Session, require_ledger
 from eni_ledger.ledger.check import repair as repairs
-from eni_ledger.ledger.check.fsck import FsckReport, fsck
+from eni_ledger.ledger.check.fsck import FsckReport, fsck, fsck_ledger
+from eni_ledger.ledger.query.opening import Opened
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.write.probe import unsuitable_filesystem
 from eni_ledger.render import table as tables
@@ -48,6 +49,8 @@ def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | No
     Exit status 0 when the ledger is sound, 1 when it is damaged.
     """
     session = session_of(ctx, state_dir, no_color)
+    if (opened := session.opened()) and not repair:
+        return _several(opened, session, as_json=as_json)
     path = session.state_dir()
     require_ledger(History(path))
     copy = session.copy()
@@ -71,6 +74,35 @@ def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | No
             session.screen.line("repair: nothing to repair")
         _print(report, path, session)
     return 0 if report.sound else DAMAGE_FOUND
+
+
+def _several(opened: Opened, session: Session, *, as_json: bool) -> int:
+    """Check several ledgers, or one that is no state directory; print what was found and return the exit status."""
+    sound, documents = True, []
+    problem: EniLedgerError | OSError | None = None
+    for part in opened.history.given:
+        progress = Progress(session.screen, "fsck")
+        try:
+            report = fsck_ledger(part.history, progress)
+        except (EniLedgerError, OSError) as exc:
+            problem = problem or exc
+            continue
+        finally:
+            progress.close()
+        if part.copy:
+            report.notes.insert(0, f"a copy, {part.copy.words(session.zone)}")
+        sound = sound and report.sound
+        if as_json:
+            documents.append(_document(report, part.name))
+        else:
+            _print(report, part.name, session)
+    if as_json:
+        session.screen.json_document({"sound": sound and problem is None, "ledgers": documents})
+    for note in opened.notes:
+        session.screen.note(f"note: {safe(note)}")
+    if problem:
+        raise problem
+    return 0 if sound else DAMAGE_FOUND
 
 
 def _document(report: FsckReport, state_dir: str) -> dict[str, Any]:

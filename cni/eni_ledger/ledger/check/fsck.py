@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from eni_ledger.ledger.check.segment_check import Findings, examine_all
 from eni_ledger.ledger.format import segment, state_file
 from eni_ledger.ledger.format.source import read_state
 from eni_ledger.ledger.query import imported
+from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read.current import cut_short
 from eni_ledger.ledger.read.segment_index import index_for as index_of
 from eni_ledger.ledger.read.snapshot import Segment, Snapshot
@@ -58,7 +58,7 @@ class _Check:
         self._before_is_sound = True
 
     def damage(self, msg: str, part: Segment, line: int, offset: int) -> None:
-        path = os.path.join(self._snapshot.state_dir, part.name)
+        path = self._snapshot.path(part.name)
         self.report.damage.append(LedgerDamaged(msg, path=path, line=line, offset=offset))
 
     def segment(self, part: Segment, found: Findings) -> None:
@@ -130,7 +130,7 @@ class _Check:
         elif known.head["seq"] > self.seq and self._ends_before():
             part = self._snapshot.segments[-1] if self._snapshot.segments else None
             here = part if part is not None and not part.sealed else None
-            path = os.path.join(self._snapshot.state_dir, segment.ACTIVE)
+            path = self._snapshot.path(segment.ACTIVE)
             line, offset = (self.last_line + 1, here.size) if here else (1, 0)
             msg = f"events are missing: state.json knows of event {known.head['seq']}, the ledger ends with {self.seq}"
             self._unsound_end(present=here is not None)
@@ -172,14 +172,19 @@ class _Check:
 
 
 def fsck(state_dir: str, progress: Progress | None = None) -> FsckReport:
-    """Prove every line of every segment in `state_dir` and return what was found. Takes no lock, changes nothing.
+    """Prove every line of every segment in `state_dir`, as `fsck_ledger` does."""
+    return fsck_ledger(History(state_dir), progress)
+
+
+def fsck_ledger(history: History, progress: Progress | None = None) -> FsckReport:
+    """Prove every line of every segment of a ledger and return what was found. Takes no lock, changes nothing.
 
     Imported history is a ledger of its own; its segments and damage come first.
 
     `progress` is called with bytes done and bytes in all. Raises StateDirError, FutureFormat, OSError;
     LedgerError when retention removed what was still to be read.
     """
-    with Snapshot(state_dir) as snapshot:
+    with history.snapshot() as snapshot:
         check = _Check(snapshot)
         for part, found in zip(snapshot.segments, examine_all(snapshot.segments, progress), strict=True):
             if not found.get("gone"):
@@ -188,9 +193,11 @@ def fsck(state_dir: str, progress: Progress | None = None) -> FsckReport:
                 raise LedgerError("retention removed what was being read", part.name, "ask again")
         check.report.live = len(check.live)
         check.surroundings()
-    if os.path.lexists(os.path.join(state_dir, imported.PATH)):
-        older = fsck(os.path.join(state_dir, imported.DIRECTORY))
-        rows = [{**row, "path": f"{imported.DIRECTORY}/{row['path']}"} for row in older.segments]
-        check.report.segments[:0], check.report.damage[:0] = rows, older.damage
-        check.report.events += older.events
+        source = snapshot.source
+        older = source.inside(imported.DIRECTORY) if segment.ACTIVE in source.below(imported.DIRECTORY) else None
+    if older is not None:
+        report = fsck_ledger(History(f"{history.state_dir}/{imported.DIRECTORY}", None, older))
+        rows = [{**row, "path": f"{imported.DIRECTORY}/{row['path']}"} for row in report.segments]
+        check.report.segments[:0], check.report.damage[:0] = rows, report.damage
+        check.report.events += report.events
     return check.report

@@ -15,19 +15,23 @@ from eni_ledger.base.errors import LedgerError
 from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.format.schema import Event
 from eni_ledger.ledger.query.imported import ledgers
-from eni_ledger.ledger.read.snapshot import Snapshot
+from eni_ledger.ledger.query.questions import History
 
 
-def find(state_dir: str) -> LedgerError | None:
+def find(history: History) -> LedgerError | None:
     """Return the error for the first such line, None when there is none. Raises LedgerError, OSError."""
-    with Snapshot(state_dir) as snapshot:
+    return next(filter(None, map(_find, history.apart())), None)
+
+
+def _find(history: History) -> LedgerError | None:
+    with history.snapshot() as snapshot:
         for part in [part for ledger in ledgers(snapshot) for part in ledger.segments]:
             fd = part.open()
             try:
                 lines = segment.walk(fd, part.name, part.size, damage=[], loads=orjson.loads)
                 for number, offset, event, _ in lines:
                     if problem := _problem(event):
-                        where = f"{os.path.join(state_dir, part.name)} line {number}, offset {offset}: {problem}"
+                        where = f"{history.path(part.name)} line {number}, offset {offset}: {problem}"
                         hint = "keep the file, it is evidence; eni-ledger log shows the lines before"
                         return LedgerError("a line of the ledger holds what no eni-ledger writes", where, hint)
             finally:

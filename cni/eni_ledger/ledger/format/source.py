@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Source(Protocol):
-        """The files of a ledger, by the names that they have in a state directory."""
+        """The files of a ledger, by the names that they have in a state directory.
+
+        `path` is where the only file is, empty if the files are in a directory.
+        """
+
+        @property
+        def path(self) -> str:
+            """Where the only file is."""
 
         def names(self) -> list[str]:
             """Return the names of the files and subdirectories. Raises OSError."""
@@ -32,6 +39,9 @@ if TYPE_CHECKING:
             if it is no regular file.
             """
 
+        def inside(self, directory: str) -> Source:
+            """Return the files in a subdirectory, to be closed by themselves. Raises OSError."""
+
         def size(self, name: str) -> int:
             """Return the bytes of a file, 0 if it is missing. Raises OSError."""
 
@@ -43,6 +53,7 @@ class Directory:
     """The state directory that is open at `fd`, which `close` closes."""
 
     __slots__ = ("fd",)
+    path = ""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -72,6 +83,10 @@ class Directory:
             return open_file(fd, file_name, os.O_RDONLY)
         finally:
             os.close(fd)
+
+    def inside(self, directory: str) -> Directory:
+        """Return the files in a subdirectory; follows no link. Raises OSError."""
+        return Directory(self._subdirectory(directory))
 
     def size(self, name: str) -> int:
         """Return the bytes of a file, 0 if it is missing. Raises OSError."""

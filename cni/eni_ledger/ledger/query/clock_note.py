@@ -7,7 +7,7 @@ and `clock_step_us` says how far behind the clock was. An answer about 09:00 is 
 
 from __future__ import annotations
 
-from eni_ledger.base.errors import LedgerDamaged
+from eni_ledger.base.errors import EniLedgerError, LedgerDamaged
 from eni_ledger.ledger.format.line import parse_ts
 from eni_ledger.ledger.format.live import happened_at
 from eni_ledger.ledger.query import as_of
@@ -23,6 +23,22 @@ if TYPE_CHECKING:
 
 _AHEAD = 16 << 20
 """Bytes of later segments that are looked through for a step: what a busy host writes in some days."""
+
+
+def of_each(history: History, first: str, last: str) -> list[tuple[str, str, int]]:
+    """Return `set_back` of each ledger, with the ledger's path before it; an empty one if there is only one ledger.
+
+    A ledger that cannot be read has none: the question itself reports why.
+    """
+    ledgers = history.apart()
+    steps: list[tuple[str, str, int]] = []
+    for ledger in ledgers:
+        try:
+            steps += [(ledger.state_dir if len(ledgers) > 1 else "", *step) for step in set_back(ledger, first, last)]
+        except (EniLedgerError, OSError):
+            if len(ledgers) == 1:
+                raise
+    return steps
 
 
 def set_back(history: History, first: str, last: str) -> list[tuple[str, int]]:

@@ -62,6 +62,19 @@ class History:
         if held is not None:
             held.__exit__(kind, exc, trace)
 
+    def apart(self) -> Sequence[History]:
+        """Return the ledgers that are asked: this one alone, unless it is of several (`many`)."""
+        return (self,)
+
+    def is_there(self) -> bool:
+        """Tell whether there is a ledger, which is not the same as an empty one. Raises as `Snapshot` does."""
+        with self.snapshot() as snapshot:
+            return any(ledger.segments for ledger in ledgers(snapshot))
+
+    def path(self, name: str) -> str:
+        """Return the path of one of the ledger's files, for messages."""
+        return (self._source.path if self._source else "") or f"{self.state_dir}/{name}"
+
     def snapshot(self) -> Snapshot:
         """Return what a question is put to, for a `with` statement. Raises as `Snapshot` does."""
         return self._held or Snapshot(self.state_dir, self._source)
@@ -89,11 +102,25 @@ class History:
         damage: list[LedgerDamaged] = []
         with self.snapshot() as whole:
             for snapshot in ledgers(whole) if imported else [whole]:
-                lookup = Lookup(snapshot, damage, None, self._progress)
-                first = as_of.segments_at(snapshot.segments, since)[0] if since and snapshot.segments else 0
-                lookup.only(range(first, len(snapshot.segments)))
-                yield from _between(lookup, range(first, len(snapshot.segments)), since or "", until)
+                yield from self._events(snapshot, damage, since, until)
         return _raise(damage)
+
+    def imported_events(self, since: str | None = None, until: str | None = None) -> Iterator[Event]:
+        """Yield those of `events` that were imported. Raises as `events` does."""
+        damage: list[LedgerDamaged] = []
+        with self.snapshot() as whole:
+            for snapshot in ledgers(whole):
+                if snapshot is not whole:
+                    yield from self._events(snapshot, damage, since, until)
+        return _raise(damage)
+
+    def _events(
+        self, snapshot: Snapshot, damage: list[LedgerDamaged], since: str | None, until: str | None
+    ) -> Iterator[Event]:
+        lookup = Lookup(snapshot, damage, None, self._progress)
+        first = as_of.segments_at(snapshot.segments, since)[0] if since and snapshot.segments else 0
+        lookup.only(range(first, len(snapshot.segments)))
+        yield from _between(lookup, range(first, len(snapshot.segments)), since or "", until)
 
     def at(self, when: str, query: Query | None = None) -> list[Association]:
         """Return what was live at `when`, oldest first, with `until` and `ended_by` where they ended since.

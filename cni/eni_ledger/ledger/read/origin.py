@@ -59,21 +59,26 @@ def copied(state_dir: str, configured: str) -> Copy | None:
             return None
         raise
     try:
-        last = _last_event(source)
+        last = last_event(source)
         if last is None:
             return None
         named, here = _text(last, "instance_id"), host.instance_id()
         elsewhere = named is not None and here is not None and named != here
-        boot_id = None
         if not elsewhere:
             if _same(state_dir, configured):
                 return None
-            boot_id, booted = _boot_id(source, last), host.boot_id()
-            if boot_id == booted or None in (boot_id, booted):
+            boots = _boot_id(source, last), host.boot_id()
+            if boots[0] == boots[1] or None in boots:
                 return None
-        return Copy(str(last["ts"]), named or _latest(source, "instance_id"), boot_id or _boot_id(source, last))
+        return copy_of(source, last)
     finally:
         source.close()
+
+
+def copy_of(source: Source, last: Event) -> Copy:
+    """Return whose ledger ends with the event `last`, as a copy. Raises OSError."""
+    named = _text(last, "instance_id") or _latest(source, "instance_id")
+    return Copy(str(last["ts"]), named, _boot_id(source, last))
 
 
 def _same(one: str, other: str) -> bool:
@@ -85,7 +90,7 @@ def _same(one: str, other: str) -> bool:
     return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
 
-def _last_event(source: Source) -> Event | None:
+def last_event(source: Source) -> Event | None:
     """Return the last event that the chain proves. Raises FutureFormat, OSError."""
     for name in (segment.ACTIVE, *reversed(segment.sealed_among(source.names()))):
         try:
@@ -130,14 +135,14 @@ def _boot_id(source: Source, last: Event) -> str | None:
 
 
 def _latest(source: Source, key: str) -> str | None:
-    """Return the last value of `key` in the active segment, whose checkpoint has what was known before."""
+    """Return the last value of `key` in the last segment, whose checkpoint has what was known before."""
     found = None
-    try:
-        fd = source.open(segment.ACTIVE)
-    except FileNotFoundError:
+    name = max(segment.sealed_among(source.names()), default="") if not source.size(segment.ACTIVE) else segment.ACTIVE
+    if not name:
         return None
+    fd = source.open(name)
     try:
-        for _, _, event, _ in segment.walk(fd, segment.ACTIVE, os.fstat(fd).st_size, damage=[]):
+        for _, _, event, _ in segment.walk(fd, name, os.fstat(fd).st_size, damage=[]):
             found = _text(event, key) or found
     finally:
         os.close(fd)

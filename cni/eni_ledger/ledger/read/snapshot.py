@@ -165,6 +165,10 @@ class Snapshot:
         self._active = -1
         self.source.close()
 
+    def path(self, name: str) -> str:
+        """Return the path of one of the ledger's files, for messages."""
+        return self.source.path or os.path.join(self.state_dir, name)
+
     def _take(self) -> list[Segment]:
         """List, open, list again: a rotation in between shows, and then it is done anew."""
         for attempt in range(_TRIES):

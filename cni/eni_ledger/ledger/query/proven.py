@@ -1,0 +1,30 @@
+"""What the chain proves of a ledger that is damaged."""
+
+from __future__ import annotations
+
+from eni_ledger.base.errors import LedgerDamaged
+from eni_ledger.ledger.format.live import Live, happened_at
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from eni_ledger.ledger.query.questions import History
+
+    Association = dict[str, Any]
+
+
+def proven(history: History) -> list[Association]:
+    """Return every association, ended or live, of the events that the chain proves.
+
+    Raises as `History.events` does, but not LedgerDamaged.
+    """
+    live, associations = Live(), []
+    try:
+        for event in history.events():
+            for ended, why in live.apply(event):
+                end = {"until": happened_at(event), "ended_by": why, "end_seq": event["seq"]}
+                associations.append({**ended, **end})
+    except LedgerDamaged:
+        pass  # the damage that the caller reports
+    return associations + list(live)
