@@ -26,6 +26,7 @@
     ├── NotRecorded                   112 CHECK with onError=fail: this attachment is not in the ledger
     ├── DelegateError             113 the plugin that we stand in front of cannot be run
     ├── InstallError              114 a host or tree is not as installing or uninstalling needs it
+    ├── CaptureError                  115 a packet capture is not one, or is cut off
     ├── NotFound                      120 nothing in the ledger matches (commands exit 1)
     └── UsageError                    121 an argument that cannot be understood (commands exit 2)
 
@@ -217,6 +218,12 @@ class InstallError(EniLedgerError):
     """Installing or uninstalling cannot go on: the host, the tree or the bundle is not what that needs."""
 
     code = 114
+
+
+class CaptureError(EniLedgerError):
+    """A file is no packet capture, or it is not whole; `details` names the byte offset."""
+
+    code = 115
 
 
 class NotFound(EniLedgerError):

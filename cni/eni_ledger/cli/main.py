@@ -34,6 +34,8 @@ COMMANDS = {
     "list": "eni_ledger.cli.commands.list",
     "who": "eni_ledger.cli.commands.who",
     "show": "eni_ledger.cli.commands.show",
+    "annotate": "eni_ledger.cli.commands.annotate",
+    "names": "eni_ledger.cli.commands.names",
     "log": "eni_ledger.cli.commands.log",
     "capture": "eni_ledger.cli.commands.capture",
     "enter": "eni_ledger.cli.commands.enter",

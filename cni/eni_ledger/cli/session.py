@@ -33,12 +33,13 @@ _PATTERN = frozenset("*?[")
 class Session:
     """One run of a reading command: the screen, the clock, the ledger.
 
-    `zone` is the time zone that times are read and shown in: `tz`, else that of ZONE_VAR, else UTC. Raises UsageError
-    for a zone that is unknown or ambiguous.
+    `zone` is the time zone that times are read and shown in: `tz`, else that of ZONE_VAR, else UTC; `chose_zone` is
+    false for the last. Raises UsageError for a zone that is unknown or ambiguous.
     """
 
     def __init__(self, *state_dirs: str, no_color: bool = False, tz: str | None = None) -> None:
         self.zone = _zone(tz)
+        self.chose_zone = tz is not None or bool(os.environ.get(ZONE_VAR))
         self.screen = Screen(no_color=no_color, zone=self.zone)
         self.now = datetime.now(UTC)
         self._state_dirs = state_dirs

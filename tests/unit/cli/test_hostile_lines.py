@@ -7,6 +7,8 @@ no character reaches the terminal that could move its cursor, nothing is without
 from __future__ import annotations
 
 import json
+import struct
+import time
 import unicodedata
 import zlib
 from collections.abc import Iterator
@@ -84,13 +86,22 @@ def hostile(ledger: Ledger, value: Any) -> None:
 
 def command_lines(ledger: Ledger, log: Path) -> Iterator[list[str]]:
     """Yield every command that reads a ledger, plain and with each option alone."""
-    arguments = {"what": ["101"], "association_id": ["0"], "files": [str(log)]}
+    arguments = {
+        "what": ["101"],
+        "association_id": ["0"],
+        "files": [str(log)],
+        "directory": [str(log.parent / "names")],
+    }
     values = {
         "--at": "now",
         "--since": "-1h",
         "--until": "now",
         "--conf-dir": "/nonexistent",
         "--agent-db": "/nonexistent",
+        "--read": str(log.parent / "packets.pcap"),
+        "--write": str(log.parent / "packets.pcapng"),
+        "--date": "today",
+        "--output": "json",
     }
     for name in COMMANDS:
         command = load(name)
@@ -102,11 +113,11 @@ def command_lines(ledger: Ledger, log: Path) -> Iterator[list[str]]:
         for param in command.params:
             if isinstance(param, click.Argument):
                 line += arguments[str(param.name)]
-        base = [*line, "--source", "agent-db"] if name == "identify" else line
+        base = [*line, *{"identify": ["--source", "agent-db"], "annotate": ["--read", values["--read"]]}.get(name, [])]
         yield base
         for option in options:
             long = option.opts[-1]
-            if long in ("--state-dir", "--no-color", "--follow", "--source"):
+            if long in ("--state-dir", "--no-color", "--follow", "--source", "--read"):
                 continue
             yield [*base, long] if option.is_flag else [*base, long, values.get(long, "50")]
     yield ["who", "10.0.32.4", "--at", "now", "--json"]
@@ -132,7 +143,7 @@ def check(run: Run, ledger: Ledger, log: Path, monkeypatch: pytest.MonkeyPatch, 
             assert len(text) < 100 * size + 100_000, (line, width, len(text))
         assert done.code in (0, 1, 2, 3), (line, width, done.err)
         if "--json" in line and done.out:
-            for part in [done.out] if line[0] != "log" else done.out.splitlines():
+            for part in [done.out] if line[0] not in ("log", "annotate") else done.out.splitlines():
                 json.loads(part)
         count += 1
     return count
@@ -145,6 +156,10 @@ def log(tmp_path: Path) -> Path:
     start = "2026-11-23T14:00:00Z [INFO] Executing ADD with netconfig: &{NetConf:{CNIVersion: Name:"
     lines = [start + text for text in (*TEXTS.values(), "x")]
     path.write_text("\n".join(lines), encoding="utf-8", errors="surrogatepass")
+    packet = bytes.fromhex("ffffffffffff 0a1b2c3d0101 8100 0065 0800")
+    packet += bytes.fromhex("4500001c 00000000 40110000 0a002004 0a002005 00010002 00080000")
+    head = struct.pack("<IHHiIIIIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1, int(time.time()), 0, len(packet), len(packet))
+    (tmp_path / "packets.pcap").write_bytes(head + packet)
     return path
 
 

@@ -1,0 +1,1 @@
+"""Packet captures and flow logs: reads packets, finds whose they are as of their time, and writes that down."""
