@@ -119,6 +119,7 @@ def test_the_front_door_answers_alone(copy: Path, where: Path) -> None:
     moments = sorted({event["ts"] for event in prove(where)})
     whats = ["10.0.0.3", "3", "0a:00:00:00:00:01", ENI, f"{7:064x}", TASK, "4026532000", "/proc/1007/ns/net"]
     whats += ["0a00.0000.0001", TASK.rpartition("/")[2][:12], "/host/proc/1007/ns/net", f"default-{7:064x}", "3!"]
+    whats += ["10.0.0.0/20", "nobody", "vlan:3", "family:web", "web:3", "trunk:0a:00:00:00:00:01"]
     for question in (["list"], *(["who", what] for what in whats)):
         for form in ([], ["--json"]):
             for at in ([], ["--at", moments[len(moments) // 3]], ["--at", moments[-1][:19]]):
@@ -139,8 +140,8 @@ def test_the_front_door_answers_alone(copy: Path, where: Path) -> None:
         ["who", "--help"],
         ["who", "10.0.0.3/x"],
         ["who", "fd00::5"],
-        ["who", "10.0.0.0/20"],
-        ["who", "nobody"],
+        ["who", "fd00::/64"],
+        ["who", "10.0.0.1/20"],
         ["list", "--at", "3am"],
         ["show", "who"],
         ["log", "-n", "1"],

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from eni_ledger.base.errors import NotFound, UsageError
+from eni_ledger.base.errors import NotFound
 from eni_ledger.cli.damage import Answer, ask, is_live, was_live
 from eni_ledger.cli.session import PROGRAM, require_ledger
 from eni_ledger.ledger.query import clock_note, coverage
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read.container_terms import SHORTEST_START
-from eni_ledger.ledger.read.spelling import not_looked_up
 from eni_ledger.ledger.read.terms import Query, readings
 from eni_ledger.render.text import SHORT, age, clock, safe
 
@@ -78,8 +77,7 @@ def _print_live(
 def who(session: Session, request: Request) -> None:
     """Print the associations that have or had what `request` asks for, with a time those of that time.
 
-    Raises NotFound if there is none, UsageError for a name that is not looked up, and as `History.who` does;
-    LedgerDamaged after the answer has been printed.
+    Raises NotFound if there is none, and as `History.who` does; LedgerDamaged after the answer has been printed.
     """
     what, as_json = request.whats[0], request.form.output == "json"
     times = session.times(request.at, "--at")
@@ -97,10 +95,7 @@ def who(session: Session, request: Request) -> None:
                 query, answer, note = shared
                 notes.append(note)
             empty = not answer.associations and not answer.damage
-            error = answer.damage or (_nobody(session, history, what, queries[0], times) if empty else None)
-            if isinstance(error, UsageError):  # not looked up: not an empty answer either
-                session.introduce(as_json=as_json)
-                raise error
+            error = answer.damage or (_nobody(session, history, what, times) if empty else None)
             _print_who(session, what, query, times, answer, notes, as_json=as_json)
             if error:
                 raise error
@@ -185,19 +180,12 @@ def _print_notes(session: Session, notes: list[str]) -> None:
         session.screen.note(f"note: {note}")
 
 
-def _nobody(
-    session: Session, history: History, what: str, query: Query, times: tuple[str, str] | None
-) -> NotFound | UsageError:
-    """Return the error for an empty answer: NotFound, or UsageError for a name that is not looked up."""
-    if query.may_be_another_name and not (
-        times and ask(history, lambda: history.spans(query), query.matches).associations
-    ):
-        return not_looked_up(query.text)
+def _nobody(session: Session, history: History, what: str, times: tuple[str, str] | None) -> NotFound:
+    """Return the error for an empty answer."""
     if times is None:
         begin = coverage.begin(history)
         since = f" since {session.clock(begin)}, when the ledger begins" if begin else ""
-        nobody = "no container, task or association has had this ID" if query.kind == "name" else "nobody has had it"
-        return NotFound(f"{nobody}{since}", what, f"{PROGRAM} list")
+        return NotFound(f"nobody has had it{since}", what, f"{PROGRAM} list")
     if unknown := coverage.unknown(history, times[1], session.zone):
         unknown.hint = f"{PROGRAM} who {what}"
         return unknown

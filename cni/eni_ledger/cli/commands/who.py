@@ -36,19 +36,20 @@ EXAMPLES = [
 def command(
     ctx: click.Context, what: str, at: str | None, as_json: bool, state_dir: str | None, no_color: bool
 ) -> None:
-    """Tell who has or had WHAT: an IP address, a MAC, a VLAN ID (101 or vlan101), an ENI ID, a container ID or a task
-    ID, whole or its first digits as the tables print them, a task ARN, a network namespace (its inode, net:[inode] or
-    path), the PID of a pause container, or an ID as the tables print it. A container may be any one of the task, by its
-    ID or its Docker name, once identify has recorded it; as root on a host with Docker, also before. The hostname of
-    the containers is the private DNS name of the ENI.
+    """Tell who has or had WHAT: an IP address or a CIDR, a MAC, a VLAN ID (101 or vlan101), an ENI ID, a container ID
+    or a task ID, whole or its first digits as the tables print them, a task ARN, a family or family:revision, a
+    service, a cluster, a trunk by its interface, an instance ID, a network namespace (its inode, net:[inode] or path),
+    the PID of a pause container, or an ID as the tables print it. A kind before a colon says what it is: vlan:102,
+    family:api, task:5f8a, trunk:enp40s0. A container may be any one of the task, by its ID or its Docker name, once
+    identify has recorded it; as root on a host with Docker, also before. The hostname of the containers is the private
+    DNS name of the ENI.
 
     All of these are reused, often within minutes, so there may be several answers; with --at there is one for
     each trunk, and two when it changed hands in that second. Where the clock was set back
     and showed that time again, a note says so. When WHAT fits several things all of them are given, and which field it
     is; with --json in "fitted", by association.
 
-    Exit status 1 when there is none, 2 for what is not looked up yet: CIDRs, families, services, clusters, trunk names,
-    instance IDs.
+    Exit status 1 when there is none, 2 for what can be none of them.
     """
     session = session_of(ctx, state_dir, no_color)
     session.docker = sharer

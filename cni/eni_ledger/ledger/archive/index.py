@@ -10,7 +10,8 @@ the members in which it is; `entries`, their number; `pages`, for each page its 
 the pages, little-endian: each `PAGE` keys of 8 bytes, ascending over all pages, and for each key the numbers of two
 members, 2 bytes each: all of the first, then all of the second. In the first one is the event with that key, in the
 second one what it tells of has ended; 65535 when that is not in this segment, or not by an event that names it. So
-whoever asks about a moment passes over what was over by then.
+a question about a moment passes over what was over by then. The keys of names that many associations share
+(`index_keys.OWNERS`) always have 65535 there.
 
 A key is what an event can be found by, see `keys`; `index_builder` makes the index.
 """
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
     from eni_ledger.ledger.format.source import Source
 
 
-VERSION = 3
+VERSION = 4
+OLDEST = 3
+"""The oldest version that is read: it has no keys of `index_keys.OWNERS`."""
+
 PAGE = 512
 
 HEADS = "ledger.index"
@@ -49,7 +53,8 @@ OPEN = 0xFFFF
 
 _ENTRY = 12
 SUM = b',"sum":"'
-NAME_AT = len(b'{"v":1,"segment":"')
+_V_ENDS = len(b'{"v":1')
+NAME_AT = _V_ENDS + len(b',"segment":"')
 """Where the name of the segment stands in the first line of an index."""
 _MOST_HEADS = 64 * 1024 * 1024
 
@@ -60,7 +65,7 @@ def _checked(line: bytes) -> dict[str, Any]:
     if not mark or stated != b'%08x"}\n' % crc32(body):
         raise ValueError("the index is not what was written")
     found = loads(body + b"}")
-    if not isinstance(found, dict) or found.get("v", VERSION) != VERSION:
+    if not isinstance(found, dict) or not OLDEST <= found.get("v", VERSION) <= VERSION:
         raise ValueError("the index is of another version")
     return found
 
@@ -82,7 +87,8 @@ class Index:
         body, _, stated = line.rpartition(SUM)
         if stated != b'%08x"}\n' % crc32(body):
             raise ValueError("the index is not what was written")
-        if not line.startswith(b'{"v":%d,' % VERSION):  # here, and not when it is asked: then there is none
+        self.version = version_of(line)
+        if not self.version:  # here, and not when it is asked: then there is none
             raise ValueError("the index is of another version")
 
     def __del__(self) -> None:
@@ -223,7 +229,8 @@ def open_index(source: Source, file_name: str, segment_name: str) -> Index | Non
     try:
         start = os.pread(fd, _FIRST_LOOK, 0)
         line = start[: start.find(b"\n") + 1]
-        if line.startswith(_beginning(segment_name, source.size(segment_name))):
+        beginning = b',"segment":"%b","size":%d,' % (segment_name.encode(), source.size(segment_name))
+        if version_of(line) and line.startswith(beginning, _V_ENDS):
             return Index(line, source, file_name, fd)
     except ValueError:
         pass
@@ -231,9 +238,9 @@ def open_index(source: Source, file_name: str, segment_name: str) -> Index | Non
     return None
 
 
-def _beginning(segment_name: str, size: int) -> bytes:
-    """Return what the index of a packed segment of `size` bytes begins with."""
-    return b'{"v":%d,"segment":"%b","size":%d,' % (VERSION, segment_name.encode(), size)
+def version_of(line: bytes) -> int:
+    """Return the version of the index that begins with `line`, 0 for one that is not read."""
+    return next((v for v in range(VERSION, OLDEST - 1, -1) if line.startswith(b'{"v":%d,' % v)), 0)
 
 
 def read_heads(source: Source) -> bytes:

@@ -43,11 +43,14 @@ class Builder:
         for gone in (about,) if kind in ("del", "lost") else supersedes:
             self._entries.update((key, place, number) for key, place in self._open.pop(str(gone), ()))
         ids = [index_keys.association(str(one))[0] for one in (about, *supersedes) if one]
-        fields = list(index_keys.of_fields(event)) if kind in ("add", "adopt", "identify") else []
-        self._entries.update((key, number, OPEN) for key in ids)
+        tells = kind in ("add", "adopt", "identify")
+        fields = list(index_keys.of_fields(event)) if tells else []
+        # Whose end they tell of is not noted: a busy family would have an entry for every association that it had.
+        shared = list(index_keys.of_owners(event)) if tells else []
+        self._entries.update((key, number, OPEN) for key in (*ids, *shared))
         self._open.setdefault(str(about), set()).update((key, number) for key in fields)
         if kind == "identify":
-            own = [(key, key) for key in (*ids, *fields)]
+            own = [(key, key) for key in (*ids, *fields, *shared)]
             self._entries.update((key, number, OPEN) for key, _ in index_keys.identified(own))
 
     def member(self, at: int, length: int, begins: str) -> None:

@@ -25,6 +25,7 @@ MACS = ("branch_mac", "observed_mac", "declared_mac", "trunk_mac")
 ENIS = ("eni_id", "trunk_eni_id")
 VLANS = ("vlan_id", "observed_vlan_id")
 NUMBERS = (*VLANS, "netns_inode", "pid")
+OWNERS = ("task_family", "service", "cluster", "trunk_ifname", "instance_id")
 """Fields in which things of one kind stand, the one first by which an association is told."""
 
 _BARE = 12
@@ -41,6 +42,12 @@ def name(text: str) -> Range:
     """Return the range of the keys of all names that begin with `text`."""
     start = text.encode("utf-8", "replace")[:8]
     return int.from_bytes(start.ljust(8, b"\0"), "big"), int.from_bytes(start.ljust(8, b"\xff"), "big")
+
+
+def whole_name(text: str) -> Range:
+    """Return the range with the key of one whole name, which other names may have, too: it is of eight bytes."""
+    key, _ = name(text)
+    return key, key
 
 
 def association(association_id: str) -> Range:
@@ -129,6 +136,16 @@ def _of_containers(event: Event) -> Iterator[int]:
         yield exact("container", text)[0]
     if event.get("private_dns_name"):
         yield exact("host", str(event["private_dns_name"]).partition(".")[0])[0]
+
+
+def of_owners(event: Event) -> Iterator[int]:
+    """Yield the keys of the names that many associations share: of family, service, cluster, trunk and instance.
+
+    An index of version 3 does not have them.
+    """
+    for field in OWNERS:
+        if event.get(field):
+            yield name(str(event[field]))[0]
 
 
 def task_id(arn: str) -> str:

@@ -14,7 +14,7 @@ import orjson
 
 from eni_ledger.base.config import Settings
 from eni_ledger.base.errors import LedgerError, LockTimeout, WriteFailed
-from eni_ledger.ledger.archive.index import HEADS, open_index, read_heads
+from eni_ledger.ledger.archive.index import HEADS, VERSION, open_index, read_heads
 from eni_ledger.ledger.archive.index_builder import Builder
 from eni_ledger.ledger.format import gzip_members, segment
 from eni_ledger.ledger.format.directory import open_file, open_state_dir, where, write_all, write_file
@@ -89,7 +89,7 @@ def _todo(dir_fd: int, removed: set[str]) -> list[tuple[str, int]]:
     for name in segment.list_sealed(dir_fd):
         _, packed_name, index_name = segment.forms(name)
         index = open_index(Directory(dir_fd), index_name, packed_name) if name == packed_name else None
-        if name in removed or (index is not None and index.whole()):
+        if name in removed or (index is not None and index.version == VERSION and index.whole()):
             continue
         found.append((name, os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_size))
     return found

@@ -52,7 +52,7 @@ def live_at(
     found = {
         one["association_id"]: dict(one)
         for one in live
-        if query is None or query.matches(one) or one["association_id"] in lookup.ids
+        if query is None or query.may_match(one) or one["association_id"] in lookup.ids
     }
     if late:  # the order of the chain is what counts for ends: through it once more
         _add_ends(segments, lookup, first, found, damage)

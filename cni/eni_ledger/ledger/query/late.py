@@ -55,8 +55,8 @@ def collect(snapshot: Snapshot, lookup: Lookup, query: Query | None) -> Late:
                 late.note(event)
             late.complete_segments.add(number)
         if query and query.kind != "association":  # the ID is in its add
-            for event in lookup.identified(number, query.ranges()):
-                if event["event"] == "identify" and query.matches(event):
+            for event in lookup.identified(number, query):
+                if event["event"] == "identify" and query.may_match(event):
                     lookup.ids.add(str(event["association_id"]))
     return late
 

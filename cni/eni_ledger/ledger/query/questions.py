@@ -17,7 +17,6 @@ from eni_ledger.ledger.query.imported import ledgers
 from eni_ledger.ledger.read.current import cut_short, live_lines
 from eni_ledger.ledger.read.selection import Lookup
 from eni_ledger.ledger.read.snapshot import Snapshot
-from eni_ledger.ledger.read.spelling import not_looked_up
 from eni_ledger.ledger.read.terms import Query, readings
 
 TYPE_CHECKING = False
@@ -144,10 +143,8 @@ class History:
     def who(self, what: str, at: str | None = None) -> list[Association]:
         """Return the associations that have or had `what`, oldest first; with `at`, only those of that moment.
 
-        One that is live has no `until`. `what` is an IP, MAC, VLAN ID, ENI ID, container or task ID or its start, task
-        ARN, netns inode or path, PID, association ID; those that it fits best are returned. Raises UsageError, also
-        for a name that no container has and that may be one of those that are not looked up; and as `events` does.
-        LedgerDamaged has what could be answered in its attribute `associations`.
+        One that is live has no `until`. `what` is as for `Query`; those that it fits best are returned. Raises
+        UsageError, and as `events` does. LedgerDamaged has what could be answered in its attribute `associations`.
         """
         every = readings(what)
         for query in every:
@@ -158,8 +155,6 @@ class History:
                 raise
             if found:
                 return found
-        if every[0].may_be_another_name and not (at and self.spans(every[0])):
-            raise not_looked_up(every[0].text)
         return []
 
     def find(
@@ -236,10 +231,10 @@ class History:
         for number in range(len(snapshot.segments)):
             for event in lookup.events(number):
                 for old, why in live.apply(event):
-                    if query is None or query.matches(old) or old["association_id"] in identified:
+                    if query is None or query.may_match(old) or old["association_id"] in identified:
                         found.append(as_of.ended(old, event, why))
             if query:  # of the others it is not known how they went on
-                mine = [one for one in live if query.matches(one) or one["association_id"] in identified]
+                mine = [one for one in live if query.may_match(one) or one["association_id"] in identified]
                 live = Live(mine, live.boot_id)
                 lookup.ids = {one["association_id"] for one in mine} | identified
         return late.complete(snapshot, lookup, learned, [*found, *(dict(one) for one in live)])

@@ -13,7 +13,7 @@ from eni_ledger.ledger.read import line_filter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from eni_ledger.ledger.read.line_filter import Line
 
@@ -63,10 +63,11 @@ class Asked:
         self._whole = whole
         self._taken: set[int] = set()
 
-    def with_text(self, text: bytes) -> list[Line]:
-        """Return the lines with `text` in them, and those of which it takes parsing to tell whom they are about."""
+    def with_texts(self, texts: Sequence[bytes]) -> list[Line]:
+        """Return the lines with one of `texts` in them, and those whose association takes parsing to tell."""
         lines, unknown = self._whole.lines, self._whole.numbers.get(None, [])
-        return self._take([*unknown, *(number for number, line in enumerate(lines) if text in line)])
+        found = (number for text in texts for number, line in enumerate(lines) if text in line)
+        return self._take([*unknown, *found])
 
     def about(self, ids: Iterable[str]) -> list[Line]:
         """Return the lines that are about one of the associations `ids` and have not been returned before."""

@@ -10,7 +10,7 @@ from eni_ledger.base.bulk_json import loads as parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Container, Iterable, Sequence
     from typing import Any
 
     Event = dict[str, Any]
@@ -79,7 +79,7 @@ def seq(line: bytes) -> int:
     return int(line[_SEQ_AT : line.index(b",", _SEQ_AT)])
 
 
-def checkpoint(line: bytes, texts: Iterable[bytes | None]) -> Event:
+def checkpoint(line: bytes, texts: Iterable[bytes]) -> Event:
     """Return the event of a checkpoint; of what is live those in which one of `texts` is, as far as that can be told.
 
     Raises ValueError as `parse` does.
@@ -89,7 +89,7 @@ def checkpoint(line: bytes, texts: Iterable[bytes | None]) -> Event:
     start = line[begins : line.find(b":", begins) + 1]
     if len(_LIVE) <= begins < ends and start != _CONTAINER and b"\\" not in line:
         each = line[begins + len(start) : ends - 1].split(_BETWEEN + start)
-        wanted = [start + one for one in each if any(text in start + one for text in texts if text)]
+        wanted = [start + one for one in each if any(text in start + one for text in texts)]
         kept = b"%b}" % _BETWEEN.join(wanted) if wanted else b""
         try:
             return parse(line[:begins] + kept + line[ends:])  # type: ignore[no-any-return]  # the same
@@ -98,17 +98,17 @@ def checkpoint(line: bytes, texts: Iterable[bytes | None]) -> Event:
     return parse(line)  # type: ignore[no-any-return]  # a line of a ledger is an object
 
 
-def loads_about(text: bytes, ids: Container[str]) -> Loads:
-    """Return a `loads` that passes over the lines that neither have `text` in them nor are about one of `ids`.
+def loads_about(texts: Sequence[bytes], ids: Container[str]) -> Loads:
+    """Return a `loads` that passes over the lines that neither have one of `texts` in them nor are about one of `ids`.
 
-    `text` is what an event that tells of what is asked for must have in it, see `Query.literal`; `ids` may grow
+    An event that tells of what is asked for must have one of `texts` in it, see `Query.literals`; `ids` may grow
     meanwhile. What it returns for a line that it passes over has nothing but the `seq`. Raises ValueError as orjson
     does, for a line that it has to parse.
     """
 
     def loads(line: bytes) -> Event:
         about = association(line)
-        if about is None or about in ids or text in line:
+        if about is None or about in ids or any(text in line for text in texts):
             found: Event = parse(line)
             return found
         return _passed_over(line)

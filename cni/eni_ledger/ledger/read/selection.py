@@ -68,7 +68,7 @@ class Lookup:
         self._snapshot = snapshot
         self._damage = damage
         self._query = query
-        self._text = query.literal() if query else None
+        self._texts = query.literals() if query else None
         self._progress = progress
         self._links = Chain(snapshot, damage)
         self._last = -1
@@ -129,7 +129,7 @@ class Lookup:
         """Do so for a packed segment with an index. Raises ValueError when that is not what was written."""
         lines = Members(part, index, self._damage)
         checkpoint = self._at is not None or part is self._snapshot.segments[0]
-        first = lines.of(query.ranges(), self._text, self._at, checkpoint=checkpoint)
+        first = lines.of(query.ranges(index.version), self._texts, self._at, checkpoint=checkpoint)
         found = self._selected(part, query, first, lines)
         self._links.skip(part, segment.sealed_range(part.name) or (0, 0), index.before, index.crc)
         return found
@@ -137,13 +137,13 @@ class Lookup:
     def _of_the_whole(self, part: Segment, since: str, until: str | None) -> list[Event] | None:
         """Do so for a segment that is kept, or worth it: it will be asked again. Raises ValueError as `parse` does."""
         kept = part.whole
-        if self._text and (self._at is not None or part is self._snapshot.segments[-1]):
+        if self._texts and (self._at is not None or part is self._snapshot.segments[-1]):
             kept = load_segment(part)
         if kept is None:
             return None
-        if self._query and self._text:
+        if self._query and self._texts:
             asked = cached_segment.Asked(kept)
-            found = self._selected(part, self._query, asked.with_text(self._text), asked)
+            found = self._selected(part, self._query, asked.with_texts(self._texts), asked)
         elif since and not self._query:
             found = list(_events(part, kept.between(since, until), parse))
         else:
@@ -168,12 +168,14 @@ class Lookup:
 
         return self._of_members(number, mark, choose)
 
-    def identified(self, number: int, ranges: list[Range]) -> Iterator[Event]:
-        """Yield the events of the members of segment `number` with an `identify` that `ranges` would find.
+    def identified(self, number: int, query: Query) -> Iterator[Event]:
+        """Yield the events of the members of segment `number` with an `identify` that may tell of what is asked for.
 
         Of all those with an `identify` when a range is of several keys: it is found by a whole key.
         """
-        if any(low != high for low, high in ranges):
+        index = index_of(self._snapshot.segments[number])
+        ranges = query.ranges(index.version) if index is not None else None
+        if ranges is None or any(low != high for low, high in ranges):
             return self.marked(number, "identify")
         return self.containing(number, list(identified(ranges)), "identify")
 
@@ -202,8 +204,8 @@ class Lookup:
 
     def _loads(self, since: str) -> Loads:
         """Return what parses the lines that can have to do with what is asked for."""
-        if self._text:
-            return loads_about(self._text, self.ids)
+        if self._texts:
+            return loads_about(self._texts, self.ids)
         return loads_since(since) if since and self._query is None else parse
 
     def _walk(self, part: Segment, start: int = 0, links: Chain | None = None, loads: Loads = parse) -> Iterator[Event]:
@@ -249,14 +251,18 @@ class Lookup:
 
     def _relevant(self, part: Segment, lines: Iterable[Line], parsed: dict[bytes, Event]) -> Iterator[Event]:
         """Yield the events of proven lines, without most of those that have nothing to do with what is asked for."""
-        text, ids = self._text, self.ids
-        wanted = (line for line, about in lines if text is None or about is None or about in ids or text in line)
+        texts, ids = self._texts, self.ids
+        wanted = (
+            line
+            for line, about in lines
+            if texts is None or about is None or about in ids or any(text in line for text in texts)
+        )
 
         def loads(line: bytes) -> Event:
             if line not in parsed:
-                checkpoint = text is not None and line_filter.CHECKPOINT in line[: line_filter.BEGINNING]
+                checkpoint = texts and line_filter.CHECKPOINT in line[: line_filter.BEGINNING]
                 parsed[line] = (
-                    line_filter.checkpoint(line, (text, *map(str.encode, ids))) if checkpoint else parse(line)
+                    line_filter.checkpoint(line, (*(texts or ()), *map(str.encode, ids))) if checkpoint else parse(line)
                 )
             return parsed[line]
 
@@ -266,7 +272,7 @@ class Lookup:
         """Tell whether an event matters; remember the associations in it that may be what is asked for."""
         kind = event["event"]
         if kind == "checkpoint":
-            self.ids.update(str(one["association_id"]) for one in event.get("live") or () if query.matches(one))
+            self.ids.update(str(one["association_id"]) for one in event.get("live") or () if query.may_match(one))
             return True
         if kind == "boot":
             return True
@@ -275,7 +281,7 @@ class Lookup:
             return False
         if one in self.ids:
             return True
-        if kind in _TELLING and query.matches(event):
+        if kind in _TELLING and query.may_match(event):
             self.ids.add(str(one))
             return True
         return not self.ids.isdisjoint(event.get("supersedes") or ())

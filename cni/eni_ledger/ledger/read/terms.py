@@ -2,152 +2,143 @@
 
 from __future__ import annotations
 
-from eni_ledger.ledger.archive import index_keys
-from eni_ledger.ledger.read import container_terms
-from eni_ledger.ledger.read.container_terms import EXACT, NOT, SHORTEST_START, START
-from eni_ledger.ledger.read.spelling import bare_mac, classify, is_hex, is_id
+from eni_ledger.ledger.archive import index, index_keys
+from eni_ledger.ledger.read import container_terms, fits, spelling
+from eni_ledger.ledger.read.container_terms import NOT, SHORTEST_START, START
+from eni_ledger.ledger.read.kinds import classify
+from eni_ledger.ledger.read.spelling import bare_mac
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from ipaddress import IPv6Address
     from typing import Any
 
     Association = dict[str, Any]
 
 _PLAIN = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.-:/")
-_NOTHING = ("", NOT)
-_FIELDS = {"mac": index_keys.MACS, "eni": index_keys.ENIS, "vlan": index_keys.VLANS}
+_MOST_ADDRESSES = 256
+"""Addresses of a CIDR up to which an index is asked for each of them."""
+_MOST_STARTS = 16
+"""Texts that a line is searched for one after the other."""
+
+_IN_EVERY_INDEX = ("ip", "cidr", "mac", "eni", "association", "number", "vlan", "netns", "pid", "path", "container",
+                   "task", "task_id", "task_of", "task_of_family", "trunk_mac", "trunk_eni")  # fmt: skip
 
 
 class Query:
-    """One thing to look for. `kind` says what it was taken for: ip mac eni association number vlan netns path task
-    name.
+    """One thing to look for. `kind` says what it was taken for, as in `fits.BY_KIND`.
 
-    A number is a VLAN ID, a netns inode, a PID or, from six digits on, the start of a container's or a task's ID; a
-    name is the ID of a task or of one of its containers, or the start of one, a Docker name or a hostname. From eight
-    hex digits on both may be the start of an association ID, as tables print it. Raises UsageError for a text that can
-    be none of them, or is of a kind that is not looked up.
+    A number is a VLAN ID, a netns inode, a PID or, from six digits on, the start of a container's or a task's ID. A
+    name is the ID of a task or of one of its containers, or the start of one, the name of a container, a family, a
+    service, a cluster, the interface of a trunk, an instance ID, or a hostname. From eight hex digits on both may be
+    the start of an association ID, as tables print it. Raises UsageError for a text that can be none of them.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text.strip()
         self.kind, self._value = classify(self.text)
-
-    @property
-    def may_be_another_name(self) -> bool:
-        """Whether it may as well be the name of something that is not looked up, a family or a service."""
-        return self.kind == "name" and not is_id(self.text) and not container_terms.is_hostname(self.text)
+        self._fits = fits.BY_KIND[self.kind]
 
     def matches(self, association: Association) -> bool:
         """Tell whether an association may be one that was asked for; of several, `best` says which."""
-        return self.fit(association)[1] > NOT
+        return next(self._fits(association, self._value), None) is not None
 
-    def ranges(self) -> list[index_keys.Range]:
-        """Return the ranges of keys that an index has for every event of an association that may be one asked for."""
+    def may_match(self, event: Association) -> bool:
+        """Tell whether the association that an event tells of may be one that was asked for, by what it tells.
+
+        What else has to fit may be told by another event: an `identify` adds what an add did not know.
+        """
+        if self.kind in ("revision", "service"):
+            return bool(event.get("task_family" if self.kind == "revision" else "service") == self._value[0])
+        if self.kind in ("task_of", "task_of_family"):
+            return next(fits.BY_KIND["task_id"](event, self._value[2]), None) is not None
+        return self.matches(event)
+
+    def ranges(self, version: int = index.VERSION) -> list[index_keys.Range] | None:
+        """Return the ranges of keys that an index has for every event of an association that may be one asked for.
+
+        None if an index of that version does not have such keys.
+        """
         value = self._value
+        if version < index.VERSION and self.kind not in _IN_EVERY_INDEX:
+            return None
         if self.kind == "number":
             low, high = index_keys.name(value)  # a short one is not meant as the beginning of a name
             number = [index_keys.exact("number", int(value)), (low, high if len(value) >= SHORTEST_START else low)]
             return [*number, *container_terms.ranges(value)]
-        if self.kind == "name":
+        if self.kind in ("name", "container"):
             names = [index_keys.name(each) for each in {value, index_keys.bare_id(value)}]
             return [*names, *container_terms.ranges(value)]
-        if self.kind == "association":
-            return [index_keys.association(value)]
-        if self.kind in ("vlan", "netns"):
-            return [index_keys.exact("number", value)]
-        if self.kind == "task":
-            return [index_keys.name(index_keys.task_id(value))]
-        return [index_keys.exact(self.kind, value)]
+        if self.kind in ("association", "task", "task_id"):
+            return [index_keys.name(index_keys.task_id(value.removeprefix("assoc-")))]
+        if self.kind in ("task_of", "task_of_family"):
+            return [index_keys.name(value[2])]
+        if self.kind in ("family", "cluster", "trunk", "instance"):
+            return [index_keys.whole_name(value)]
+        if self.kind in ("revision", "service"):
+            return [index_keys.whole_name(value[0])]
+        if self.kind == "cidr":
+            return self._ranges_of_cidr()
+        return [index_keys.exact(_KEYS.get(self.kind, self.kind), value)]
 
-    def literal(self) -> bytes | None:
-        """Return what is in every line of a writer's that tells of an association that fits; None when nothing is."""
-        value = str(self._value)
-        if self.kind in ("mac", "path") or (self.kind == "ip" and ":" in value):
+    def _ranges_of_cidr(self) -> list[index_keys.Range] | None:
+        low, high = self._value
+        if not isinstance(low, int) or high - low >= _MOST_ADDRESSES:
+            return None
+        return [index_keys.exact("ip", spelling.dotted(number)) for number in range(low, high + 1)]
+
+    def literals(self) -> tuple[bytes, ...] | None:
+        """Return what a line of a writer's that tells of an association that fits has in it: at least one of these.
+
+        None if there is nothing of the kind.
+        """
+        value = self._value
+        if self.kind in ("mac", "trunk_mac", "path") or (self.kind == "ip" and not isinstance(value, str)):
             return None  # they can be written in several ways
+        if self.kind == "cidr":
+            return _start_of_addresses(*value) if isinstance(value[0], int) else None
         if self.kind == "number" and value.startswith("0"):
             return None  # as a VLAN ID it has no zeros before it
-        if self.kind == "name":
-            if container_terms.address_in(value):
-                return None  # it is found by the name and by the address
-            value = index_keys.bare_id(value)
+        texts = [str(value)]
+        if self.kind in ("name", "container"):
+            texts = [index_keys.bare_id(value)]
+            if address := container_terms.address_in(value):
+                texts.append(address)
         elif self.kind == "task":
-            value = index_keys.task_id(value)
-        return value.encode() if value and _PLAIN.issuperset(value) else None
+            texts = [index_keys.task_id(value)]
+        elif self.kind in ("task_of", "task_of_family"):
+            texts = [value[2]]
+        elif self.kind in ("family", "cluster", "trunk", "instance", "revision", "service"):
+            texts = [f'"{value if isinstance(value, str) else value[0]}"']
+        return tuple(text.encode() for text in texts) if all(map(_is_plain, texts)) else None
 
     def best(self, found: Iterable[Association]) -> list[Association]:
-        """Return those that fit best by each field: a whole ID is not meant as the start of others."""
-        fits = [(*self.fit(one), one) for one in found]
+        """Return those that fit best by one of the fields: a whole ID is not meant as the start of others."""
+        fitting = [(self.fits(one), one) for one in found]
         most: dict[str, int] = {}
-        for field, how, _ in fits:
-            most[field] = max(how, most.get(field, NOT))
-        return [one for field, how, one in fits if how == most[field] > NOT]
+        for fields, _ in fitting:
+            for field, how in fields.items():
+                most[field] = max(how, most.get(field, NOT))
+        return [one for fields, one in fitting if any(how == most[field] for field, how in fields.items())]
 
     def fitted(self, found: Iterable[Association]) -> dict[str, str]:
-        """Return by association ID the field that fitted, when they do not all have the same thing; else nothing."""
+        """Return by association ID the field that fitted, when they do not all have the same thing; else nothing.
+
+        Several fields are separated by commas.
+        """
         told, things = {}, set()
         for one in found:
-            field, how = self.fit(one)
-            told[str(one["association_id"])] = field
-            things.add((field, str(one.get(field)) if how == START else ""))
+            fields = self.fits(one)
+            told[str(one["association_id"])] = ", ".join(fields)
+            things.add(tuple((field, str(one.get(field)) if how == START else "") for field, how in fields.items()))
         return told if len(things) > 1 else {}
 
-    def fit(self, association: Association) -> tuple[str, int]:
-        """Return the field by which an association fits best, and how well; an empty one and NOT when it does not."""
-        value = self._value
-        if self.kind in ("number", "name"):
-            return self._fit_of_name(association)
-        if self.kind == "ip":
-            for field in index_keys.ADDRESSES:
-                for address in association.get(field) or ():
-                    if _same_ip(address, value):
-                        return field, EXACT
-            return _NOTHING
-        if self.kind not in _FIELDS:
-            field, fits = self._fit_as_a_whole(association)
-            return (field, EXACT) if fits else _NOTHING
-        for field in _FIELDS[self.kind]:
-            found = association.get(field)
-            if (index_keys.mac(found) if self.kind == "mac" else found) == value:
-                return field, EXACT
-        return _NOTHING
+    def fits(self, association: Association) -> dict[str, int]:
+        """Return the fields by which an association fits, each with how well."""
+        return dict(self._fits(association, self._value))
 
-    def _fit_as_a_whole(self, association: Association) -> tuple[str, bool]:
-        """Return the one field that what is asked for can stand in, and whether it fits."""
-        value = self._value
-        if self.kind == "association":
-            return "association_id", str(association["association_id"]).startswith(value)
-        if self.kind == "path":
-            return "netns", index_keys.netns_path(str(association.get("netns") or "")) == value
-        if self.kind == "netns":
-            return "netns_inode", association.get("netns_inode") == value
-        return "task_arn", _same_task(str(association.get("task_arn") or ""), value)
 
-    def _fit_of_name(self, association: Association) -> tuple[str, int]:
-        value = self._value
-        container = str(association.get("container_id", ""))
-        task = index_keys.task_id(str(association.get("task_arn") or ""))
-        if self.kind == "number":
-            number = int(value)
-            for field in index_keys.NUMBERS:
-                if association.get(field) == number:
-                    return field, EXACT
-        if value == task:
-            return "task_arn", EXACT
-        if value == container:
-            return "container_id", EXACT
-        beside = container_terms.fit(association, value)
-        if beside[1] == EXACT:
-            return beside
-        if self.kind == "number" and len(value) < SHORTEST_START:
-            return _NOTHING  # a VLAN ID is not meant as the start of every tenth container ID
-        if len(value) >= SHORTEST_START and task.startswith(value):
-            return "task_arn", START
-        if container.startswith(value) or _begins_bare(container, value):
-            return "container_id", START
-        bare = is_hex(value, 8) and str(association["association_id"]).startswith(f"assoc-{value}")
-        return ("association_id", START) if bare else beside
+_KEYS = {"vlan": "number", "netns": "number", "pid": "number", "trunk_mac": "mac", "trunk_eni": "eni"}
 
 
 def readings(text: str) -> list[Query]:
@@ -156,34 +147,17 @@ def readings(text: str) -> list[Query]:
     return [Query(text), *([Query(mac)] if mac else [])]
 
 
-def _begins_bare(container: str, value: str) -> bool:
-    """Tell whether the ID behind a namespace's name is, or begins with, the ID that is asked for; or the other way."""
-    if "-" in container:
-        return any(
-            name == value or (len(value) >= SHORTEST_START and name.startswith(value))
-            for name in index_keys.bare_names(container)
-        )
-    return "-" in value and (bare := index_keys.bare_id(value)) != value and container.startswith(bare)
+def _is_plain(text: str) -> bool:
+    """Tell whether JSON has a text as it is, also one between quotation marks."""
+    return bool(text) and _PLAIN.issuperset(text[1:-1] if text[0] == text[-1] == '"' else text)
 
 
-def _same_task(arn: str, wanted: str) -> bool:
-    """Tell whether two ARNs are of one task; the older form of them does not name the cluster."""
-    if arn == wanted:
-        return True
-    (head, _, path), (its_head, _, its_path) = arn.partition(":task/"), wanted.partition(":task/")
-    ids = (index_keys.task_id(path), index_keys.task_id(its_path))
-    return head == its_head and ids[0] == ids[1] and ("/" not in path or "/" not in its_path)
-
-
-def _same_ip(address: str, wanted: str | IPv6Address) -> bool:
-    text = address.partition("/")[0]
-    if isinstance(wanted, str):  # IPv4 has one way to be written, and this is asked of every association there was
-        return text == wanted
-    if ":" not in text:
-        return False
-    import ipaddress
-
-    try:
-        return ipaddress.ip_interface(address).ip == wanted
-    except ValueError:
-        return False
+def _start_of_addresses(low: int, high: int) -> tuple[bytes, ...] | None:
+    """Return the whole octets that addresses from `low` to `high` begin with, as a line has them; None for too many."""
+    for octets in (3, 2, 1):
+        bits = 8 * (4 - octets)
+        if (high >> bits) - (low >> bits) < _MOST_STARTS:
+            numbers = range(low >> bits, (high >> bits) + 1)
+            starts = (spelling.dotted(number << bits).split(".")[:octets] for number in numbers)
+            return tuple(f'"{".".join(start)}.'.encode() for start in starts)
+    return None

@@ -171,7 +171,7 @@ def test_who_for_every_kind_of_question(where: Path) -> None:
     history = History(str(where))
     questions: dict[str, list[str]] = {
         "10.0.32.4": [one],
-        "10.0.32.4/24": [one],
+        "ip:10.0.32.4/24": [one],
         "10.0.32.40": [two_id],
         "10.0.32.5": [],
         "2001:db8::4": [one],
@@ -210,7 +210,7 @@ def test_who_for_every_kind_of_question(where: Path) -> None:
     assert then == ended
 
 
-@pytest.mark.parametrize("what", ["", " ", "eni-", "eni-xyz", "10.0.0.0/99", "a b", "-5", "*", "\0", "a/b", "\u0661"])
+@pytest.mark.parametrize("what", ["", " ", "eni-", "eni-xyz", "10.0.0.0/99", "a b", "-5", "*", "\0", "a.b/c", "\u0661"])
 def test_what_can_be_nothing_of_that_kind(where: Path, what: str) -> None:
     record(where, add_event(1))
     with pytest.raises(UsageError):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eni_ledger.base.errors import UsageError
+from eni_ledger.ledger.archive import index_builder, index_keys
 from eni_ledger.ledger.archive.prune import prune
 from eni_ledger.ledger.format import gzip_members
 from eni_ledger.ledger.query.questions import History
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TASK_ID = "3f9a1c20de414f0a8a1b2c3d4e5f6071"
 ARN = "arn:aws:ecs:eu-central-1:123456789012:task/"
+AWS = "arn:aws:ecs:eu-central-1:123456789012:"
+TASK2 = "blue/5f8a2b3dde414f0a8a1b2c3d4e5f6071"
 HEX = "5e7d9b21c0aa" + "e" * 52
 NERDCTL = f"k8s-demo-{'7c1f' * 16}"
 
@@ -28,7 +30,6 @@ ABOUT: list[tuple[dict[str, Any], list[str]]] = [
         {"addresses": ["10.0.32.5/20", "fd00::5/64"], "netns": "/host/proc/257/ns/net", "pid": 2577},
         [
             "10.0.32.5",
-            "10.0.32.5/20",
             "::ffff:10.0.32.5",
             "[10.0.32.5]",
             "fd00::5",
@@ -90,11 +91,68 @@ ABOUT: list[tuple[dict[str, Any], list[str]]] = [
         ],
     ),
     ({"addresses": ["10.0.78.5/20"]}, ["ip-10-0-78-5.eu-central-1.compute.internal", "ip-10-0-78-5"]),
+    (
+        {"task_family": "api", "task_revision": 17, "service": "front", "cluster": "blue", "task_arn": f"{ARN}{TASK2}"},
+        [
+            "api",
+            "family:api",
+            "api:17",
+            "family:api:17",
+            "api:17/5f8a2b3d",
+            "api:17/5",
+            "api/5f8a",
+            "family:api/5f8a",
+            "task:api:17/5f8a",
+            "task:5f8a",
+            "front/5f8a",
+            "blue/5f8a",
+            "front",
+            "service:front",
+            "blue/front",
+            "service:blue/front",
+            f"{AWS}service/blue/front",
+            f"{AWS}task-definition/api:17",
+            "blue",
+            "cluster:blue",
+            f"{AWS}cluster/blue",
+        ],
+    ),
+    ({"task_family": "vlan", "task_revision": "3"}, ["family:vlan:3", "family:vlan"]),
+    (
+        {
+            "instance_id": "i-0123456789abcdef0",
+            "trunk_ifname": "ens7",
+            "trunk_mac": "0A:77:00:00:00:01",
+            "trunk_eni_id": "eni-0bbbbbbbbbbbbbbbb",
+            "addresses": ["10.77.0.6/20", "fd77::6/64"],
+            "pid": 77777,
+            "netns": "/run/netns/seventy",
+        },
+        [
+            "i-0123456789abcdef0",
+            "instance:i-0123456789abcdef0",
+            "arn:aws:ec2:eu-central-1:123456789012:instance/i-0123456789abcdef0",
+            "ens7",
+            "trunk:ens7",
+            "trunk:0a:77:00:00:00:01",
+            "0a:77:00:00:00:01",
+            "trunk:eni-0bbbbbbbbbbbbbbbb",
+            "eni-0bbbbbbbbbbbbbbbb",
+            "10.77.0.0/16",
+            "10.77.0.4/30",
+            "10.64.0.0/10",
+            "fd77::/64",
+            "fd77::/16",
+            "ip-10-77-0-6.eu-central-1.compute.internal",
+            "pid:77777",
+            "netns:seventy",
+        ],
+    ),
     ({"eni_id": "eni-0aaaaaaaaaaaaaaaa"}, ["eni-0aaaaaaaaaaaaaaaa", "ENI-0AAAAAAAAAAAAAAAA", "eni-0aaaaaaaaaaaaaaaa!"]),
 ]
 
 
-@pytest.fixture(scope="module", params=["plain", "packed"])
+@pytest.fixture(scope="module", params=["plain", "packed", "packed by an older version"])
 def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[History, list[str]]:
     """Give a ledger with all that is asked about, ended and live, and the IDs of the associations; packed or not."""
     where = tmp_path_factory.mktemp("query") / "state"
@@ -103,9 +161,12 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         for n, (over, _) in enumerate(ABOUT)
     ]
     record(where, del_event(1), rotate_bytes=1)
-    if request.param == "packed":
+    if request.param != "plain":
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(gzip_members, "MEMBER", 1200)
+            if request.param != "packed":
+                patch.setattr(index_builder, "VERSION", 3)
+                patch.setattr(index_keys, "of_owners", lambda _: ())
             prune(settings(where))
         assert not list(where.glob("ledger-*.jsonl"))
     return History(str(where)), ids
@@ -122,20 +183,25 @@ def test_every_spelling_finds_what_was_recorded(asked: tuple[History, list[str]]
     )
 
 
-@pytest.mark.parametrize("text", ["enp40s0", "ecs-trunk", "we", "i-0123456789abcdef0", "nobody"])
-def test_what_may_be_the_name_of_something_else_is_never_nobody(asked: tuple[History, list[str]], text: str) -> None:
-    history, _ = asked
-    for at in (None, "2199-01-01T00:00:00.000000Z"):
-        with pytest.raises(UsageError, match="are not looked up yet"):
-            history.who(text, at)
-
-
 def test_a_container_that_was_there_at_another_time_is_no_unknown_name(asked: tuple[History, list[str]]) -> None:
     assert asked[0].who("demo-web", "1970-01-01T00:00:00.000000Z") == []
 
 
 @pytest.mark.parametrize(
-    "text", ["12" * 6, "10.9.9.9", "fd00::6", "k8s.io-" + "12" * 32, "/proc/9/ns/net", "0a36.bf4e.577f"]
+    "text",
+    [
+        "web:17",
+        "family:web",
+        "prod",
+        "i-0123456789abcdef1",
+        "10.9.0.0/16",
+        "12" * 6,
+        "10.9.9.9",
+        "fd00::6",
+        "k8s.io-" + "12" * 32,
+        "/proc/9/ns/net",
+        "0a36.bf4e.577f",
+    ],
 )
 def test_what_is_looked_up_and_not_there_is_nobody(asked: tuple[History, list[str]], text: str) -> None:
     assert asked[0].who(text) == []
@@ -191,6 +257,38 @@ def test_tasks_of_one_id_in_two_places_are_two() -> None:
 def test_twelve_digits_are_a_mac_when_they_are_nothing_else() -> None:
     assert [query.kind for query in readings("0a36bf4e577e")] == ["name", "mac"]
     assert [query.kind for query in readings("0a36bf4e577")] == ["name"]
+
+
+def test_a_name_is_of_all_that_is_called_so_and_the_fields_are_told(tmp_path: Path) -> None:
+    where = tmp_path / "state"
+    fields = [{"task_family": "api", "service": "api"}, {"service": "api"}, {"cluster": "api"}, {"container_id": "api"},
+              {"trunk_ifname": "api"}, {"container_id": "api-2"}, {"task_family": "api-2"}]  # fmt: skip
+    ids = [record(where, add_event(n, **over))["association_id"] for n, over in enumerate(fields)]
+    found = History(str(where)).who("api")
+    assert [one["association_id"] for one in found] == ids[:5]
+    told = ["task_family, service", "service", "cluster", "container_id", "trunk_ifname"]
+    assert Query("api").fitted(found) == dict(zip(ids, told, strict=False))
+    assert [one["association_id"] for one in History(str(where)).who("container:api")] == [ids[3]]
+
+
+@pytest.mark.parametrize("text", ["web:7", "web/3f9a", "prod/web", "web:7/3f9a", "prod/3f9a", "service:prod/web"])
+def test_what_is_told_by_an_add_and_an_identify_together(tmp_path: Path, text: str) -> None:
+    where = tmp_path / "state"
+    known = {"task_family": "web", "service": "web"}
+    one = record(where, add_event(1, **known, task_arn=f"{ARN}test/{TASK_ID}"))["association_id"]
+    two = record(where, add_event(2, **known))["association_id"]
+    three = record(where, add_event(3, task_revision="7", cluster="prod"))["association_id"]
+    record(where, add_event(4), rotate_bytes=1)
+    late = {"cluster": "prod", "task_revision": "7", "task_arn": f"{ARN}prod/{TASK_ID}"}
+    events = [{"event": "identify", "association_id": three, **known, "task_arn": f"{ARN}prod/{TASK_ID}"}]
+    events.append({"event": "identify", "association_id": two, **late})
+    record_found(settings(where), {}, lambda _: events)
+    record(where, add_event(5), rotate_bytes=1)
+    for state_dir in (where, copy(where, tmp_path / "packed")):
+        if state_dir != where:
+            prune(settings(state_dir))
+        found = [found["association_id"] for found in History(str(state_dir)).who(text)]
+        assert found == [two, three] if text != "web/3f9a" else [one, two, three]
 
 
 @pytest.mark.parametrize("length", [6, 7, 8, 12, 32])
