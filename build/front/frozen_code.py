@@ -11,14 +11,17 @@ from __future__ import annotations
 import marshal
 import re
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
-# What `import os` needs (stand_ins/os.py), and what importing in general does.
+# What the interpreter begins with, and what `import os` needs (stand_ins/os.py).
 WANTED = (
-    *("_collections_abc", "abc", "codecs", "genericpath", "importlib._bootstrap", "importlib._bootstrap_external"),
-    *("importlib.machinery", "importlib.util", "io", "os", "posixpath", "stat"),
+    *("importlib._bootstrap", "importlib._bootstrap_external"),
+    *("_collections_abc", "abc", "codecs", "genericpath", "io", "os", "posixpath", "stat"),
 )
+# Modules that are another here, in the version that this was tried with.
+STAND_INS = {"importlib._bootstrap_external": "importlib_external"} if sys.version_info[:2] == (3, 11) else {}
 _OBJECT = "deepfreeze.o"
 _GET = re.compile(r"_Py_get_(\w+)_toplevel")
 _HEAD = """\
@@ -54,7 +57,7 @@ def stand_in(library: Path) -> str | None:
     """
     listed = subprocess.run(["nm", "--defined-only", "--extern-only", library], capture_output=True, text=True, check=False)
     symbols = _symbols(listed.stdout)
-    getters = [match for name in symbols if (match := _GET.fullmatch(name))]
+    getters = [match for name in sorted(symbols) if (match := _GET.fullmatch(name))]
     if {"_Py_Deepfreeze_Init", "_Py_Deepfreeze_Fini"} != symbols - {match[0] for match in getters}:
         return None
     by_symbol = {name.replace(".", "_"): name for name in WANTED}
@@ -74,6 +77,8 @@ def _getter(symbol: str, name: str, module: str | None) -> str:
     if module is None:
         return f'{head}PyObject *{symbol}(void)\n{{\n    return left_out("{name}");\n}}\n'
     source = Path(sysconfig.get_path("stdlib"), module.replace(".", "/") + ".py")
+    if module in STAND_INS:
+        source = Path(__file__).parent / "stand_ins" / f"{STAND_INS[module]}.py"
     code = compile(source.read_text(encoding="utf-8"), f"<frozen {module}>", "exec", dont_inherit=True, optimize=2)
     data = ",".join(map(str, marshal.dumps(code)))
     return (

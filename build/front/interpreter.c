@@ -180,6 +180,23 @@ static void populate_data(void)
     madvise((void *)start, (uintptr_t)_edata - start, MADV_POPULATE_WRITE);
 }
 
+/* As CPython's own, but that the pages of the first arena are asked for at once as well: each call fills it. */
+static void *allocate_arena(void *context, size_t size)
+{
+    static int others;
+    void *arena = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (arena == MAP_FAILED)
+        return NULL;
+    if (!others++)
+        madvise(arena, size, MADV_POPULATE_WRITE);
+    return arena;
+}
+
+static void free_arena(void *context, void *arena, size_t size)
+{
+    munmap(arena, size);
+}
+
 /* An interpreter that takes nothing from the environment, has no `site`, and installs no signal handlers. `directory` is
  * that of the bundle. Every path is given: else the interpreter would look for its library. C modules that are not linked in
  * lie in EXTENSIONS; all else that can be imported is frozen. */
@@ -194,6 +211,8 @@ static PyStatus configure(int argc, char **argv, const char *directory)
     PyStatus status = Py_PreInitialize(&before);
     if (PyStatus_Exception(status))
         return status;
+    PyObjectArenaAllocator arenas = {NULL, allocate_arena, free_arena};
+    PyObject_SetArenaAllocator(&arenas);
     snprintf(front, sizeof front, "%s" FRONT_DOOR, directory);
     snprintf(extensions, sizeof extensions, "%s" EXTENSIONS, directory);
     PyConfig_InitIsolatedConfig(&config);

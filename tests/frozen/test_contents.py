@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import os
 import re
 import shutil
@@ -85,6 +86,38 @@ except TypeError:
     stand_in = Path(__file__).parents[2] / "build/front/stand_ins/os.py"
     command = [sys.executable, "-X", "utf8", "-c", script, str(stand_in)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "good\n"
+
+
+def test_stand_in_for_the_loader_of_c_modules(tmp_path: Path) -> None:
+    """It finds what lies in a directory of sys.path, and fails as the real one does."""
+    script = r"""
+import importlib._bootstrap, importlib.machinery, importlib.util, sys
+real = importlib.util.find_spec("_json")
+assert isinstance(real.loader, importlib.machinery.ExtensionFileLoader)
+names = {"__name__": "stand_in"}
+exec(open(sys.argv[1]).read(), names)
+sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not importlib.machinery.PathFinder]
+sys.path[:] = [sys.argv[2], real.origin.rpartition("/")[0]]
+names["_install"](importlib._bootstrap)
+for name in ("absent", "broken"):
+    try:
+        __import__(name)
+    except ImportError as exc:
+        print(type(exc).__name__, exc)
+sys.modules.pop("_json", None)
+import _json
+assert _json.__spec__.origin == real.origin and callable(_json.encode_basestring_ascii)
+"""
+    broken = tmp_path / f"broken{importlib.machinery.EXTENSION_SUFFIXES[0]}"
+    broken.touch()
+    stand_in = Path(__file__).parents[2] / "build/front/stand_ins/importlib_external.py"
+    command = [sys.executable, "-c", script, str(stand_in), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "ModuleNotFoundError No module named 'absent'",
+        f"ImportError {broken}: file too short",
+    ]
 
 
 def test_nothing_needs_a_later_glibc(bundle: Path) -> None:
