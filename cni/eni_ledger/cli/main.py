@@ -48,6 +48,7 @@ COMMANDS = {
     "install": "eni_ledger.cli.commands.install",
     "uninstall": "eni_ledger.cli.commands.uninstall",
     "topology": "eni_ledger.cli.commands.topology",
+    "report": "eni_ledger.cli.commands.report",
     "schema": "eni_ledger.cli.commands.schema",
     "version": "eni_ledger.cli.commands.version",
     "completion": "eni_ledger.cli.commands.completion",

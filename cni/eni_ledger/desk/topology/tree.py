@@ -107,12 +107,9 @@ class TreeLines:
 
 def _cells(node: dict[str, Any]) -> tuple[str, ...]:
     vlan = f"{safe(node['vlan_id']) or '-'}{'!' if node['mismatch'] else ''}"
-    known = (
-        "not known"
-        if node["containers"] is None
-        else ", ".join(safe(one.get("name") or one.get("docker_name") or one.get("id")) for one in node["containers"])
-        or "none"
-    )
+    known = words.NOT_KNOWN
+    if node["containers"] is not None:
+        known = ", ".join(map(words.container_name, node["containers"])) or "none"
     return vlan, words.ip(node), words.owner(node), safe(node["namespace"]["inode"]) or "-", known
 
 

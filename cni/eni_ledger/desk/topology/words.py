@@ -98,9 +98,13 @@ def container(one: dict[str, Any]) -> str:
     return "  ".join(text for text in (name, safe(one.get("id"))[:SHORT]) if text)
 
 
+def container_name(one: dict[str, Any]) -> str:
+    """Return the name of one of the task's containers, the start of its ID if it has none."""
+    return safe(one.get("name") or one.get("docker_name"))[:40] or safe(one.get("id"))[:SHORT]
+
+
 def containers(node: dict[str, Any]) -> str:
     """Return the names of the task's other containers in one line."""
     if node["containers"] is None:
         return "containers not known"
-    names = [safe(one.get("name") or one.get("docker_name") or one.get("id"))[:40] for one in node["containers"]]
-    return ", ".join(names) or "no other container"
+    return ", ".join(map(container_name, node["containers"])) or "no other container"

@@ -1,0 +1,113 @@
+"""`eni-ledger report`: one HTML file about an interval."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from eni_ledger import timespec
+from eni_ledger.base.errors import EniLedgerError, LedgerError, NotFound, UsageError
+from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.session import Session
+from eni_ledger.desk.topology.facts import DockerFacts
+from eni_ledger.desk.topology.limits import instance_type
+from eni_ledger.render.text import counted, safe, size
+
+EXAMPLES = [
+    ("eni-ledger report hour.html --since 'today 03:00' --until 'today 04:00'", "an hour, to send along"),
+    ("eni-ledger report today.html --since today", "from midnight (UTC) up to now"),
+    ("eni-ledger report all.html --state-dir /mnt/evidence/eni-ledger", "all that a copy knows"),
+]
+STDOUT = "-"
+
+
+@click.command(cls=Command, examples=EXAMPLES, short_help="One HTML file about an incident.")
+@click.argument("file", metavar="FILE")
+@click.option("--since", metavar="TIME", help="From that time on. Default: from where the ledger begins.")
+@click.option("--until", metavar="TIME", help="Up to that time; to the second: all of that second. Default: now.")
+@reading
+@click.pass_context
+def command(
+    ctx: click.Context, file: str, since: str | None, until: str | None, state_dir: str | None, no_color: bool
+) -> None:
+    """Write FILE (- for standard output): one HTML page with a timeline of the VLAN IDs, a table to search and sort,
+    findings and gaps, the topology at the end, and what it was made from, with the chain of checksums proven as by
+    fsck. The page loads nothing, sends nothing, and needs no network.
+
+    Exit status 1 when the interval ends before the ledger begins; 3 when the ledger is damaged: the page then has what
+    is proven, and says so.
+    """
+    session = session_of(ctx, state_dir, no_color)
+    first, last = _interval(session, since, until)
+    document = _collect(session, first, last)
+    if document["begins"] is not None and document["last"] < document["begins"] and not document["associations"]:
+        raise NotFound("the interval ends before the ledger begins", f"it begins at {document['begins'][:19]}Z")
+    from eni_ledger.desk.report.page import render  # jinja2
+
+    page = render(document, session.zone)
+    if file == STDOUT:
+        session.screen.line(page.rstrip("\n"))
+    else:
+        _write(file, page)
+        about = f"{counted(len(document['associations']), 'association')}, {size(len(page.encode()))}"
+        session.screen.note(f"{safe(file)}: {about}")
+    if error := _error(document):
+        raise error
+
+
+def _interval(session: Session, since: str | None, until: str | None) -> tuple[str | None, str | None]:
+    """Return the two ends of the interval. Raises UsageError for one that ends before it begins."""
+    begins, ends = session.times(since, "--since"), session.times(until, "--until", future=True)
+    first, last = begins[0] if begins else None, ends[1] if ends else None
+    if first and last and last < first:
+        raise UsageError("the interval ends before it begins", f"--since {since} --until {until}", "exchange the two")
+    now = timespec.to_ledger(session.now)
+    return first, None if last and last > now else last
+
+
+def _collect(session: Session, first: str | None, last: str | None) -> dict[str, Any]:
+    from eni_ledger.desk.report.collect import collect  # pydantic, by way of fsck
+
+    copy = session.copy()
+    progress = session.progress()
+    try:
+        with session.history(slow=True) as history:
+            return collect(
+                history,
+                first,
+                last,
+                now=timespec.to_ledger(session.now),
+                as_of=copy.ts if copy else None,
+                copy=copy.words() if copy else None,
+                instance_type=None if copy else instance_type(),
+                facts=DockerFacts() if last is None and not copy else None,
+                progress=progress,
+            )
+    finally:
+        progress.close()
+
+
+def _write(path: str, page: str) -> None:
+    """Write the page under a temporary name beside it, then rename it. Raises LedgerError."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+        try:
+            with open(fd, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+                file.write(page)
+            os.replace(temporary, path)  # noqa: PTH105 - names as they were typed
+        except BaseException:
+            os.unlink(temporary)  # noqa: PTH108
+            raise
+    except OSError as exc:
+        raise LedgerError("the page cannot be written", f"{path}: {exc.strerror}", "name another FILE") from exc
+
+
+def _error(document: dict[str, Any]) -> EniLedgerError | None:
+    """Return the error for a damaged ledger."""
+    damage = document["damage"] or [text for source in document["sources"] for text in source["damage"]]
+    if not damage:
+        return None
+    return LedgerError(str(damage[0]), "", "eni-ledger fsck lists every damaged place")

@@ -1,0 +1,110 @@
+"""What a report tells, as plain data. Times are those of the ledger, RFC 3339 text in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from eni_ledger.base.errors import LedgerDamaged
+from eni_ledger.base.version import __version__
+from eni_ledger.desk.report import findings
+from eni_ledger.desk.topology import picture as pictures
+from eni_ledger.ledger.check.fsck import fsck
+from eni_ledger.ledger.query import coverage
+from eni_ledger.ledger.query.questions import History
+from eni_ledger.render.text import clock
+
+Association = dict[str, Any]
+Document = dict[str, Any]
+Progress = Callable[[int, int], None]
+
+_FIRST = "0001-01-01T00:00:00.000000Z"
+
+
+def collect(
+    history: History,
+    first: str | None,
+    last: str | None,
+    *,
+    now: str,
+    as_of: str | None = None,
+    copy: str | None = None,
+    instance_type: str | None = None,
+    facts: pictures.Facts | None = None,
+    check: bool = True,
+    progress: Progress | None = None,
+) -> Document:
+    """Return what there is to tell of the interval from `first` to `last`, both included.
+
+    Without `first` it begins with the ledger, without `last` it ends `now`. `as_of` is up to when the ledger goes and
+    `copy` what it is a copy of, for a copy; `check` proves the chain of all segments, which takes the time of fsck.
+    Damage never stops it: `damage` lists what was met. Raises as `History.events` does, but not LedgerDamaged.
+    """
+    begins = coverage.begin(history)
+    end = last or as_of or now
+    damage: list[LedgerDamaged] = []
+    associations = _associations(history, first, end, damage)
+    times = [begins, *(str(one["since"]) for one in associations)]
+    start = first or min(filter(None, times), default=end)
+    events = findings.Events()
+    for event in _events(history, start, end, damage):
+        events.take(event)
+    live = [one for one in associations if one["since"] <= end < one.get("until", "~")]
+    picture = pictures.draw(live, instance_type=instance_type, here=pictures.this_host(), facts=facts)
+    sources = [_source(state_dir, copy, progress) for state_dir in _places(history)] if check else []
+    gaps = [*findings.outside(start, end, begins, as_of), *events.gaps]
+    if damage and not events.holes:
+        gaps.append({"first": start, "last": end, "text": f"the ledger is damaged: {damage[0]}"})
+    return {
+        "first": start,
+        "last": end,
+        "until_now": last is None and as_of is None,
+        "begins": begins,
+        "associations": associations,
+        "findings": findings.of_associations(associations, start, end) + events.findings,
+        "gaps": sorted(gaps, key=lambda gap: (gap["first"], gap["last"])),
+        "picture": picture,
+        "sources": sources,
+        "damage": list(dict.fromkeys(str(each) for each in damage)),
+        "made": {"ts": now, "version": __version__, "copy": copy},
+    }
+
+
+def _associations(history: History, first: str | None, last: str, damage: list[LedgerDamaged]) -> list[Association]:
+    """Return what was live at any moment of the interval, oldest first; of a damaged ledger what is proven."""
+    try:
+        return history.find(first=first, last=last)
+    except LedgerDamaged as exc:
+        damage.append(exc)
+        found = exc.associations
+        return [one for one in found if str(one["since"]) <= last and (first or _FIRST) < str(one.get("until", "~"))]
+
+
+def _events(history: History, first: str, last: str, damage: list[LedgerDamaged]) -> Iterator[dict[str, Any]]:
+    try:
+        yield from history.events(first, last, imported=False)
+    except LedgerDamaged as exc:
+        damage.append(exc)
+
+
+def _places(history: History) -> list[str]:
+    return [history.state_dir]
+
+
+def _source(state_dir: str, copy: str | None, progress: Progress | None) -> dict[str, Any]:
+    """Return what fsck says of a ledger."""
+    report = fsck(state_dir, progress)
+    return {
+        "place": state_dir,
+        "copy": copy,
+        "sound": report.sound,
+        "events": report.events,
+        "segments": report.segments,
+        "damage": [str(each) for each in report.damage],
+        "notes": report.notes,
+    }
+
+
+def interval_words(document: Document) -> str:
+    """Return the interval in words, for a title."""
+    return f"{clock(document['first'])} to {clock(document['last'])} UTC"

@@ -1,0 +1,56 @@
+"""Documents of a report, made without a ledger."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from eni_ledger.desk.report.findings import of_associations
+from eni_ledger.desk.topology.picture import draw
+from helpers.pictures import branch
+
+BEGIN = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
+
+
+def ts(seconds: float) -> str:
+    """Return the time of the ledger so many seconds after BEGIN."""
+    return (BEGIN + timedelta(seconds=seconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def past(count: int, **more: Any) -> list[dict[str, Any]]:
+    """Return associations that began ten seconds after each other on ten VLAN IDs; all but the last ten have ended."""
+    found = []
+    for n in range(count):
+        family = ("api", "web", "billing")[n % 3]
+        one = branch(n, **{"vlan_id": 101 + n % 10, "since": ts(n * 10), "task_family": family, **more})
+        if n < count - 10:
+            one |= {"until": ts(n * 10 + 90), "ended_by": "del"}
+        found.append(one)
+    return found
+
+
+def document(associations: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """Return what `collect` would of these associations, as they are a minute after the last began."""
+    first = associations[0]["since"] if associations else ts(0)
+    last = ts(len(associations) * 10 + 60)
+    known = {
+        "first": first,
+        "last": last,
+        "until_now": True,
+        "begins": first,
+        "associations": associations,
+        "findings": of_associations(associations, first, last),
+        "gaps": [],
+        "picture": draw([one for one in associations if "until" not in one]),
+        "sources": [
+            {
+                "place": "/var/lib/eni-ledger", "copy": None, "sound": True, "events": 7, "damage": [], "notes": [],
+                "segments": [
+                    {"path": "ledger.jsonl", "first_seq": 1, "last_seq": 7, "lines": 7, "bytes": 99, "status": "sound"}
+                ],
+            }
+        ],
+        "damage": [],
+        "made": {"ts": last, "version": "1.2.3", "copy": None},
+    }  # fmt: skip
+    return {**known, **more}
