@@ -131,7 +131,7 @@ class Session:
         if copy and as_json:
             self.screen.note(f"note: {safe(copy.words(self.zone))}")
         elif copy:
-            self.screen.line(safe(copy.words(self.zone)))
+            self.screen.prose(safe(copy.words(self.zone)))
             self.screen.line()
         if why := self._doubt():
             self.screen.note(f"note: {safe(self.state_dir())}: {why}")
@@ -189,7 +189,7 @@ class Session:
         time = (moment(ts) or self.now).astimezone(self.zone)
         passed = (self.now - time).total_seconds()
         distance = f"{age(passed)} ago" if passed >= 0 else "in the future"
-        self.screen.line(f"{safe(what)} at {self.clock(ts)} ({time:%A}, {distance})")
+        self.screen.prose(f"{safe(what)} at {self.clock(ts)} ({time:%A}, {distance})")
         self.screen.line()
 
 

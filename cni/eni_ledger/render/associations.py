@@ -7,18 +7,7 @@ from datetime import UTC
 from eni_ledger.render import table as tables
 from eni_ledger.render.card import how_ended, mismatch_text, print_card
 from eni_ledger.render.table import Cell, Column, Table
-from eni_ledger.render.text import (
-    SHORT,
-    addresses,
-    clock,
-    family,
-    mismatches,
-    safe,
-    short_id,
-    since,
-    task_id,
-    zone_name,
-)
+from eni_ledger.render.text import addresses, clock, label, mismatches, safe, short_id, since, zone_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,21 +34,16 @@ def live_table(associations: list[Association], now: datetime, *, all_ips: bool 
 
     Without `all_ips` an association shows its first address and how many more it has.
     """
-    families = any(association.get("task_family") for association in associations)
-    columns = _identity_columns(associations)
-    if families:
-        columns.append(Column("FAMILY", drop=5))
-    columns += [
-        Column("NETNS", right=True, drop=2),
-        Column("PID", right=True, drop=4),
-        Column("SINCE", right=True),
-        Column("ID", style="dim"),
+    columns = [
+        *_identity_columns(associations),
+        Column("NETNS", right=True, drop=5),
+        Column("PID", right=True, drop=6),
+        Column("SINCE", right=True, drop=2),
+        Column("ID", style="dim", drop=1),
     ]
     rows = []
     for association in associations:
         row = _identity_cells(association, all_ips=all_ips)
-        if families:
-            row.append(Cell.of(family(association)))
         row += [
             Cell.of(safe(association.get("netns_inode"))),
             Cell.of(safe(association.get("pid"))),
@@ -84,8 +68,8 @@ def history_table(associations: list[Association], *, narrow: bool = False, zone
         *_identity_columns(associations),
         Column(f"FROM ({zone_name(zone)})"),
         Column(f"UNTIL ({zone_name(zone)})"),
-        Column("ENDED BY", drop=1),
-        Column("ID", style="dim"),
+        Column("ENDED BY", drop=3),
+        Column("ID", style="dim", drop=1),
     ]
     rows = []
     for association in associations:
@@ -103,14 +87,14 @@ def history_table(associations: list[Association], *, narrow: bool = False, zone
 
 
 def _identity_columns(associations: list[Association]) -> list[Column]:
-    """Return the columns for branch and owner; the headers name what the rows hold (ENI or MAC, task or container)."""
+    """Return the columns for branch and task; the headers name what the rows hold (ENI or MAC, task or container)."""
     branches = {_branch(association)[0] for association in associations} - {""}
-    owners = {_owner(association)[0] for association in associations} - {""}
+    has_task = not associations or any(_has_task(association) for association in associations)
     return [
         Column("VLAN", right=True, style="bold"),
-        Column("/".join(sorted(branches)) or "ENI", style="cyan", drop=3 if branches == {"MAC"} else 1),
+        Column("/".join(sorted(branches)) or "ENI", style="cyan", drop=4),
         Column("IP"),
-        Column(owners.pop() if len(owners) == 1 else "OWNER"),
+        Column("TASK" if has_task else "CONTAINER", names=True),
     ]
 
 
@@ -123,7 +107,7 @@ def _identity_cells(association: Association, *, all_ips: bool = True) -> list[C
         _marked(safe(association.get("vlan_id")), bool(wrong - _OTHER_COLUMNS)),
         _marked(_branch(association)[1], bool(wrong & {"branch_mac", "declared_mac"})),
         _marked("\n".join(ips), bool(wrong & {"addresses", "gateways"})),
-        Cell.of(_owner(association)[1]),
+        Cell.of(label(association)),
     ]
 
 
@@ -142,18 +126,17 @@ def _branch(association: Association) -> tuple[str, str]:
     return ("MAC", safe(mac)) if mac else ("", "")
 
 
-def _owner(association: Association) -> tuple[str, str]:
-    """Return the kind of the owner (TASK or CONTAINER) and its ID, shortened: the task if known."""
-    if association.get("task_arn"):
-        return "TASK", task_id(association["task_arn"])[:SHORT]
-    container = safe(association.get("container_id"))
-    return ("CONTAINER", container[:SHORT]) if container else ("", "")
+def _has_task(association: Association) -> bool:
+    return bool(association.get("task_arn") or association.get("task_family"))
 
 
 def print_live(associations: list[Association], screen: Screen, now: datetime) -> None:
-    """Print the table of `list` and a line for each mismatch."""
+    """Print the table of `list` and a line for each mismatch; a single one on a terminal is a card."""
+    if len(associations) == 1 and screen.width is not None:
+        print_card(associations[0], screen, now)
+        return
     table = live_table(associations, now)
-    if not {"FAMILY", "PID"}.issuperset(tables.fitted(table, screen.width)[1]):
+    if not {"NETNS", "PID"}.issuperset(tables.fitted(table, screen.width)[1]):
         # An IPv6 address beside the IPv4 address takes the width of three columns.
         table = live_table(associations, now, all_ips=False)
     tables.show(table, screen)
@@ -161,12 +144,11 @@ def print_live(associations: list[Association], screen: Screen, now: datetime) -
 
 
 def print_history(associations: list[Association], screen: Screen, now: datetime) -> None:
-    """Print the answers of `who`: a table, or cards on a terminal that is too narrow for it."""
+    """Print the answers of `who`: a table; cards on a terminal that is too narrow for it, and for a single answer."""
     both = [history_table(associations, narrow=narrow, zone=screen.zone) for narrow in (False, True)]
     lacks = [len(tables.fitted(table, screen.width)[1]) for table in both]
     best = both[lacks[1] < lacks[0]]
-    # On a narrow terminal a single association is a card: it says more in the same space.
-    if lacks[0] == 0 or (len(associations) > 1 and tables.fitted(best, screen.width)[0].fits(screen.width)):
+    if screen.width is None or (len(associations) > 1 and tables.fitted(best, screen.width)[0].fits(screen.width)):
         tables.show(best, screen)
         _explain_marks(associations, screen)
         return
@@ -181,7 +163,7 @@ def _explain_marks(associations: list[Association], screen: Screen) -> None:
     for association in associations:
         if mismatches(association):
             name = safe(association.get("association_id"))
-            screen.line(screen.paint(f"{MARK} {name}: {mismatch_text(association)}", "red"))
+            screen.prose(f"{MARK} {name}: {mismatch_text(association)}", "red", indent=2)
 
 
 def explain_fits(what: str, fitted: dict[str, str], screen: Screen) -> None:
@@ -190,4 +172,4 @@ def explain_fits(what: str, fitted: dict[str, str], screen: Screen) -> None:
     for association_id, field in fitted.items():
         by_field.setdefault(field, []).append(short_id(association_id))
     fields = "; ".join(f"{field} of {', '.join(ids)}" for field, ids in by_field.items())
-    screen.line(f"{safe(what)} fits several things: {fields}")
+    screen.prose(f"{safe(what)} fits several things: {fields}")

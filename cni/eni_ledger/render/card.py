@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from eni_ledger.render.text import addresses, age, clock, containers, family, mismatches, moment, safe, since
+from eni_ledger.render.text import (
+    SHORT,
+    addresses,
+    age,
+    beside,
+    clock,
+    columns,
+    containers,
+    label,
+    mismatches,
+    moment,
+    safe,
+    since,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +34,7 @@ WHY_ENDED = {
     "rebooted": "the host booted again, without a DEL",
     "log_ends": "not known: the log it was imported from goes no further",
 }
+_NAMES = 10  # columns of the names at the left
 # Field named by `mismatch`: (key of the declared value, key of the kernel's value, label)
 _DIFFERENT = {
     "branch_mac": ("branch_mac", "observed_mac", "MAC"),
@@ -54,13 +68,31 @@ def mismatch_text(record: dict[str, Any]) -> str:
 
 def print_card(association: Association, screen: Screen, now: datetime) -> None:
     """Print everything the ledger knows about one association, grouped by line."""
-    association_id = screen.paint(safe(association.get("association_id")), "bold")
-    screen.line(f"{association_id}  {_lifetime(association, screen, now)}")
-    for name, text in _card_lines(association):
-        if text:
-            screen.line(f"  {screen.paint(name.ljust(10), 'dim')}{text}")
+    association_id, lifetime = safe(association.get("association_id")), _lifetime(association, screen, now)
+    head = screen.paint(association_id, "bold")
+    if screen.width is not None and columns(f"{association_id}  {lifetime}") > screen.width:
+        screen.line(head)
+        _print_line("", lifetime, screen)
+    elif lifetime.startswith("live"):
+        screen.line(f"{head}  {screen.paint('live', 'green')}{lifetime[4:]}")
+    else:
+        screen.line(f"{head}  {lifetime}")
+    for name, text in _card_lines(association, screen.width):
+        _print_line(name, text, screen)
     if mismatches(association):
-        screen.line(f"  {screen.paint('mismatch'.ljust(10) + mismatch_text(association), 'red')}")
+        _print_line("mismatch", mismatch_text(association), screen, "red")
+
+
+def _print_line(name: str, text: str, screen: Screen, style: str = "") -> None:
+    """Print the text beside its name, nothing without a text."""
+    if not text:
+        return
+    head = f"  {name.ljust(_NAMES)}"
+    first, *more = beside(head, text, screen.width)
+    label, value = first[: len(head)], first[len(head) :]
+    screen.line(screen.paint(label, style or "dim") + screen.paint(value, style) if name else first)
+    for line in more:
+        screen.line(screen.paint(line, style))
 
 
 def _lifetime(association: Association, screen: Screen, now: datetime) -> str:
@@ -68,7 +100,7 @@ def _lifetime(association: Association, screen: Screen, now: datetime) -> str:
     zone = screen.zone
     begin = clock(association.get("since"), zone, named=True)
     if "until" not in association:
-        return f"{screen.paint('live', 'green')} since {begin} ({since(association.get('since'), now)})"
+        return f"live since {begin} ({since(association.get('since'), now)})"
     first, last = moment(association.get("since")), moment(association["until"])
     lasted = f" ({age((last - first).total_seconds())})" if first and last else ""
     end = clock(association["until"], zone, named=True)
@@ -79,8 +111,11 @@ def _lifetime(association: Association, screen: Screen, now: datetime) -> str:
     return f"{begin} to {end}{lasted}"
 
 
-def _card_lines(association: Association) -> Iterable[tuple[str, str]]:
-    """Yield name and text of each line of the card; a line with empty text is not printed."""
+def _card_lines(association: Association, width: int | None) -> Iterable[tuple[str, str]]:
+    """Yield name and text of each line of the card; a line with empty text is not printed.
+
+    Where a `width` has no room for 64 digits, the container ID is as short as Docker prints it.
+    """
 
     def values(*pairs: tuple[str, str]) -> str:
         return "  ".join(f"{label}{safe(association[key])}" for key, label in pairs if association.get(key) is not None)
@@ -108,10 +143,12 @@ def _card_lines(association: Association) -> Iterable[tuple[str, str]]:
             ("trunk_netns_inode", "in netns "),
         ),
     )
-    yield "task", values(("task_arn", ""))
-    service = values(("service", "service "), ("cluster", "cluster "))
-    yield "", "  ".join(part for part in (family(association), service) if part)
-    yield "container", values(("container_id", ""))
+    has_task = association.get("task_arn") or association.get("task_family")
+    yield "task", label(association) if has_task else ""
+    yield "", values(("task_arn", ""))
+    yield "" if has_task else "task", values(("service", "service "), ("cluster", "cluster "))
+    container = safe(association.get("container_id"))
+    yield "container", container if width is None or len(container) + 2 <= width else container[:SHORT]
     yield "", values(("pause_name", ""))
     yield "", values(("ifname", "interface "), ("network", "network "))
     for number, text in enumerate(containers(association)):

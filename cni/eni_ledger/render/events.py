@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, tzinfo
-from textwrap import wrap
 from typing import Any
 
 from eni_ledger.render.card import mismatch_text
 from eni_ledger.render.screen import Screen
 from eni_ledger.render.table import no_room
 from eni_ledger.render.text import (
-    SHORT,
     addresses,
     clock,
+    columns,
     container_names,
     family,
+    fold,
+    label,
     mismatches,
     safe,
     short_id,
@@ -29,9 +31,10 @@ _REASONS = {
 }
 _NO_NAMESPACE = ("boot", "checkpoint", "identify")
 
-WIDE = 110  # from here on there is room for milliseconds
-DATED = 86  # for the date on each line; below, a line of its own says when a day begins
-BRANCHED = 75  # for the ENI or MAC; the owner comes first
+WIDE = 120  # from here on there is room for milliseconds
+DATED = 90  # for the date on each line; below, a line of its own says when a day begins
+BRANCHED = 79  # for the ENI or MAC; the task comes first
+TASK = 16  # columns of the task; ``api:17/5f8a2b3d`` has 15
 ROOMY = 130  # for the namespace too, whatever else there is to say
 
 _STYLES = {
@@ -61,10 +64,15 @@ class EventLines:
     def header(self) -> str:
         """Return the header: the names of the columns, below those of the columns left out for lack of space."""
         zone = zone_name(self.screen.zone)
-        cells = [f"TIME ({zone})" if self.dated else f"TIME {zone}", "EVENT", "VLAN", "IP", "ENI/MAC", "OWNER"]
-        line = " ".join([*self._columns(cells), "DETAILS" if self.wide else ""]).rstrip()
-        line = self.screen.paint(line, "bold")
-        return f"{no_room(self._left_out, self.screen)}\n{line}" if self._left_out else line
+        cells = [f"TIME ({zone})" if self.dated else f"TIME {zone}", "EVENT", "VLAN", "IP", "ENI/MAC", "TASK"]
+        cells = self._columns(cells)
+        lines = self._lines([*cells, "DETAILS"] if self.wide else cells, indent=len(cells[0]) + 1)
+        lines = [self.screen.paint(line, "bold") for line in lines]
+        if self._left_out:
+            lines[:0] = [
+                self.screen.paint(line, "dim") for line in fold(no_room(self._left_out, self.screen), self.screen.width)
+            ]
+        return "\n".join(lines)
 
     def line(self, event: dict[str, Any]) -> str:
         """Return the text of one event: one line, or several on a narrow terminal.
@@ -74,7 +82,6 @@ class EventLines:
         """
         kind = safe(event.get("event"))
         ips = addresses(event)
-        owner = task_id(event["task_arn"]) if event.get("task_arn") else safe(event.get("container_id"))
         time, day = clock(event.get("ts"), self.screen.zone, milli=self.wide), ""
         if not self.dated:
             day, _, time = time.partition(" ") if " " in time else ("", "", time)
@@ -85,41 +92,58 @@ class EventLines:
                 safe(event.get("vlan_id")) or "-",
                 (ips[0] if ips else "-") + (f" +{len(ips) - 1}" if len(ips) > 1 else ""),
                 safe(_branch(event)) or "-",
-                owner[:SHORT] or "-",
+                label(event) or "-",
             ]
         )
         style = "bold red" if mismatches(event) else _STYLES.get(kind, "")
-        tail = self._tail(event, len(" ".join(columns)), indent=len(columns[0]) + 1)
-        # Only the kind is coloured: a screen full of colour says nothing.
-        columns[1] = self.screen.paint(columns[1], style) if style else columns[1]
-        line = (" ".join(columns) + tail).rstrip()
+        lines = self._lines(columns, indent=len(columns[0]) + 1)
+        lines[-1:] = self._with_tail(lines[-1], event, indent=len(columns[0]) + 1)
+        line = "\n".join(lines)
+        if style:  # Only the kind is coloured: a screen full of colour says nothing.
+            line = line.replace(columns[1], self.screen.paint(columns[1], style), 1)
         if day in ("", self._day):
             return line
         self._day = day
         return f"{self.screen.paint(day, 'bold')}\n{line}"
 
-    def _tail(self, event: dict[str, Any], used: int, indent: int) -> str:
-        """Return the text after the columns: on the same line if it fits, else wrapped below.
+    def _lines(self, cells: list[str], indent: int) -> list[str]:
+        """Return the cells in lines that the screen has room for, those after the first line further in."""
+        width = self.screen.width
+        lines: list[str] = []
+        line = ""
+        for cell in cells:
+            joined = f"{line} {cell}" if line else cell
+            if width is not None and line.strip() and columns(joined.rstrip()) > width:
+                lines.append(line.rstrip())
+                joined = " " * min(indent, max(0, width - columns(cell.rstrip()))) + cell
+            line = joined
+        return [*lines, line.rstrip()]
+
+    def _with_tail(self, line: str, event: dict[str, Any], indent: int) -> list[str]:
+        """Return the last line of columns with the text after them: beside them if it fits, else wrapped below.
 
         The namespace is left out where it does not fit: it would double the length of the log, and `show` has it.
         """
         words = remarks(event, self.screen.zone)
         namespace = "" if event.get("event") in _NO_NAMESPACE else _namespace(event)
-        both = "; ".join(part for part in (namespace, words) if part)
-        width = self.screen.width
-        if width is None or used + 1 + len(both) <= width:
-            return f" {both}"
-        if used + 1 + len(words) <= width:
-            return f" {words}"
-        lines = wrap(words, max(20, width - indent))
-        return "".join(f"\n{' ' * indent}{line}" for line in lines)
+        width, used = self.screen.width or sys.maxsize, columns(line)
+        for tail in ("; ".join(part for part in (namespace, words) if part), words):
+            if used + 1 + columns(tail) <= width:
+                return [f"{line} {tail}".rstrip()]
+        if not words:
+            return [line]
+        indent = min(indent, max(0, width - 30))
+        return [
+            line,
+            *(" " * min(indent, max(0, width - columns(part))) + part for part in fold(words, width - indent)),
+        ]
 
     def _columns(self, cells: list[str]) -> list[str]:
         """Return the cells padded to their widths, without the branch where it does not fit."""
-        time, kind, vlan, ip, branch, owner = cells
+        time, kind, vlan, ip, branch, task = cells
         time = time.ljust(23 if self.wide else 19 if self.dated else 8)
         columns = [time, kind.ljust(10), vlan.rjust(4), ip.ljust(15)]
-        return [*columns, *([branch.ljust(21)] if self.branched else []), owner.ljust(SHORT)]
+        return [*columns, *([branch.ljust(21)] if self.branched else []), task.ljust(TASK)]
 
 
 def _branch(event: dict[str, Any]) -> object:

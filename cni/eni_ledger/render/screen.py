@@ -7,6 +7,7 @@ import sys
 from datetime import UTC
 
 from eni_ledger.base.minijson import dumps, escaped
+from eni_ledger.render.text import fold
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,9 +51,15 @@ class Screen:
         if sys.stdout is not None:
             sys.stdout.write(text + "\n")
 
+    def prose(self, text: str, style: str = "", indent: int = 0) -> None:
+        """Print a sentence, on a terminal in lines broken at blanks; all but the first begin with `indent` blanks."""
+        for number, line in enumerate(fold(text, self.width and max(1, self.width - indent))):
+            self.line(" " * (indent if number else 0) + self.paint(line, style))
+
     def note(self, text: str) -> None:
         """Say something beside the answer, on standard error."""
-        complain(text)
+        for line in fold(text, _columns() if self.err_is_terminal else None):
+            complain(line)
 
     def flush(self) -> None:
         """Hand over what was printed so far; needed before standard error says something about it."""

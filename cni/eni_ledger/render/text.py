@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SHORT = 12  # what docker and the ECS console show of a 64-digit ID
+TASK_SHORT = 8  # of a task ID beside the family; 32 bits tell the tasks of one family apart
 
 
 def safe(value: object) -> str:
@@ -96,6 +97,75 @@ def family(record: dict[str, Any]) -> str:
     if not name:
         return ""
     return safe(name) if revision is None else f"{safe(name)}:{safe(revision)}"
+
+
+def label(record: dict[str, Any]) -> str:
+    """Return the name of the task in one word: ``api:17/5f8a2b3d``, family, revision and the start of the task ID.
+
+    Without a family it is the start of the task ID; without a task that of the container ID; empty when neither is
+    known.
+    """
+    name, arn = family(record), record.get("task_arn")
+    if name:
+        return f"{name}/{task_id(arn)[:TASK_SHORT]}" if arn else name
+    return task_id(arn)[:SHORT] if arn else safe(record.get("container_id"))[:SHORT]
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal `text` takes: two for each wide character of East Asian scripts."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width  # only for what is not ASCII
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def fold(text: str, width: int | None, room: int | None = None) -> list[str]:
+    """Return `text` in lines of at most `width` columns, broken at blanks.
+
+    A word of more than `room` columns (default: `width`) is broken behind a ``/``, and behind a ``:`` where that is not
+    enough; nothing is broken elsewhere, so a line may be longer. A `width` of None is no limit.
+    """
+    if width is None or columns(text) <= width:
+        return [text]
+    lines: list[str] = []
+    line = ""
+    for word in text.split(" "):
+        for number, piece in enumerate(_pieces(word, room or width)):
+            joined = f"{line}{'' if number or not line else ' '}{piece}"
+            if line.strip() and columns(joined.rstrip()) > width:
+                lines.append(line.rstrip())
+                line = piece
+            else:
+                line = joined
+    return [*lines, line.rstrip()] if line.strip() else lines
+
+
+def _pieces(word: str, room: int) -> list[str]:
+    """Return the parts that a word of more than `room` columns is broken into; the word if none helps."""
+    pieces = [word]
+    for mark in "/:":
+        if all(columns(piece) <= room for piece in pieces):
+            return pieces
+        pieces = [part for piece in pieces for part in piece.replace(mark, f"{mark}\0").split("\0") if part]
+    return pieces if all(columns(piece) <= room for piece in pieces) else [word]
+
+
+def beside(name: str, text: str, width: int | None) -> list[str]:
+    """Return `text` beside its `name`, which ends with blanks, in lines of at most `width` columns.
+
+    A word for which there is no room beside the name stands below it, further to the left.
+    """
+    margin = len(name)
+    lines: list[str] = []
+    for part in fold(text, None if width is None else max(1, width - margin), width):
+        if width is None or columns(part) + margin <= width:
+            lines.append((" " * margin if lines else name) + part)
+            continue
+        if not lines and name.strip():
+            lines.append(name.rstrip())
+        lines.append(" " * max(0, min(2, width - columns(part))) + part)
+    return lines
 
 
 def addresses(record: dict[str, Any], *, prefix: bool = False) -> list[str]:

@@ -168,7 +168,7 @@ class TestDamage:
             filled.file.write_bytes(b"".join(lines[:3]) if how == "cut" else b"")
         done = run("list")
         clear(done, 3)
-        assert "3f9a1c20de41" in done.out  # what state.json says
+        assert "web/3f9a1c20" in done.out  # what state.json says
         place = "line 4" if how == "cut" else "line 1, offset 0"
         assert f"events are missing: {filled.file} {place}" in done.err
         assert run("list", "--json").json()["damage"]["path"] == str(filled.file)

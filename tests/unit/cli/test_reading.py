@@ -14,17 +14,10 @@ if TYPE_CHECKING:
 def test_list_shows_what_is_live_aligned_and_plain(filled: Ledger, run: Run) -> None:
     done = run("list")
     head, first, second, more = done.out.splitlines()
-    assert head.split() == ["VLAN", "ENI/MAC", "IP", "OWNER", "FAMILY", "NETNS", "PID", "SINCE", "ID"]
-    assert first.split()[:7] == [
-        "102",
-        "eni-0123456789abcdef0",
-        "10.0.32.5",
-        "3f9a1c20de41",
-        "web",
-        "4026532162",
-        "1162",
-    ]
-    assert second.split()[:5] == ["101", "0a:12:34:56:78:a3", "10.0.32.4", "a3a3a3a3a3a3", "-"]
+    assert head.split() == ["VLAN", "ENI/MAC", "IP", "TASK", "NETNS", "PID", "SINCE", "ID"]
+    named = ["102", "eni-0123456789abcdef0", "10.0.32.5", "web/3f9a1c20", "4026532162", "1162"]
+    assert first.split()[:6] == named
+    assert second.split()[:5] == ["101", "0a:12:34:56:78:a3", "10.0.32.4", "a3a3a3a3a3a3", "4026532163"]
     assert more.split() == ["2001:db8::4"]
     assert head.index("IP") == first.index("10.0.32.5") == more.index("2001:db8::4")
     assert "\t" not in done.out
@@ -215,7 +208,7 @@ def test_show_tells_nothing_too_much_and_something_else_apart(filled: Ledger, ru
 def test_log_prints_every_event_in_order(filled: Ledger, run: Run) -> None:
     lines = run("log").out.splitlines()
     assert [line.split()[2] for line in lines[1:]] == ["checkpoint", "add", "add", "del", "add"]
-    assert lines[0].split() == ["TIME", "(UTC)", "EVENT", "VLAN", "IP", "ENI/MAC", "OWNER", "DETAILS"]
+    assert lines[0].split() == ["TIME", "(UTC)", "EVENT", "VLAN", "IP", "ENI/MAC", "TASK", "DETAILS"]
 
 
 def test_log_json_has_the_lines_of_the_ledger(filled: Ledger, run: Run) -> None:

@@ -68,14 +68,14 @@ def test_80_columns_keep_what_identifies_and_say_what_is_missing(filled: Ledger)
     out = plain(on_terminal(filled, 80, "list"))
     assert "eni-0123456789abcdef0" in out
     assert "10.0.39.117 +1" in out
-    assert out.splitlines()[0].split()[-2:] == ["SINCE", "ID"]
-    assert "(NETNS, PID, FAMILY: no room in 80 columns)" in out
+    assert out.splitlines()[0].split()[-3:] == ["TASK", "SINCE", "ID"]
+    assert "(NETNS, PID: no room in 80 columns)" in out
 
 
 def test_80_columns_of_log_have_the_owner_and_the_day(filled: Ledger) -> None:
     lines = plain(on_terminal(filled, 80, "log")).splitlines()
     assert lines[0] == "(NETNS, PID: no room in 80 columns)"
-    assert lines[1].split() == ["TIME", "UTC", "EVENT", "VLAN", "IP", "ENI/MAC", "OWNER"]
+    assert lines[1].split() == ["TIME", "UTC", "EVENT", "VLAN", "IP", "ENI/MAC", "TASK"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", lines[2])
     assert any("a1a1a1a1a1a1" in line for line in lines)
 
@@ -86,11 +86,70 @@ def test_80_columns_of_who_keep_the_id(filled: Ledger) -> None:
     assert "(MAC: no room in 80 columns)" in out
 
 
-def test_one_answer_on_a_narrow_terminal_is_a_card(filled: Ledger) -> None:
-    out = plain(on_terminal(filled, 80, "who", "102"))
-    assert out.startswith("assoc-")
-    assert "task      arn:aws:ecs:" in out
-    assert "until" not in out
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
+def test_one_answer_on_a_terminal_is_a_card(filled: Ledger, width: int) -> None:
+    filled.delete(0xA3)
+    for args in (["who", "102"], ["list"]):
+        out = plain(on_terminal(filled, width, *args))
+        assert out.startswith("assoc-")
+        assert "task      web/3f9a1c20\n" in out
+        assert "until" not in out
+        assert "102" in out
+
+
+LONG = "l" * 255
+
+
+@pytest.fixture
+def crowded(filled: Ledger) -> Ledger:
+    """Return a ledger with what takes room: IPv6 alone, a family of 255 letters, a mismatch, a long error."""
+    arn = "arn:aws:ecs:ap-southeast-1:123456789012:task/production-cluster/5f8a2b3d5f8a2b3d5f8a2b3d5f8a2b3d"
+    task = {"task_arn": arn, "task_revision": 17, "cluster": "production-cluster"}
+    filled.add(1, 101, "10.0.32.4/20", **task, task_family="api", eni_id="eni-0123456789abcdef1")
+    filled.add(2, 103, "2600:1f14:abcd:1200:1111:2222:3333:4444/64", **task, task_family="payments-worker")
+    filled.add(3, 104, "10.0.39.117/20", "fd00::5/64", **task, task_family=LONG)
+    filled.add(4, 105, "10.0.39.118/20", mismatch=["branch_mac"], observed_mac="0a:99:99:99:99:99")
+    error = "the plugin vpc-branch-eni failed: unable to find the trunk interface eni-0aaaaaaaaaaaaaaaa of the instance"
+    filled.write({"event": "add_failed", "container_id": "7" * 64, "ifname": "eth0", "error_msg": error})
+    return filled
+
+
+def words_of(ledger: Ledger) -> set[str]:
+    """Return the words that an answer may be made of: those of a boundless terminal and of the ledger."""
+    wide = " ".join(plain(on_terminal(ledger, 2000, *args)) for args in CROWDED)
+    words = wide.split() + re.split(r'[\s",{}\[\]]+', ledger.file.read_text())
+    parts = {part for word in words for part in (word, *word.replace("/", "/ ").replace(":", ": ").split())}
+    return {part.strip("(),:") for part in parts}
+
+
+CROWDED = (["list"], ["who", "10.0.32.4"], ["who", "103"], ["who", "104"], ["who", "105"], ["log"])
+
+
+def test_nothing_is_broken_inside_a_word(crowded: Ledger) -> None:
+    words = words_of(crowded)
+    for width in (40, 60, 80, 100, 200):
+        for args in CROWDED:
+            for line in plain(on_terminal(crowded, width, *args)).splitlines():
+                assert len(line) <= width or LONG in line, (width, args, line)
+                strange = {word for word in line.split() if len(word) > 5 and not word.isalpha()} - words
+                assert not {word for word in strange if word.strip("(),:") not in words and not known_form(word)}, (
+                    width,
+                    args,
+                    line,
+                )
+
+
+def known_form(word: str) -> bool:
+    """Tell whether a narrow terminal prints a value in a form of its own: shortened as a whole, or a time."""
+    return bool(
+        re.fullmatch(r"[0-9a-f]{8}|[0-9a-f]{12}|[\d:-]+|columns\)|\(?[A-Z/]+[,:]?|arn:.*[/:]|.*/|runtime's", word)
+    )
+
+
+def test_the_name_of_the_task_is_there_at_any_width(crowded: Ledger) -> None:
+    for width in (40, 60, 80, 100, 200):
+        for args in (["list"], ["who", "10.0.32.4"], ["log"]):
+            assert "api:17/5f8a2b3d" in plain(on_terminal(crowded, width, *args)).split(), (width, args)
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])

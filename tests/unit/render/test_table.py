@@ -68,7 +68,7 @@ def test_no_value_is_taken_for_markup_or_loses_a_character(value: str) -> None:
 def test_the_terminal_table_says_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
     table.show(sample(), on_terminal(Screen(), 20, colour=False))
     out = capsys.readouterr().out
-    assert "(NETNS, PID: no room in 20 columns)" in out
+    assert "(NETNS, PID: no room\nin 20 columns)" in out
     assert "\x1b" not in out
 
 
@@ -76,3 +76,41 @@ def test_colour_only_when_the_screen_has_it(capsys: pytest.CaptureFixture[str]) 
     styled = Table([Column("A", style="cyan")], [[Cell.of("x")]])
     table.show(styled, on_terminal(Screen(), 80, colour=True))
     assert "\x1b[36m" in capsys.readouterr().out
+
+
+FAMILY = "f" * 255
+
+
+def named(*names: str) -> Table:
+    columns = [Column("VLAN", right=True), Column("TASK", names=True), Column("ID", drop=1)]
+    return Table(columns, [[Cell.of("101"), Cell.of(name), Cell.of("6a104f20")] for name in names])
+
+
+def shown(capsys: pytest.CaptureFixture[str], of: Table, width: int) -> list[str]:
+    table.show(of, on_terminal(Screen(), width, colour=False))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_one_long_name_takes_no_room_from_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys, named("api:17/5f8a2b3d", f"{FAMILY}:1/5f8a2b3d"), 60) == [
+        "VLAN  TASK             ID",
+        " 101  api:17/5f8a2b3d  6a104f20",
+        " 101                   6a104f20",
+        f"  {FAMILY}:1/5f8a2b3d",
+    ]
+    assert table.plain(named(FAMILY))[1].split() == ["101", FAMILY, "6a104f20"]
+
+
+def test_a_name_without_room_stands_below_its_row(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown(capsys, named("api:17/5f8a2b3d", "payments:117/11aa22bb"), 24)
+    assert lines[:4] == ["VLAN  TASK", " 101  api:17/5f8a2b3d", " 101", "  payments:117/11aa22bb"]
+
+
+def test_rows_without_room_are_blocks(capsys: pytest.CaptureFixture[str]) -> None:
+    wide = Table([Column("VLAN"), Column("IP")], [[Cell.of("101"), Cell.of("2600:1f14:abcd:1200:1111:2222:3333:5555")]])
+    assert shown(capsys, wide, 40) == ["VLAN  101", "IP", " 2600:1f14:abcd:1200:1111:2222:3333:5555"]
+
+
+def test_prose_is_wrapped_at_blanks(capsys: pytest.CaptureFixture[str]) -> None:
+    said = Table([Column("STATUS"), Column("WHAT", prose=True)], [[Cell.of("gone"), Cell.of("no such namespace")]])
+    assert shown(capsys, said, 20) == ["STATUS  WHAT", "gone    no such", "        namespace"]
