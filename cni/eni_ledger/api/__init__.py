@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
-from eni_ledger.api import frames, records
+from eni_ledger.api import records
 from eni_ledger.base.config import load
 from eni_ledger.base.errors import EniLedgerError, LedgerDamaged, NotFound, UsageError
+from eni_ledger.desk.export import frames
 from eni_ledger.ledger.format.schema import Association, Event
 from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.query.questions import History

@@ -39,6 +39,7 @@ COMMANDS = {
     "log": "eni_ledger.cli.commands.log",
     "capture": "eni_ledger.cli.commands.capture",
     "enter": "eni_ledger.cli.commands.enter",
+    "export": "eni_ledger.cli.commands.export",
     "fsck": "eni_ledger.cli.commands.fsck",
     "prune": "eni_ledger.cli.commands.prune",
     "verify": "eni_ledger.cli.commands.verify",

@@ -20,9 +20,10 @@ Row = dict[str, Any]
 _TIMES = ("since", "until")
 _TEXTS = ("addresses", "gateways", "observed_addresses", "observed_gateways", "mismatch")
 _NUMBERS = (
-    *("vlan_id", "observed_vlan_id", "trunk_ifindex", "trunk_netns_inode", "netns_inode", "netns_dev"),
+    *("vlan_id", "observed_vlan_id", "trunk_ifindex", "netns_dev"),
     *("pid", "pid_start", "add_seq", "end_seq"),
 )
+_INODES = ("trunk_netns_inode", "netns_inode")  # 64 bits without a sign
 _BOOLS = ("block_instance_metadata", "unconfirmed")
 _OF_CONTAINER = tuple(Container.model_fields)
 
@@ -59,7 +60,9 @@ def to_dataframe(rows: Sequence[Row]) -> pd.DataFrame | pl.DataFrame:
     frame = pandas.DataFrame(made)
     for key in _TIMES:
         frame[key] = pandas.to_datetime(frame[key], utc=True)
-    return frame.astype(dict.fromkeys(_NUMBERS, "Int64") | dict.fromkeys(_BOOLS, "boolean"))
+    return frame.astype(
+        dict.fromkeys(_NUMBERS, "Int64") | dict.fromkeys(_INODES, "UInt64") | dict.fromkeys(_BOOLS, "boolean")
+    )
 
 
 def _polars(polars: Any, made: dict[str, list[Any]]) -> pl.DataFrame:
@@ -69,6 +72,7 @@ def _polars(polars: Any, made: dict[str, list[Any]]) -> pl.DataFrame:
         **dict.fromkeys(_TIMES, polars.Datetime("us", "UTC")),
         **dict.fromkeys(_TEXTS, texts),
         **dict.fromkeys(_NUMBERS, polars.Int64),
+        **dict.fromkeys(_INODES, polars.UInt64),
         **dict.fromkeys(_BOOLS, polars.Boolean),
         CONTAINERS: polars.List(polars.Struct(dict.fromkeys(_OF_CONTAINER, polars.String))),
     }
@@ -86,6 +90,7 @@ def to_arrow(rows: Sequence[Row]) -> pa.Table:
         **dict.fromkeys(_TIMES, arrow.timestamp("us", "UTC")),
         **dict.fromkeys(_TEXTS, arrow.list_(arrow.string())),
         **dict.fromkeys(_NUMBERS, arrow.int64()),
+        **dict.fromkeys(_INODES, arrow.uint64()),
         **dict.fromkeys(_BOOLS, arrow.bool_()),
         CONTAINERS: arrow.list_(arrow.struct(dict.fromkeys(_OF_CONTAINER, arrow.string()))),
     }

@@ -1,0 +1,1 @@
+"""Associations and events in the formats of other programs."""
