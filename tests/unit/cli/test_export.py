@@ -76,7 +76,7 @@ def test_sqlite_has_associations_and_events(run: Run, state: Path, tmp_path: Pat
     assert database.execute(each).fetchall() == [("10.0.32.4/20",), ("fd00::4/64",)]
     assert database.execute("SELECT count(*) FROM events").fetchone() == (4,)
     database.close()
-    assert {path.name for path in tmp_path.iterdir()} == {"state", "ledger.db"}
+    assert {path.name for path in tmp_path.iterdir()} == {"state", "ledger.db", "config.json"}
 
 
 def test_parquet_is_read_by_duckdb(run: Run, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_parquet_is_read_by_duckdb(run: Run, state: Path, tmp_path: Path, monkey
     assert (done.code, done.out) == (3, "")
     assert done.err.startswith("error: parquet needs pyarrow, which is not installed here")
     assert not out.exists()
-    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    assert {path.name for path in tmp_path.iterdir()} == {"state", "config.json"}
 
 
 def test_an_interval(run: Run, state: Path) -> None:
