@@ -2,191 +2,236 @@
 
 from __future__ import annotations
 
-from eni_ledger.base.errors import NotFound
-from eni_ledger.cli.damage import Answer, ask, is_live, was_live
-from eni_ledger.cli.session import PROGRAM, require_ledger
+from eni_ledger.base.errors import NotFound, UsageError
+from eni_ledger.cli.found import Wanted, find_neighbours, gather
+from eni_ledger.cli.period import Period, period_of
+from eni_ledger.cli.session import require_ledger
 from eni_ledger.ledger.query import clock_note, coverage
-from eni_ledger.ledger.query.questions import History
-from eni_ledger.ledger.read.container_terms import SHORTEST_START
-from eni_ledger.ledger.read.terms import Query, readings
 from eni_ledger.render.text import SHORT, age, clock, safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from eni_ledger.base.errors import EniLedgerError
+    from eni_ledger.cli.damage import Answer
     from eni_ledger.cli.request import Request
     from eni_ledger.cli.session import Session
+    from eni_ledger.ledger.query.questions import History
+
+_SHORTEST_START = 6  # of the digits of a container's ID
+_HUMAN = ("table", "wide")
 
 
 def live(session: Session, request: Request) -> None:
-    """Print the live associations, or those of the time that `request` names.
+    """Print the live associations, or those of the time that `request` names; with WHATs those that fit one of them.
 
-    Raises NotFound for a time before the ledger begins, and as `History.live` does; LedgerDamaged after the answer has
-    been printed.
+    Raises NotFound for a time before the ledger begins and for a WHAT that nothing fits, and as `History.live` does;
+    LedgerDamaged after the answer has been printed.
     """
-    times = session.times(request.at, "--at")
-    progress = session.progress()
-    try:
-        with session.ask(progress) as history:
-            require_ledger(history)
-            answer = (
-                ask(history, lambda: coverage.during(history, *times), was_live(*times))
-                if times
-                else ask(history, history.live, is_live)
-            )
-            empty = times and not answer.associations and not answer.damage
-            error = answer.damage or (coverage.unknown(history, times[1], session.zone) if times and empty else None)
-            notes = _notes(session, history, times)
-    finally:
-        progress.close()
-    _print_live(
-        session, answer, times, notes, covered=not isinstance(error, NotFound), as_json=request.form.output == "json"
-    )
-    if error:
-        raise error
-
-
-def _print_live(
-    session: Session,
-    answer: Answer,
-    times: tuple[str, str] | None,
-    notes: list[str],
-    *,
-    covered: bool,
-    as_json: bool,
-) -> None:
-    screen, moment = session.screen, times[0] if times else None
-    session.introduce(as_json=as_json)
-    if as_json:
-        screen.json_document(answer.document(at=moment, notes=notes or None))
-        return
-    if not answer.associations:
-        if not answer.damage and covered:
-            screen.note("no live associations" if moment is None else f"nothing was live at {session.clock(moment)}")
-    elif moment is None:
-        from eni_ledger.render.associations import print_live
-
-        print_live(answer.associations, screen, session.as_of())
-    else:
-        from eni_ledger.render.associations import print_history
-
-        session.echo_time(moment, "live")
-        print_history(answer.associations, screen, session.as_of())
-    _print_notes(session, notes)
+    _tell(session, request, live=True)
 
 
 def who(session: Session, request: Request) -> None:
     """Print the associations that have or had what `request` asks for, with a time those of that time.
 
-    Raises NotFound if there is none, and as `History.who` does; LedgerDamaged after the answer has been printed.
+    Raises NotFound if there is none for one of the WHATs, and as `History.find` does; UsageError if a line of standard
+    input was not understood; LedgerDamaged after the answer has been printed.
     """
-    what, as_json = request.whats[0], request.form.output == "json"
-    times = session.times(request.at, "--at")
-    queries = readings(what)
+    _tell(session, request, live=False)
+
+
+class _Told:
+    """What is to be printed of an answer, and the error that the command ends with."""
+
+    __slots__ = ("answer", "error", "found", "live", "misses", "notes", "period")
+
+    def __init__(self, answer: Answer, found: list[Wanted], period: Period | None, *, live: bool) -> None:
+        self.live = live
+        self.answer = answer
+        self.found = found
+        self.period = period
+        self.error: EniLedgerError | None = answer.damage
+        self.misses: list[tuple[Wanted, EniLedgerError]] = []
+        self.notes: list[str] = []
+
+
+def _tell(session: Session, request: Request, *, live: bool) -> None:
+    period = period_of(session, request)
+    found = [Wanted(what) for what in request.whats]
     progress = session.progress()
     try:
         with session.ask(progress) as history:
             require_ledger(history)
-            for query in queries:
-                answer = _best(history, query, times)
-                if answer.associations or answer.damage:
-                    break
-            notes = _notes(session, history, times)
-            if not answer.associations and not answer.damage and (shared := _in_docker(session, history, query, times)):
-                query, answer, note = shared
-                notes.append(note)
-            empty = not answer.associations and not answer.damage
-            error = answer.damage or (_nobody(session, history, what, times) if empty else None)
-            _print_who(session, what, query, times, answer, notes, as_json=as_json)
-            if error:
-                raise error
+            told = _Told(gather(history, found, period, request.filters, live=live), found, period, live=live)
+            told.notes = _notes(session, history, period)
+            if not live and len(found) == 1 and not told.answer.associations and not told.answer.damage:
+                _ask_docker(session, history, told, request)
+            _add_misses(session, history, told, request)
     finally:
         progress.close()
+    _print(session, request, told)
+    if told.error:
+        raise told.error
 
 
-def _best(history: History, query: Query, times: tuple[str, str] | None) -> Answer:
-    """Return the associations that fit `query` best."""
-    then = was_live(*times) if times else None
-    answer = ask(
-        history,
-        lambda: coverage.during(history, *times, query) if times else history.spans(query),
-        lambda association: query.matches(association) and (then is None or then(association)),
-    )
-    answer.associations = query.best(answer.associations)
-    return answer
-
-
-def _in_docker(
-    session: Session, history: History, query: Query, times: tuple[str, str] | None
-) -> tuple[Query, Answer, str] | None:
-    """Return the answer for a container that only Docker knows: the association of the container whose network it uses.
-
-    With it the query for that one, and a note that says so.
-    """
-    may_be = query.kind == "name" or (query.kind == "number" and len(query.text) >= SHORTEST_START)
-    found = session.docker(query.text) if may_be and session.docker else None
-    if found is None:
-        return None
-    owner = Query(found.network_of)
-    answer = _best(history, owner, times)
-    if found.network_of == found.docker_id:
-        note = f"Docker knows {safe(query.text)} as {found.docker_id[:SHORT]}"
-    else:
-        note = f"container {safe(query.text)} of Docker shares the network of {found.network_of[:SHORT]}"
-    return (owner, answer, note) if answer.associations else None
-
-
-def _print_who(
-    session: Session,
-    what: str,
-    query: Query,
-    times: tuple[str, str] | None,
-    answer: Answer,
-    notes: list[str],
-    *,
-    as_json: bool,
-) -> None:
-    screen, moment = session.screen, times[0] if times else None
-    fitted = query.fitted(answer.associations)
-    session.introduce(as_json=as_json)
-    if as_json:
-        screen.json_document(answer.document(at=moment, notes=notes or None, fitted=fitted or None))
+def _ask_docker(session: Session, history: History, told: _Told, request: Request) -> None:
+    """Answer for a container that only Docker knows: with the container whose network it uses, and a note."""
+    (each,) = told.found
+    query = each.query
+    may_be = query.kind == "name" or (query.kind == "number" and len(query.text) >= _SHORTEST_START)
+    shared = session.docker(query.text) if may_be and session.docker else None
+    if shared is None:
         return
-    if answer.associations:
-        if moment:
-            session.echo_time(moment, what)
+    owner = Wanted(shared.network_of)
+    answer = gather(history, [owner], told.period, request.filters)
+    if not answer.associations:
+        return
+    owner.what = each.what
+    told.answer, told.found, told.error = answer, [owner], answer.damage
+    if shared.network_of == shared.docker_id:
+        told.notes.append(f"Docker knows {safe(query.text)} as {shared.docker_id[:SHORT]}")
+    else:
+        told.notes.append(f"container {safe(query.text)} of Docker shares the network of {shared.network_of[:SHORT]}")
+
+
+def _add_misses(session: Session, history: History, told: _Told, request: Request) -> None:
+    """Add an error for each WHAT that nothing was found for, and who had it before and after; and the error of all."""
+    damage, period = told.answer.damage, told.period
+    missing = [] if damage else [each for each in told.found if not each.associations]
+    if missing:
+        from eni_ledger.cli import misses
+
+        if period:
+            find_neighbours(history, missing, period, request.filters)
+        begin = coverage.begin(history)
+        told.misses = [(each, misses.nobody(session, begin, each, period, live=told.live)) for each in missing]
+    if damage:
+        return
+    if request.not_understood:
+        details = f"{request.not_understood} of them, named above"
+        told.error = UsageError("lines of standard input were not understood", details, "all others were answered")
+    elif len(told.found) > 1 and told.misses:
+        number = f"{len(told.misses)} of {len(told.found)}"
+        told.error = NotFound("nothing was found for some of them", number)
+    elif told.misses:
+        told.error = told.misses[0][1]
+    elif period and period.last and not told.answer.associations:
+        told.error = coverage.unknown(history, period.last, session.zone)
+
+
+def _print(session: Session, request: Request, told: _Told) -> None:
+    form, period = request.form, told.period
+    human = form.output in _HUMAN and not (form.query or form.quiet)
+    session.introduce(as_json=not human)
+    if not form.plain or form.output == "json":
+        document = _document(told)
+        if form.plain:
+            session.screen.json_document(document)
+            return
+        if human and period and told.answer.associations:
+            period.echo(session, _subject(told))
+        from eni_ledger.cli.present import present
+
+        present(session, form, document)
+    else:
+        _print_table(session, told)
+    _print_misses(session, told)
+    for note in told.notes:
+        session.screen.note(f"note: {note}")
+    for each in told.found if human else ():
+        if fitted := each.query.fitted(each.associations):
+            from eni_ledger.render.associations import explain_fits
+
+            explain_fits(each.what, fitted, session.screen)
+
+
+def _print_table(session: Session, told: _Told) -> None:
+    screen, period, live, associations = session.screen, told.period, told.live, _rows(told)
+    if not associations:
+        if live and not told.found and not told.answer.damage and not told.error:
+            screen.note(f"nothing was live {period.words(session)}" if period else "no live associations")
+    elif live and period is None:
+        from eni_ledger.render.associations import print_live
+
+        print_live(associations, screen, session.as_of())
+    else:
         from eni_ledger.render.associations import print_history
 
-        print_history(answer.associations, screen, session.as_of())
-    _print_notes(session, notes)
-    if fitted:
-        from eni_ledger.render.associations import explain_fits
-
-        explain_fits(what, fitted, screen)
+        if period:
+            period.echo(session, _subject(told))
+        print_history(associations, screen, session.as_of())
 
 
-def _notes(session: Session, history: History, times: tuple[str, str] | None) -> list[str]:
+def _subject(told: _Told) -> str:
+    """Return what the answer is about."""
+    if not told.found:
+        return "live"
+    whats = ", ".join(each.what for each in told.found[:3])
+    return whats if len(told.found) <= 3 else f"{whats} and {len(told.found) - 3} more"
+
+
+def _print_misses(session: Session, told: _Told) -> None:
+    """Print who had last and next what nobody had: for one WHAT as the answer, for several beside it."""
+    if not told.misses:
+        return
+    from eni_ledger.cli.misses import nearest
+
+    several = len(told.found) > 1
+    for each, error in told.misses:
+        words = nearest(each, told.period, session) if told.period else ""
+        if several:
+            session.screen.note(f"{safe(each.what)}: {error.msg}{'; ' if words else ''}{words}")
+        elif words:
+            session.screen.line(f"{safe(each.what)}: nobody {told.period.words(session) if told.period else ''}")
+            for part in words.split("; "):
+                session.screen.line(f"  {part}")
+
+
+def _rows(told: _Told) -> list[dict[str, Any]]:
+    """Return the associations; of several WHATs for each WHAT its own, with `what` and, in doubt, `fitted`.
+
+    For `list` each association once, with all WHATs that it fits in `what`.
+    """
+    if len(told.found) < 2:
+        return told.answer.associations
+    if told.live:
+        whats: dict[str, list[str]] = {}
+        for each in told.found:
+            for one in each.associations:
+                whats.setdefault(one["association_id"], []).append(each.what)
+        return [{"what": ", ".join(whats[one["association_id"]]), **one} for one in told.answer.associations]
+    rows = []
+    for each in told.found:
+        fitted = each.query.fitted(each.associations)
+        for one in each.associations:
+            by = {"fitted": fitted[one["association_id"]]} if fitted else {}
+            rows.append({"what": each.what, **by, **one})
+    return rows
+
+
+def _document(told: _Told) -> dict[str, Any]:
+    """Return what `--json` prints."""
+    several = len(told.found) > 1
+    fitted = told.found[0].query.fitted(told.answer.associations) if told.found and not several else {}
+    more: dict[str, Any] = told.period.document() if told.period else {}
+    more |= {"notes": told.notes or None, "fitted": fitted or None}
+    if several:
+        keys = ("what", "before", "after") if told.period else ("what",)
+        more["missing"] = [{key: getattr(each, key) for key in keys} for each, _ in told.misses] or None
+    document = told.answer.document(_rows(told), **more)
+    if told.misses and told.period and not several:
+        each = told.misses[0][0]
+        document |= {"before": each.before, "after": each.after}
+    return document
+
+
+def _notes(session: Session, history: History, period: Period | None) -> list[str]:
     """Return a sentence for each time that the clock, set back, showed the time asked for once more."""
-    if times is None:
+    if period is None or not period.moment or period.first is None or period.last is None:
         return []
-    twice = f"so {clock(times[0], session.zone)} came twice; `log` shows both"
+    twice = f"so {clock(period.first, session.zone)} came twice; `log` shows both"
     return [
         f"{where + ': ' if where else ''}clock set back by {age(step / 1e6)} at {session.clock(ts)}, {twice}"
-        for where, ts, step in clock_note.of_each(history, *times)
+        for where, ts, step in clock_note.of_each(history, period.first, period.last)
     ]
-
-
-def _print_notes(session: Session, notes: list[str]) -> None:
-    for note in notes:
-        session.screen.note(f"note: {note}")
-
-
-def _nobody(session: Session, history: History, what: str, times: tuple[str, str] | None) -> NotFound:
-    """Return the error for an empty answer."""
-    if times is None:
-        begin = coverage.begin(history)
-        since = f" since {session.clock(begin)}, when the ledger begins" if begin else ""
-        return NotFound(f"nobody has had it{since}", what, f"{PROGRAM} list")
-    if unknown := coverage.unknown(history, times[1], session.zone):
-        unknown.hint = f"{PROGRAM} who {what}"
-        return unknown
-    return NotFound(f"nobody had it at {session.clock(times[0])}", what, f"{PROGRAM} who {what} (at any time)")

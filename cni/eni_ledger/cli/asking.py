@@ -7,10 +7,18 @@ from typing import Any, TypeVar
 
 import click
 
+from eni_ledger.base.errors import UsageError
+from eni_ledger.cli.completers import live_names
 from eni_ledger.cli.request import Request
+from eni_ledger.cli.whats import whats_of
 from eni_ledger.ledger.read.filters import FIELDS, Filters
 from eni_ledger.render.form import OUTPUTS, Form
 
+TIMES = (
+    "RFC 3339, '2026-11-23 03:12', '03:12', '3:12pm', noon, 'tuesday 03:12', 'last night 03:12', 'Nov 23 03:12:07', "
+    "'03:12 CET', '2h ago', '-15m', Unix time, as date, mail and Apache print it. Without a date it is the latest "
+    "that is past, without a zone it is in that of --tz."
+)
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FILTERS = {
@@ -25,12 +33,21 @@ _FILTERS = {
 }
 
 
+def whats_argument(*, required: bool) -> Callable[[F], F]:
+    """Add WHAT, one or several; `-` reads them from standard input."""
+    return click.argument("what", nargs=-1, required=required, shell_complete=live_names)
+
+
 def time_options(function: F) -> F:
     """Add `--at`, `--since` and `--until`."""
     for option in (
-        click.option("--until", metavar="TIME", help="Up to that time; to the second: all of that second."),
-        click.option("--since", metavar="TIME", help="From that time on."),
-        click.option("--at", metavar="TIME", help="At that time; to the second means any moment of it."),
+        click.option(
+            "--until",
+            metavar="TIME",
+            help="Up to that time, without --since from the beginning; to the second: all of it.",
+        ),
+        click.option("--since", metavar="TIME", help="From that time on, without --until until now."),
+        click.option("--at", metavar="TIME", help=f"At that time; to the second: any moment of it. {TIMES}"),
     ):
         function = option(function)
     return function
@@ -65,8 +82,15 @@ def form_options(function: F) -> F:
     return function
 
 
-def request_of(whats: tuple[str, ...], options: dict[str, Any]) -> Request:
-    """Return the request of the values of the options above; those that a command does not have are absent."""
+def request_of(words: tuple[str, ...], options: dict[str, Any]) -> Request:
+    """Return the request of the values of the options above; those that a command does not have are absent.
+
+    Reads standard input if one of the `words` that were given as WHAT is `-`. Raises UsageError.
+    """
+    whats, not_understood = whats_of(words)
+    output = options.get("output")
+    if options.get("as_json") and output not in (None, "json"):
+        raise UsageError(f"--json and -o {output} exclude each other", hint="--json is -o json")
     columns = options.get("columns")
     return Request(
         whats,
@@ -74,8 +98,9 @@ def request_of(whats: tuple[str, ...], options: dict[str, Any]) -> Request:
         since=options.get("since"),
         until=options.get("until"),
         filters=Filters({name: options.get(name) or () for name in FIELDS}, mismatch=bool(options.get("mismatch"))),
+        not_understood=not_understood,
         form=Form(
-            "json" if options.get("as_json") else options.get("output") or "table",
+            "json" if options.get("as_json") else output or "table",
             query=options.get("query"),
             columns=columns.split(",") if columns else None,
             headers=not options.get("no_headers"),

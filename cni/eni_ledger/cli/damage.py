@@ -25,10 +25,10 @@ class Answer:
         self.associations = associations
         self.damage = damage
 
-    def document(self, **more: object) -> dict[str, Any]:
-        """Return what `--json` prints: `more`, the associations, and the damage if there is any."""
+    def document(self, rows: list[Association] | None = None, **more: object) -> dict[str, Any]:
+        """Return what `--json` prints: `more`, the associations or `rows` of them, the damage if there is any."""
         document = {key: value for key, value in more.items() if value is not None}
-        document["associations"] = self.associations
+        document["associations"] = self.associations if rows is None else rows
         if self.damage:
             document["damage"] = {
                 "path": self.damage.path,

@@ -14,9 +14,10 @@ class Request:
     """What `list`, `who` and `log` were asked.
 
     `whats` are the things to look for, as they were typed; `at`, or `since` and `until`, the times, as they were typed.
+    `not_understood` is the number of lines of standard input that can be no WHAT.
     """
 
-    __slots__ = ("at", "filters", "form", "since", "until", "whats")
+    __slots__ = ("at", "filters", "form", "not_understood", "since", "until", "whats")
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class Request:
         until: str | None = None,
         filters: Filters | None = None,
         form: Form | None = None,
+        not_understood: int = 0,
     ) -> None:
         self.whats = tuple(whats)
         self.at = at
@@ -34,3 +36,12 @@ class Request:
         self.until = until
         self.filters = filters or Filters()
         self.form = form or Form()
+        self.not_understood = not_understood
+
+
+def split(filters: Filters) -> tuple[Filters, Filters]:
+    """Return the filters of events, and those of what associations have, too."""
+    if "event" not in filters.patterns:
+        return Filters(), filters
+    others = {name: given for name, given in filters.patterns.items() if name != "event"}
+    return Filters({"event": filters.patterns["event"]}), Filters(others, mismatch=filters.mismatch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from eni_ledger.ledger.format.segment import ACTIVE
 from eni_ledger.ledger.query.questions import History
 
 Event = dict[str, Any]
+Wants = Callable[[Event], bool]
 
 PAUSE = 0.25  # seconds between two looks at the file; a look is one stat
 LINES = 10  # old events that --follow prints first, as tail -f does
@@ -22,9 +23,15 @@ _TS = slice(len(b'{"ts":"'), len(b'{"ts":"') + 27)  # where `ts` stands in every
 
 
 def last_events(
-    history: History, since: str | None, until: str | None, lines: int, *, imported: bool = True
+    history: History,
+    since: str | None,
+    until: str | None,
+    lines: int,
+    *,
+    imported: bool = True,
+    wants: Wants = lambda _: True,
 ) -> Iterator[Event]:
-    """Yield the last `lines` events from `since` to `until`; read only as many segments as they take.
+    """Yield the last `lines` events from `since` to `until` that `wants` accepts; read only the segments they take.
 
     Raises as `History.events` does, LedgerDamaged after the events.
     """
@@ -37,7 +44,7 @@ def last_events(
         kept: deque[Event] = deque(maxlen=lines)
         damage = None
         try:
-            kept.extend(history.events(since if enough else start, until, imported=imported))
+            kept.extend(filter(wants, history.events(since if enough else start, until, imported=imported)))
         except LedgerDamaged as exc:
             damage = exc
         if enough or len(kept) >= lines:
@@ -48,18 +55,21 @@ def last_events(
         count *= 2
 
 
-def following(history: History, since: str | None, lines: int | None) -> Iterator[Event]:
-    """Yield the last `lines` events (from `since` on), then each new one; ends only by an exception.
+def following(
+    history: History, since: str | None, lines: int | None, *, wants: Wants = lambda _: True
+) -> Iterator[Event]:
+    """Yield the last `lines` events (from `since` on) that `wants` accepts, then each new one; ends by an exception.
 
     Follows rotations: the active segment is found by name, and an event is new by its seq, whatever its segment.
     Raises as `History.events` does.
     """
     before = _stamp(history)
     last: Event | None = None
+    old: Iterator[Event]
     if lines is None and since is not None:
-        old = history.events(since, imported=False)
+        old = filter(wants, history.events(since, imported=False))
     else:
-        old = last_events(history, since, None, LINES if lines is None else lines, imported=False)
+        old = last_events(history, since, None, LINES if lines is None else lines, imported=False, wants=wants)
     for event in old:
         last = event
         yield event
@@ -75,7 +85,8 @@ def following(history: History, since: str | None, lines: int | None) -> Iterato
         for event in history.events(last["ts"] if last else since, imported=False):
             if event["seq"] > after:
                 last = event
-                yield event
+                if wants(event):
+                    yield event
 
 
 def _starts(history: History) -> list[str]:

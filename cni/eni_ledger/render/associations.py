@@ -87,10 +87,14 @@ def history_table(associations: list[Association], *, narrow: bool = False, zone
 
 
 def _identity_columns(associations: list[Association]) -> list[Column]:
-    """Return the columns for branch and task; the headers name what the rows hold (ENI or MAC, task or container)."""
+    """Return the columns for branch and task; the headers name what the rows hold (ENI or MAC, task or container).
+
+    Rows of several WHATs begin with the one that they answer, `what`.
+    """
     branches = {_branch(association)[0] for association in associations} - {""}
     has_task = not associations or any(_has_task(association) for association in associations)
     return [
+        *([Column("WHAT")] if associations and "what" in associations[0] else []),
         Column("VLAN", right=True, style="bold"),
         Column("/".join(sorted(branches)) or "ENI", style="cyan", drop=4),
         Column("IP"),
@@ -104,6 +108,7 @@ def _identity_cells(association: Association, *, all_ips: bool = True) -> list[C
     if len(ips) > 1 and not all_ips:
         ips = [f"{ips[0]} +{len(ips) - 1}"]
     return [
+        *([Cell.of(safe(association["what"]))] if "what" in association else []),
         _marked(safe(association.get("vlan_id")), bool(wrong - _OTHER_COLUMNS)),
         _marked(_branch(association)[1], bool(wrong & {"branch_mac", "declared_mac"})),
         _marked("\n".join(ips), bool(wrong & {"addresses", "gateways"})),

@@ -69,6 +69,8 @@ def mismatch_text(record: dict[str, Any]) -> str:
 def print_card(association: Association, screen: Screen, now: datetime) -> None:
     """Print everything the ledger knows about one association, grouped by line."""
     association_id, lifetime = safe(association.get("association_id")), _lifetime(association, screen, now)
+    if "what" in association:  # one of several that were asked for
+        screen.line(screen.paint(f"{safe(association['what'])}:", "bold"))
     head = screen.paint(association_id, "bold")
     if screen.width is not None and columns(f"{association_id}  {lifetime}") > screen.width:
         screen.line(head)

@@ -248,7 +248,7 @@ def test_any_bytes_for_a_ledger_end_in_an_answer_or_one_error(
 
 @pytest.mark.parametrize(
     ("command", "option"),
-    [("who 1", "--since"), ("log", "--att"), ("list", "--live"), ("fsck", "--adopt"), ("version", "--state-dir")],
+    [("who 1", "--adopt"), ("log", "--repair"), ("list", "--dry"), ("fsck", "--adopt"), ("version", "--state-dir")],
 )
 def test_what_the_command_has_nothing_like_is_not_suggested(run: Run, command: str, option: str) -> None:
     done = run(*command.split(), option, "x")
@@ -282,8 +282,19 @@ def test_what_may_be_given_several_times_is_taken(run: Run, filled: Ledger, tmp_
         (["frobnicate"], "there is no such command: 'frobnicate'", "eni-ledger --help"),
         (["list", "--foo"], "no such option", "eni-ledger list --help"),
         (["--foo"], "no such option", "eni-ledger --help"),
-        (["who"], "missing argument 'WHAT'", "eni-ledger who --help"),
-        (["who", "10.0.0.1", "extra"], "got unexpected extra argument (extra)", "eni-ledger who --help"),
+        (["who"], "missing argument 'WHAT...'", "eni-ledger who --help"),
+        (["show", "0", "extra"], "got unexpected extra argument (extra)", "eni-ledger show --help"),
+        (["who", "10.0.0.1", "--at", "now", "--since", "-1h"], "--at and --since exclude each other", "an interval"),
+        (["list", "--at", "now", "--until", "now"], "--at and --until exclude each other", "an interval"),
+        (["log", "--at", "now", "--since", "-1h"], "--at and --since exclude each other", "an interval"),
+        (["log", "-f", "--at", "now"], "--follow and --at exclude each other", "eni-ledger log --help"),
+        (["log", "-f", "-o", "csv"], "--follow prints events as they come", "eni-ledger log -f --json"),
+        (["who", "1", "--since", "now", "--until", "-1h"], "--since is later than --until", "change the two round"),
+        (["list", "--since", "now", "--until", "-1h"], "--since is later than --until", "change the two round"),
+        (["list", "--since", "2999-01-01"], "--since is in the future", "UTC now"),
+        (["list", "--json", "-o", "csv"], "--json and -o csv exclude each other", "--json is -o json"),
+        (["list", "vlan:5000"], "not a VLAN ID", "1 to 4094"),
+        (["log", "vlan:5000"], "not a VLAN ID", "1 to 4094"),
         (["who", "10.0.0.1", "--at", "soonish"], "--at is not a time: 'soonish'", "'2h ago'"),
         (["who", "10.0.0.1", "--at", ""], "--at is not a time: ''", "'2h ago'"),
         (["list", "--at", "2026-02-30"], "--at is not a time: '2026-02-30' (", "'2h ago'"),

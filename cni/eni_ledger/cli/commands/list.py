@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from eni_ledger.cli.answers import live
+from eni_ledger.cli.asking import filter_options, form_options, request_of, time_options, whats_argument
 from eni_ledger.cli.options import Command, reading, session_of
-from eni_ledger.cli.request import Request
-from eni_ledger.render.form import Form
 
 EXAMPLES = [
     ("eni-ledger list", "the branch ENIs of this host and their tasks"),
-    ("eni-ledger list --at 'yesterday 03:12'", "live at that moment (UTC), with tasks that have ended since"),
+    ("eni-ledger list --at 'yesterday 03:12'", "live at that moment, with tasks that have ended since"),
+    ("eni-ledger list --since 03:00 --until 03:30", "live at any moment of that half hour"),
+    ("eni-ledger list --at 03:12 --tz Europe/Berlin", "the same question in the time of another zone"),
+    ("eni-ledger list 10.0.32.5 vlan:102", "those that have this address or that VLAN ID"),
+    ("eni-ledger list --family 'api*' --mismatch", "of these families, where the kernel shows another value"),
+    ("eni-ledger list --group-by family", "how many of each family"),
     ("eni-ledger list --json | jq -r '.associations[].addresses[]'", "every IP address in use"),
 ]
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="What is live now, or was at some time.")
-@click.option(
-    "--at",
-    metavar="TIME",
-    help="What was live at that time, in place of now; to the second means at any moment of it. Forms as with "
-    "'who --at'. No zone means UTC.",
-)
-@click.option("--json", "as_json", is_flag=True, help='Print one document, {"associations": [...]}, one a line.')
+@whats_argument(required=False)
+@time_options
+@filter_options
+@form_options
 @reading
 @click.pass_context
-def command(ctx: click.Context, at: str | None, as_json: bool, state_dir: str | None, no_color: bool) -> None:
+def command(
+    ctx: click.Context, /, what: tuple[str, ...], state_dir: str | None, no_color: bool, **options: Any
+) -> None:
     """List the live associations: VLAN, branch ENI (its MAC while the ENI ID is not known), IP addresses, task
-    (or container), inode of the network namespace, PID of the pause container, age.
+    (or container), inode of the network namespace, PID of the pause container, age. With WHAT, as with who, only those
+    that it fits; - reads WHATs from standard input. With --at what was live then, with --since and --until whatever
+    was live at any moment of the interval.
 
     A value marked ! was declared to the plugin, but the kernel shows another. Where the clock was set back and showed
-    the time again, a note says so.
+    the time of --at again, a note says so. A filter may be given several times, one of its patterns has to fit, and
+    all filters have to. --event selects associations that have such an event.
 
-    Exit status 0, even when nothing is live; 1 for a time before the ledger begins.
+    Exit status 0, even when nothing is live; 1 when one WHAT fits nothing, and for a time before the ledger begins; 2
+    when a line of standard input can be no WHAT: it is named, and all others are answered.
     """
-    live(session_of(ctx, state_dir, no_color), Request(at=at, form=Form("json" if as_json else "table")))
+    live(session_of(ctx, state_dir, no_color), request_of(what, options))

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import click
 
+from eni_ledger import timespec
 from eni_ledger.base.errors import NotFound, UsageError
+from eni_ledger.cli.asking import filter_options, form_options, request_of, time_options, whats_argument
 from eni_ledger.cli.options import Command, located, reading, session_of
+from eni_ledger.cli.period import Period, period_of
+from eni_ledger.cli.present import present
+from eni_ledger.cli.request import Request
+from eni_ledger.cli.selection import Selection
 from eni_ledger.cli.session import Session
 from eni_ledger.cli.tail import following, last_events
 from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.render.events import EventLines
+from eni_ledger.render.text import moment
 
 EXAMPLES = [
     ("eni-ledger log --since -15m", "the last quarter of an hour"),
-    ("eni-ledger log --since 'yesterday 03:00' --until 'yesterday 04:00'", "an hour of yesterday (UTC)"),
+    ("eni-ledger log --since 'yesterday 03:00' --until 'yesterday 04:00'", "an hour of yesterday"),
+    ("eni-ledger log --at '03:12 Europe/Berlin'", "that minute"),
+    ("eni-ledger log vlan:102 --since -1d", "what happened to a VLAN ID"),
+    ("eni-ledger log 10.0.32.5", "the events of all that had an address"),
+    ("eni-ledger log --family api --event add --event del", "how tasks of a family come and go"),
     ("eni-ledger log -n 20 -f", "the last 20 events, then each new one as it is written"),
     ("eni-ledger log --json | jq 'select(.event == \"add_failed\")'", "the lines of the ledger"),
 ]
+_SECOND, _MINUTE = timedelta(microseconds=999_999), timedelta(seconds=59, microseconds=999_999)
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="The events as they were written.")
-@click.option("--since", metavar="TIME", help="Events of this time and later. Forms as with 'who --at'.")
-@click.option("--until", metavar="TIME", help="Events of this time and earlier; to the second: all of that second.")
+@whats_argument(required=False)
+@time_options
 @click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), help="Only the last N of them.")
 @click.option(
     "-f",
@@ -34,68 +47,101 @@ EXAMPLES = [
     help="Go on with each new event as it is written, until ^C; begins with the last 10 unless -n or --since say "
     "otherwise.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with the keys of the ledger.")
+@filter_options
+@form_options
 @reading
 @click.pass_context
 def command(
     ctx: click.Context,
-    since: str | None,
-    until: str | None,
+    /,
+    what: tuple[str, ...],
     lines: int | None,
     follow: bool,
-    as_json: bool,
     state_dir: str | None,
     no_color: bool,
+    **options: Any,
 ) -> None:
     """Print events in the order in which they were written: add, del, lost, add_failed, boot, checkpoint and the
-    rest.
+    rest. With WHAT, as with who, the events of the associations that it fits, and calls that failed; - reads WHATs from
+    standard input. --at is the second, or without seconds the minute, that it names. Filters other than --event are
+    those of the association that an event is about.
 
     With --json each line is one event with exactly the keys of the ledger file, so a program that reads ledger.jsonl
-    can read it. Exit status 1 when there are no events between --since and --until.
+    can read it. Exit status 1 when there are no events of that time or of that WHAT; 2 when a line of standard input
+    can be no WHAT: it is named, and the events of all others are printed.
     """
     session = session_of(ctx, state_dir, no_color)
-    begin, end = session.times(since, "--since"), session.times(until, "--until", future=True)
-    first, last = begin[0] if begin else None, end[1] if end else None
-    if first and last and first > last:
-        hint = "change the two round, or give the date too: a time without one is the latest that is past"
-        raise UsageError("--since is later than --until", f"{first} and {last}", hint)
-    if follow and until:
-        raise UsageError("--follow and --until exclude each other", hint="eni-ledger log --help")
+    request = request_of(what, options)
+    period = _period(session, request)
+    if follow:
+        _check_following(request)
     history = session.history()
+    selection = Selection(history, request, period, follow=follow)
+    first, last = (period.first, period.last) if period else (None, None)
     events: Iterable[dict[str, Any]]
     if follow:
-        events = following(history, first, lines)
+        events = following(history, first, lines, wants=selection.wants)
     elif lines is not None:
-        events = last_events(history, first, last, lines)
+        events = last_events(history, first, last, lines, wants=selection.wants)
     else:
-        events = history.events(first, last)
-    session.introduce(as_json=as_json)
+        events = filter(selection.wants, history.events(first, last))
+    session.introduce(as_json=request.form.output not in ("table", "wide"))
     with located(history.state_dir):
-        shown = _print(events, session, as_json=as_json, at_once=follow)
-        if not shown and lines != 0 and (first or last):
-            raise _none(session, history, first, last)
-    if not shown and not as_json:
+        shown = _print(events, session, request, at_once=follow)
+        if not shown and lines != 0 and (period or request.whats):
+            raise _none(session, history, request, period)
+    if not shown and request.form.output == "table":
         session.screen.note("no events")
+    if request.not_understood:
+        details = f"{request.not_understood} of them, named above"
+        raise UsageError("lines of standard input were not understood", details)
 
 
-def _none(session: Session, history: History, first: str | None, last: str | None) -> NotFound:
-    """Return the error for a time range without events."""
-    if last and (nothing := coverage.unknown(history, last, session.zone)):
+def _period(session: Session, request: Request) -> Period | None:
+    """Return the time that is asked for; a moment is all of the second, or without seconds of the minute, it names."""
+    period = period_of(session, request)
+    begin = moment(period.first) if period and period.moment else None
+    if period is None or begin is None or period.first != period.last:
+        return period
+    whole_minute = begin.second == 0 and begin.microsecond == 0
+    begin = begin.replace(microsecond=0)
+    return Period(timespec.to_ledger(begin), timespec.to_ledger(begin + (_MINUTE if whole_minute else _SECOND)))
+
+
+def _check_following(request: Request) -> None:
+    """Raise UsageError for what cannot be had of events that are still to come."""
+    for name, value in (("--until", request.until), ("--at", request.at)):
+        if value is not None:
+            raise UsageError(f"--follow and {name} exclude each other", hint="eni-ledger log --help")
+    if not request.form.plain and request.form.output != "jsonl":
+        raise UsageError("--follow prints events as they come: a table or JSON lines", hint="eni-ledger log -f --json")
+
+
+def _none(session: Session, history: History, request: Request, period: Period | None) -> NotFound:
+    """Return the error for a time, or for WHATs, without events."""
+    if period is None or not (period.first or period.last):
+        return NotFound("no events", ", ".join(request.whats[:3]), f"eni-ledger who {request.whats[0]}")
+    if period.last and (nothing := coverage.unknown(history, period.last, session.zone)):
         return nothing
-    words = [f"{word} {session.clock(ts)}" for word, ts in (("from", first), ("until", last)) if ts]
-    return NotFound("no events", " ".join(words), "eni-ledger log -n 10")
+    words = [f"{word} {session.clock(ts)}" for word, ts in (("from", period.first), ("until", period.last)) if ts]
+    whats = [f"of {', '.join(request.whats[:3])}"] if request.whats else []
+    return NotFound("no events", " ".join([*whats, *words]), "eni-ledger log -n 10")
 
 
-def _print(events: Iterable[dict[str, Any]], session: Session, *, as_json: bool, at_once: bool) -> int:
+def _print(events: Iterable[dict[str, Any]], session: Session, request: Request, *, at_once: bool) -> int:
     """Print the events as they come and return their number; `at_once` flushes after each one, for --follow."""
-    screen = session.screen
+    screen, form = session.screen, request.form
     shown = 0
-    if as_json:
+    if form.output in ("json", "jsonl") and (form.plain or at_once):
         for _ in screen.json_lines(events):
             shown += 1
             if at_once:
                 screen.flush()
         return shown
+    if not form.plain:
+        every = list(events)
+        present(session, form, {"events": every})
+        return len(every)
     lines = EventLines(screen)
     for event in events:
         if not shown:

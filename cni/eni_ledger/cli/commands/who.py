@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from eni_ledger.cli.answers import who
-from eni_ledger.cli.completers import live_names
+from eni_ledger.cli.asking import filter_options, form_options, request_of, time_options, whats_argument
 from eni_ledger.cli.docker_containers import sharer
 from eni_ledger.cli.options import Command, reading, session_of
-from eni_ledger.cli.request import Request
-from eni_ledger.render.form import Form
 
 EXAMPLES = [
     ("eni-ledger who 10.0.32.4", "every association that had this address, the latest last"),
-    ("eni-ledger who 10.0.32.4 --at 'last tuesday 03:12'", "the association that had it then (UTC)"),
+    ("eni-ledger who 10.0.32.4 --at 'last tuesday 03:12'", "the association that had it then"),
+    ("eni-ledger who 10.0.32.4 --since 03:00 --until 03:30", "all that had it at any moment of that half hour"),
+    ("eni-ledger who 10.0.32.4 10.0.32.5 --at '03:12 Europe/Berlin'", "two addresses, at a time of another zone"),
+    ("eni-ledger who - --since -1d --json", "a column of addresses on standard input"),
+    ("eni-ledger who 10.0.32.4 --family 'api*'", "only of these families"),
     ("eni-ledger who 101 --at 2026-11-23T03:12:00Z", "VLAN ID 101, as a packet capture shows it"),
     ("eni-ledger who ecs-web-7-app-c0ffee0123456789ab", "any container of the task, by its Docker name or ID"),
     ("eni-ledger who 0a:12:34:56:78:9a", "a MAC"),
@@ -22,19 +26,14 @@ EXAMPLES = [
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Who has or had an IP, a MAC, a VLAN ID, an ENI ...")
-@click.argument("what", shell_complete=live_names)
-@click.option(
-    "--at",
-    metavar="TIME",
-    help="Only who had it at that time: RFC 3339, '2026-11-23 03:12', '03:12', '3:12pm', 'tuesday 03:12', "
-    "'Nov 23 03:12:07', '2h ago', '-15m', Unix time. One to the second means any moment of that second, any other "
-    "one its first moment; without a date it is the latest that is past. No zone means UTC.",
-)
-@click.option("--json", "as_json", is_flag=True, help='Print one document, {"associations": [...]}, one a line.')
+@whats_argument(required=True)
+@time_options
+@filter_options
+@form_options
 @reading
 @click.pass_context
 def command(
-    ctx: click.Context, what: str, at: str | None, as_json: bool, state_dir: str | None, no_color: bool
+    ctx: click.Context, /, what: tuple[str, ...], state_dir: str | None, no_color: bool, **options: Any
 ) -> None:
     """Tell who has or had WHAT: an IP address or a CIDR, a MAC, a VLAN ID (101 or vlan101), an ENI ID, a container ID
     or a task ID, whole or its first digits as the tables print them, a task ARN, a family or family:revision, a
@@ -49,8 +48,13 @@ def command(
     and showed that time again, a note says so. When WHAT fits several things all of them are given, and which field it
     is; with --json in "fitted", by association.
 
-    Exit status 1 when there is none, 2 for what can be none of them.
+    Several WHATs are answered at once, and the answers say which of them they are of; - reads them from standard
+    input: the first word of each line; empty lines, what follows #, and a mere - are passed over. When nobody had it
+    at that time, the answer is who had it last and who had it next; with --json in "before" and "after".
+
+    Exit status 1 when there is no answer for one WHAT; 2 when a line of standard input can be no WHAT: it is named, and
+    all others are answered; 2 without an answer for an argument that can be none of the above.
     """
     session = session_of(ctx, state_dir, no_color)
     session.docker = sharer
-    who(session, Request([what], at=at, form=Form("json" if as_json else "table")))
+    who(session, request_of(what, options))

@@ -41,7 +41,11 @@ def unknown(history: History, when: str, zone: tzinfo = UTC) -> NotFound | None:
 
     Its times are in `zone`.
     """
-    first = begin(history)
+    return unknown_before(begin(history), when, zone)
+
+
+def unknown_before(first: str | None, when: str, zone: tzinfo = UTC) -> NotFound | None:
+    """Return the same for a ledger that begins at `first`."""
     if first is None or when >= first:
         return None
     return NotFound(

@@ -1,0 +1,150 @@
+"""What the ledger has for each WHAT of a question, and nobody's last and next owner. Without click."""
+
+from __future__ import annotations
+
+from eni_ledger.base.errors import LedgerDamaged
+from eni_ledger.cli.damage import Answer, ask, is_live
+from eni_ledger.cli.request import split
+from eni_ledger.ledger.query import coverage
+from eni_ledger.ledger.read.terms import Query, readings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from eni_ledger.cli.period import Period
+    from eni_ledger.ledger.query.questions import History
+    from eni_ledger.ledger.read.filters import Filters
+
+    Association = dict[str, Any]
+
+
+_FEW = 8
+"""Queries up to which each of them is looked up."""
+
+
+class Wanted:
+    """A WHAT as it was typed, its readings, and what was found: the associations that fit `query` best.
+
+    `query` is the first of the readings that fits any; `before` and `after` the association that had it last and the
+    next one, if nobody had it at the time.
+    """
+
+    __slots__ = ("after", "associations", "before", "queries", "query", "what")
+
+    def __init__(self, what: str) -> None:
+        """Raises UsageError for a text that can be nothing."""
+        self.what = what
+        self.queries = readings(what)
+        self.query = self.queries[0]
+        self.associations: list[Association] = []
+        self.before: Association | None = None
+        self.after: Association | None = None
+
+    def choose(self, fitting: Callable[[Query], list[Association]]) -> None:
+        """Take the first reading for which `fitting` returns associations, and of them those that fit best."""
+        for query in self.queries:
+            best = query.best(fitting(query))
+            if best:
+                self.query, self.associations = query, best
+                return
+
+
+def gather(
+    history: History, asked: Sequence[Wanted], period: Period | None, filters: Filters, *, live: bool = False
+) -> Answer:
+    """Return the associations of the time of `period` that pass the filters and fit one of those asked for, if any.
+
+    Each of `asked` has its own after that. With `live` only those that are live, unless there is a period.
+    """
+    queries = [query for each in asked for query in each.queries]
+    fitting = _fitting(queries)
+    events, others = split(filters)
+
+    def fits(association: Association) -> bool:
+        then = period.overlaps(association) if period else not live or is_live(association)
+        return then and others.matches(association) and (not queries or any(fitting([association]).values()))
+
+    def question() -> list[Association]:
+        if period is None and live:
+            return list(filter(fits, history.live())) if queries or others else history.live()
+        if period and period.moment and period.first and period.last and len(queries) <= 1:
+            during = coverage.during(history, period.first, period.last, *queries)
+            return list(filter(others.matches, during)) if others else during
+        if period is None and len(queries) == 1 and not others:
+            return history.spans(queries[0])
+        first, last = (period.first, period.last) if period else (None, None)
+        return history.find(_few(queries), first=first, last=last, filters=others or None)
+
+    answer = ask(history, question, fits)
+    if events:
+        answer.associations = _with_events(history, answer.associations, events, period)
+    if asked:
+        groups = fitting(answer.associations)
+        for each in asked:
+            each.choose(lambda query: groups.get(id(query), []))
+        chosen = {one["association_id"] for each in asked for one in each.associations}
+        answer.associations = [one for one in answer.associations if one["association_id"] in chosen]
+    return answer
+
+
+def _few(queries: Sequence[Query]) -> Sequence[Query]:
+    """Return the queries, none of many: what fits them is picked from all that there is, in one pass."""
+    return queries if len(queries) <= _FEW else ()
+
+
+def _fitting(queries: Sequence[Query]) -> Callable[[Sequence[Association]], dict[int, list[Association]]]:
+    """Return a function that tells for each of `queries`, by its `id`, those of some associations that it may mean."""
+    if len(queries) <= _FEW:
+        return lambda found: {id(query): list(filter(query.matches, found)) for query in queries}
+    from eni_ledger.ledger.read.queries import Queries  # not for one question
+
+    return Queries(queries).group
+
+
+def find_neighbours(history: History, missing: Sequence[Wanted], period: Period, filters: Filters) -> None:
+    """Look for who had each of `missing` last before `period`, and next after it; one pass for all of them.
+
+    Damage is left to the answer itself.
+    """
+    _, others = split(filters)
+    queries = [query for each in missing for query in each.queries]
+    fitting = _fitting(queries)
+    answer = ask(
+        history,
+        lambda: history.find(_few(queries), filters=others or None),
+        lambda one: others.matches(one) and any(fitting([one]).values()),
+    )
+    groups = fitting(answer.associations)
+    for each in missing:
+        every = Wanted(each.what)
+        every.queries = each.queries
+        every.choose(lambda query: groups.get(id(query), []))
+        first, last = period.first, period.last
+        before = [one for one in every.associations if first and str(one.get("until", "~")) <= first]
+        after = [one for one in every.associations if last and one["since"] > last]
+        each.before = max(before, key=lambda one: str(one["until"]), default=None)
+        each.after = min(after, key=lambda one: (one["since"], one["add_seq"]), default=None)
+
+
+def _with_events(
+    history: History, associations: Sequence[Association], events: Filters, period: Period | None
+) -> list[Association]:
+    """Return the associations that have an event which passes the filters `events`, in `period` if there is one.
+
+    Damage is left to the answer itself.
+    """
+    first, last = (period.first, period.last) if period else (None, None)
+    begin = min((str(one["since"]) for one in associations), default=None)
+    wanted = {str(one["association_id"]) for one in associations}
+    having: set[str] = set()
+    if begin is None:
+        return []
+    try:
+        for event in history.events(max(first or begin, begin), last):
+            if events.matches(event):
+                having |= {str(event.get("association_id")), *map(str, event.get("supersedes") or ())} & wanted
+    except LedgerDamaged:
+        pass
+    return [one for one in associations if one["association_id"] in having]
