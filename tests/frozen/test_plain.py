@@ -78,14 +78,6 @@ def questions(where: Path) -> list[list[str]]:
     whats += [f"{7:064x}"[:60], "fd00::5", "4026532000", "/proc/1007/ns/net", "assoc-0", "nobody"]
     others = ["10.0.0.300", "::ffff:10.0.0.3", "[fd00::5]", "0a00.0000.0001", "0a0000000001", "3!"]
     others.append(TASK.rpartition("/")[2][:12])
-        "10.0.0.300",
-        "::ffff:10.0.0.3",
-        "[fd00::5]",
-        "0a00.0000.0001",
-        "0a0000000001",
-        TASK.rpartition("/")[2][:12],
-        "3!",
-    ]
     others += ["/host/proc/1007/ns/net", f"default-{7:064x}", "012345", "0" * 12, "10.0.0.0/20", "10.9.9.9", "10.9.9.9"]
     asked = [["who", what, *at] for at in ([], ["--at", moments[-9]]) for what in others]
     asked += [["who", what] for what in whats] + [["list"], ["list", "--at", "2020-01-01T00:00:00Z"]] * 2
