@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, date, timedelta, tzinfo
-from pathlib import Path
 from typing import NamedTuple
 
 from eni_ledger import timespec, zones
@@ -24,8 +23,7 @@ from eni_ledger.desk.capture.text_objects import TextObjects
 from eni_ledger.desk.capture.text_stream import TextStream
 from eni_ledger.desk.capture.timeline import Timeline
 from eni_ledger.desk.capture.words import as_json, words
-from eni_ledger.ledger.format import segment
-from eni_ledger.render.text import age, counted, safe
+from eni_ledger.render.text import age, counted, moment, safe
 
 _QUIET_S = 0.1  # a packet whose next line has not come by now has no further one
 
@@ -54,7 +52,7 @@ def annotate(session: Session, wish: Wish) -> None:
         )
     history = session.history()
     session.introduce(as_json=True)
-    source = _source(session, history)
+    source = LedgerSource(history, _complete(session))
     timeline = Timeline(source, zone)
     _end_with_the_input()
     try:
@@ -77,14 +75,18 @@ def annotate(session: Session, wish: Wish) -> None:
     finally:
         _notes(session, source, stamps)
     if source.damage:
-        raise _located(source.damage, session)
+        raise _located(source.damage, history.state_dir)
 
 
-def _source(session: Session, history: object) -> LedgerSource:
-    """Return the ledger: one that grows while packets come, or a copy."""
-    if session.copy():
-        return LedgerSource(history, None, micros(session.as_of()))
-    return LedgerSource(history, Path(session.state_dir()) / segment.ACTIVE)
+def _complete(session: Session) -> int | None:
+    """Return up to when copies tell what happened, the first to end; None where the host's own ledger is among them."""
+    if session.copy() is None:
+        return None
+    ends = [session.as_of()]
+    if opened := session.opened():
+        parts = (part for part in opened.history.parts if not part.newer)
+        ends = [end for part in parts if part.copy and (end := moment(part.copy.ts))] or ends
+    return micros(min(ends))
 
 
 def _zone_of_tcpdump(session: Session) -> tzinfo:
@@ -250,13 +252,13 @@ def _notes(session: Session, source: LedgerSource, stamps: Stamps) -> None:
         )
     if stamps.zoned and stamps.zone is not UTC:
         session.screen.note(f"note: times are read in the time zone {stamps.zone} (else: --tz)")
-    for ts, step in source.steps.items():
-        session.screen.note(
-            f"note: clock set back by {age(step / 1e6)} at {session.clock(ts)}: it showed the time before that twice"
-        )
+    for ledger, ts, step in source.steps:
+        where = f"{safe(ledger)}: " if ledger else ""
+        set_back = f"clock set back by {age(step / 1e6)} at {session.clock(ts)}"
+        session.screen.note(f"note: {where}{set_back}: it showed the time before that twice")
 
 
-def _located(damage: LedgerDamaged, session: Session) -> LedgerDamaged:
-    located = full_path(damage, session.state_dir())
-    located.msg = f"answered as far as proven: {safe(damage.msg)}"
+def _located(damage: LedgerDamaged, state_dir: str) -> LedgerDamaged:
+    located = full_path(damage, state_dir)
+    located.msg = f"answered as far as proven: {damage.msg}"
     return located

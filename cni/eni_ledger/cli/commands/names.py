@@ -63,7 +63,7 @@ def command(
     try:
         associations = history.find(first=first, last=last)
     except LedgerDamaged as exc:
-        associations, damage = exc.associations, full_path(exc, session.state_dir())
+        associations, damage = exc.associations, full_path(exc, history.state_dir)
     session.introduce(as_json=True)
     if not associations and not damage and (nothing := coverage.unknown(history, last, session.zone)):
         raise nothing
@@ -71,7 +71,7 @@ def command(
     write(directory, files, replace=force)
     _print(session, directory, files, (first, last), as_json=as_json)
     if damage:
-        damage.msg = f"written as far as proven: {safe(damage.msg)}"
+        damage.msg = f"written as far as proven: {damage.msg}"
         raise damage
 
 

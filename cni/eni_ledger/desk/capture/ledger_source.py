@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.desk.capture.stamps import SECOND
 from eni_ledger.desk.capture.timeline import NEVER, Known, time_of
+from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.query import clock_note, coverage
+
+if TYPE_CHECKING:
+    from eni_ledger.ledger.query.questions import History
 
 _AHEAD = 600 * SECOND  # a packet's clock may be ahead of this one; what is later has not happened
 
@@ -17,18 +21,19 @@ _AHEAD = 600 * SECOND  # a packet's clock may be ahead of this one; what is late
 class LedgerSource:
     """The associations of `history`.
 
-    `grows` is the file that grows with the ledger, None for one that does not grow: it is complete up to `complete`,
-    microseconds since 1970. `damage` is what was met in it so far.
+    `complete` is up to when a copy tells what happened, microseconds since 1970; None for a ledger that grows. `damage`
+    is what was met in it so far, `steps` when its clock was set back: the ledger's path where there are several, `ts`,
+    and microseconds.
     """
 
-    def __init__(self, history: Any, grows: Path | None, complete: int = NEVER) -> None:
+    def __init__(self, history: History, complete: int | None = None) -> None:
         self._history = history
-        self._grows = grows
         self._complete = complete
-        self._mark: tuple[int, ...] = ()
+        self._files = [] if complete is not None else [Path(each.path(segment.ACTIVE)) for each in history.apart()]
+        self._mark: list[tuple[int, ...]] = []
         self._begin: int | None = None
         self.damage: LedgerDamaged | None = None
-        self.steps: dict[str, int] = {}
+        self.steps: dict[tuple[str, str, int], None] = {}
 
     def load(self, first: str, last: str) -> Known:
         """Return what was live at any moment from `first` to `last`. Raises as `History.find` does."""
@@ -42,27 +47,29 @@ class LedgerSource:
         if self._begin is None:
             begin = coverage.begin(self._history)
             self._begin = time_of(begin, NEVER) if begin else None
-        steps = clock_note.set_back(self._history, first, last)
-        self.steps.update(steps)
-        twice = tuple((time_of(ts, NEVER) - step, time_of(ts, NEVER)) for ts, step in steps)
+        steps = clock_note.of_each(self._history, first, last)
+        self.steps.update(dict.fromkeys(steps))
+        twice = tuple((time_of(ts, NEVER) - step, time_of(ts, NEVER)) for _, ts, step in steps)
         return Known(found, self._begin, self.complete(), damage, twice)
 
     def changed(self) -> bool:
         """Tell whether the ledger has grown since `load` was called last."""
-        return self._grows is not None and self._marked() != self._mark
+        return self._marked() != self._mark
 
     def complete(self) -> int:
         """Return up to when all that happened is in it: of one that grows, a while from now."""
-        if self._grows is None:
+        if self._complete is not None:
             return self._complete
         return time.time_ns() // 1000 // _AHEAD * _AHEAD + 2 * _AHEAD
 
-    def _marked(self) -> tuple[int, ...]:
+    def _marked(self) -> list[tuple[int, ...]]:
         """Return what changes with every event."""
-        if self._grows is None:
-            return ()
-        try:
-            status = self._grows.stat()
-        except OSError:
-            return ()
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        return list(map(_mark, self._files))
+
+
+def _mark(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
