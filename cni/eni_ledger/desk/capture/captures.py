@@ -54,7 +54,7 @@ class _Told(NamedTuple):
 class Annotated:
     """Writes a pcapng file; gives its bytes to `write`."""
 
-    def __init__(self, timeline: Timeline, write: Callable[[bytes], None]) -> None:
+    def __init__(self, timeline: Timeline, write: Callable[[bytes], object]) -> None:
         self._timeline, self._write = timeline, write
         self._finder: FrameFinder[_Told] = FrameFinder(timeline, self._tell)
         self._users: Users | None = None

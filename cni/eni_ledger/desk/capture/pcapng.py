@@ -31,6 +31,7 @@ _ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 _COMMENT, _HARDWARE, _APPLICATION, _RESOLUTION, _OFFSET = 1, 2, 4, 9, 14
 _BLOCK = 1 << 20
 _LARGEST_BLOCK = LARGEST_PACKET + (1 << 20)
+_SHORTEST = {SECTION: 28, INTERFACE: 20, ENHANCED: 32, PACKET: 32}
 _FIXED = 28  # bytes of a packet block before the packet
 _LONGEST_COMMENT = 60_000
 
@@ -108,6 +109,8 @@ class Section:
     def read(self, block: Block) -> CapturedPacket | None:
         """Take in a block; return its packet when it has one with a time. Raises CaptureError for a malformed one."""
         try:
+            if len(block.data) < _SHORTEST.get(block.kind, 0):
+                raise IndexError(len(block.data))
             if block.kind == SECTION:
                 self.interfaces = []
             elif block.kind == INTERFACE:
@@ -152,11 +155,16 @@ def _options(block: Block, at: int) -> Iterator[tuple[int, bytes]]:
 
 
 def commented(block: Block, comment: bytes) -> bytes:
-    """Return a packet block with a comment, an option as `comment_option` makes it, before those that it has."""
+    """Return a packet block with a comment, an option as `comment_option` makes it, before those that it has.
+
+    One that begins with this comment is returned unchanged.
+    """
     form = "I" if block.kind == ENHANCED else "4xI"
     (captured,) = struct.unpack_from(f"{block.order}{form}", block.data, 20 if block.kind == ENHANCED else 16)
     end = _FIXED + captured + -captured % 4
     rest = block.data[end:-4] or b"\0\0\0\0"
+    if rest.startswith(comment):
+        return block.data
     return _block(block.order, block.kind, block.data[8:end] + comment + rest)
 
 
