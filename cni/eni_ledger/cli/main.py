@@ -37,6 +37,7 @@ COMMANDS = {
     "annotate": "eni_ledger.cli.commands.annotate",
     "names": "eni_ledger.cli.commands.names",
     "log": "eni_ledger.cli.commands.log",
+    "scan": "eni_ledger.cli.commands.scan",
     "capture": "eni_ledger.cli.commands.capture",
     "enter": "eni_ledger.cli.commands.enter",
     "export": "eni_ledger.cli.commands.export",

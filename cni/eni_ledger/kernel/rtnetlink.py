@@ -155,12 +155,14 @@ def _messages(sock: _socket.socket, kind: int, flags: int, body: bytes) -> Itera
 
 def links(sock: _socket.socket) -> list[Link]:
     """Return all interfaces of the socket's namespace. Raises OSError, ObserveError."""
-    interfaces = []
+    return [Link(index, attributes) for index, attributes in link_attributes(sock)]
+
+
+def link_attributes(sock: _socket.socket) -> Iterator[tuple[int, dict[int, bytes]]]:
+    """Yield index and attributes (`IFLA_*`, by number) of each interface. Raises as `links`."""
     for kind, body in _messages(sock, _RTM_GETLINK, _NLM_F_DUMP, _IFINFOMSG.pack(0, 0, 0, 0, 0)):
         if kind == _RTM_NEWLINK and len(body) >= _IFINFOMSG.size:
-            index = _IFINFOMSG.unpack_from(body)[2]
-            interfaces.append(Link(index, _attributes(body, _IFINFOMSG.size)))
-    return interfaces
+            yield _IFINFOMSG.unpack_from(body)[2], _attributes(body, _IFINFOMSG.size)
 
 
 def _ip_text(family: int, raw: bytes | None) -> str | None:
