@@ -85,6 +85,7 @@ class Known:
         self._fails = fails
 
     def ask(self, association: dict[str, Any]) -> Fields:
+        assert association["netns_inode"]
         self.asked += 1
         if self._fails:
             raise Unavailable("Docker does not answer")
