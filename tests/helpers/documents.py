@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eni_ledger.desk.report.findings import of_associations
 from eni_ledger.desk.topology.picture import draw
+from helpers.ledgers import ACTIVE, write_chain
 from helpers.pictures import branch
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 BEGIN = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
+
+_NOT_OF_EVENTS = ("since", "until", "ended_by", "add_seq", "end_seq")
 
 
 def ts(seconds: float) -> str:
@@ -51,6 +57,21 @@ def document(associations: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
             }
         ],
         "damage": [],
-        "made": {"ts": last, "version": "1.2.3", "copy": None},
+        "made": {"ts": last, "version": "1.2.3"},
     }  # fmt: skip
     return {**known, **more}
+
+
+def write_ledger(state_dir: Path, associations: list[dict[str, Any]], **more: Any) -> None:
+    """Make a ledger of one segment in which these associations, oldest first, began and ended; `more` keys of each."""
+    happened: list[dict[str, Any]] = []
+    for one in associations:
+        known = {key: value for key, value in {**one, **more}.items() if key not in _NOT_OF_EVENTS}
+        happened.append({**known, "event": "add", "ts": one["since"], "v": 1})
+        if "until" in one:
+            keys = ("association_id", "container_id", "ifname")
+            happened.append({"event": "del", "ts": one["until"], "v": 1, **{key: one[key] for key in keys}})
+    happened.sort(key=lambda event: str(event["ts"]))
+    head = {"event": "checkpoint", "ts": happened[0]["ts"], "v": 1, "prev_crc": "00000000", "live": []}
+    state_dir.mkdir(mode=0o750)
+    write_chain(state_dir / ACTIVE, [{**event, "seq": seq} for seq, event in enumerate([head, *happened], 1)])

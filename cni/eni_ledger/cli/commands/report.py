@@ -70,7 +70,7 @@ def _interval(session: Session, since: str | None, until: str | None) -> tuple[s
 def _collect(session: Session, first: str | None, last: str | None) -> dict[str, Any]:
     from eni_ledger.desk.report.collect import collect  # pydantic, by way of fsck
 
-    copy = session.copy()
+    copy = session.copy()  # of several, the latest; none if one of them is this host's
     progress = session.progress()
     try:
         with session.history(slow=True) as history:
@@ -80,13 +80,21 @@ def _collect(session: Session, first: str | None, last: str | None) -> dict[str,
                 last,
                 now=timespec.to_ledger(session.now),
                 as_of=copy.ts if copy else None,
-                copy=copy.words() if copy else None,
+                copies=_copies(session),
                 instance_type=None if copy else instance_type(),
                 facts=DockerFacts() if last is None and not copy else None,
                 progress=progress,
             )
     finally:
         progress.close()
+
+
+def _copies(session: Session) -> dict[str, str]:
+    """Return by the name of a ledger what it is a copy of."""
+    if opened := session.opened():
+        return {part.history.state_dir: part.copy.words() for part in opened.history.given if part.copy}
+    copy = session.copy()
+    return {session.state_dir(): copy.words()} if copy else {}
 
 
 def _write(path: str, page: str) -> None:
@@ -107,7 +115,7 @@ def _write(path: str, page: str) -> None:
 
 def _error(document: dict[str, Any]) -> EniLedgerError | None:
     """Return the error for a damaged ledger."""
-    damage = document["damage"] or [text for source in document["sources"] for text in source["damage"]]
+    damage = [text for source in document["sources"] for text in source["damage"]] or document["damage"]
     if not damage:
         return None
     return LedgerError(str(damage[0]), "", "eni-ledger fsck lists every damaged place")

@@ -74,6 +74,7 @@ def command(
     picture = pictures.draw(
         answer.associations,
         instance_type=instance_type or (own_instance_type() if here else None),
+        here=pictures.this_host() if session.opened() and not instance_type else None,
         facts=facts,
     )
     times = session.times(at, "--at")
@@ -100,12 +101,16 @@ def _ask(session: Session, request: Any) -> tuple[Answer, EniLedgerError | None]
 
 def _notes(session: Session, facts: DockerFacts | None, times: tuple[str, str] | None) -> list[str]:
     """Return what is to be said with the picture: of when and of whom it is, and what could not be asked."""
-    notes = [f"at {clock(times[0])} UTC" if times else f"as of {clock(session.as_of().isoformat())} UTC"]
+    notes = [f"at {_clock(session, times[0])}" if times else f"as of {_clock(session, session.as_of().isoformat())}"]
     if (copy := session.copy()) is not None:
-        notes.append(f"a copy, {safe(copy.words())}")
+        notes.append(f"a copy, {safe(copy.words(session.zone))}")
     if facts is not None and facts.unavailable:
         notes.append(f"containers as recorded: {safe(facts.unavailable)}")
     return notes
+
+
+def _clock(session: Session, ts: str) -> str:
+    return clock(ts, session.zone, named=True)
 
 
 def _print(

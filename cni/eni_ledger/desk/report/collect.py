@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from eni_ledger.base.errors import LedgerDamaged
+from eni_ledger.base.errors import EniLedgerError, LedgerDamaged
 from eni_ledger.base.version import __version__
 from eni_ledger.desk.report import findings
 from eni_ledger.desk.topology import picture as pictures
-from eni_ledger.ledger.check.fsck import fsck
+from eni_ledger.ledger.check.fsck import fsck_ledger
 from eni_ledger.ledger.query import coverage
+from eni_ledger.ledger.query.proven import proven
 from eni_ledger.ledger.query.questions import History
-from eni_ledger.render.text import clock
 
 Association = dict[str, Any]
 Document = dict[str, Any]
@@ -28,7 +28,7 @@ def collect(
     *,
     now: str,
     as_of: str | None = None,
-    copy: str | None = None,
+    copies: Mapping[str, str] | None = None,
     instance_type: str | None = None,
     facts: pictures.Facts | None = None,
     check: bool = True,
@@ -36,8 +36,9 @@ def collect(
 ) -> Document:
     """Return what there is to tell of the interval from `first` to `last`, both included.
 
-    Without `first` it begins with the ledger, without `last` it ends `now`. `as_of` is up to when the ledger goes and
-    `copy` what it is a copy of, for a copy; `check` proves the chain of all segments, which takes the time of fsck.
+    Without `first` it begins with the ledger, without `last` it ends `now`. `as_of` is up to when a copy goes;
+    `copies` says by the name of a ledger what it is a copy of. `check` proves the chain of all segments, which takes
+    the time of fsck.
     Damage never stops it: `damage` lists what was met. Raises as `History.events` does, but not LedgerDamaged.
     """
     begins = coverage.begin(history)
@@ -51,7 +52,7 @@ def collect(
         events.take(event)
     live = [one for one in associations if one["since"] <= end < one.get("until", "~")]
     picture = pictures.draw(live, instance_type=instance_type, here=pictures.this_host(), facts=facts)
-    sources = [_source(state_dir, copy, progress) for state_dir in _places(history)] if check else []
+    sources = [_source(each, copies or {}, progress) for each in history.apart()] if check else []
     gaps = [*findings.outside(start, end, begins, as_of), *events.gaps]
     if damage and not events.holes:
         gaps.append({"first": start, "last": end, "text": f"the ledger is damaged: {damage[0]}"})
@@ -66,7 +67,7 @@ def collect(
         "picture": picture,
         "sources": sources,
         "damage": list(dict.fromkeys(str(each) for each in damage)),
-        "made": {"ts": now, "version": __version__, "copy": copy},
+        "made": {"ts": now, "version": __version__},
     }
 
 
@@ -75,8 +76,8 @@ def _associations(history: History, first: str | None, last: str, damage: list[L
     try:
         return history.find(first=first, last=last)
     except LedgerDamaged as exc:
-        damage.append(exc)
-        found = exc.associations
+        damage += [exc, *(each for each in exc.others if isinstance(each, LedgerDamaged))]
+        found = exc.associations or [one for each in history.apart() for one in _proven(each)]
         return [one for one in found if str(one["since"]) <= last and (first or _FIRST) < str(one.get("until", "~"))]
 
 
@@ -87,24 +88,26 @@ def _events(history: History, first: str, last: str, damage: list[LedgerDamaged]
         damage.append(exc)
 
 
-def _places(history: History) -> list[str]:
-    return [history.state_dir]
+def _proven(history: History) -> list[Association]:
+    """Return what the chain proves of one ledger, nothing of one that cannot be read."""
+    try:
+        return proven(history)
+    except (EniLedgerError, OSError):
+        return []
 
 
-def _source(state_dir: str, copy: str | None, progress: Progress | None) -> dict[str, Any]:
-    """Return what fsck says of a ledger."""
-    report = fsck(state_dir, progress)
+def _source(history: History, copies: Mapping[str, str], progress: Progress | None) -> dict[str, Any]:
+    """Return what fsck says of a ledger; of one that cannot be read, why."""
+    source: dict[str, Any] = {"place": history.state_dir, "copy": copies.get(history.state_dir)}
+    try:
+        report = fsck_ledger(history, progress)
+    except (EniLedgerError, OSError) as exc:
+        return {**source, "sound": False, "events": 0, "segments": [], "damage": [str(exc)], "notes": []}
     return {
-        "place": state_dir,
-        "copy": copy,
+        **source,
         "sound": report.sound,
         "events": report.events,
         "segments": report.segments,
         "damage": [str(each) for each in report.damage],
         "notes": report.notes,
     }
-
-
-def interval_words(document: Document) -> str:
-    """Return the interval in words, for a title."""
-    return f"{clock(document['first'])} to {clock(document['last'])} UTC"

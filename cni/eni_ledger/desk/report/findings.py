@@ -7,7 +7,7 @@ from typing import Any
 
 from eni_ledger.render.card import how_ended, mismatch_text
 from eni_ledger.render.events import remarks
-from eni_ledger.render.text import age, counted, mismatches, moment, safe
+from eni_ledger.render.text import age, mismatches, moment, safe
 
 Event = dict[str, Any]
 Association = dict[str, Any]
@@ -90,8 +90,3 @@ def ms(ts: object) -> int | None:
     """Return a time of the ledger as milliseconds since 1970, None if it is not one."""
     time = moment(ts)
     return None if time is None else round(time.timestamp() * 1000)
-
-
-def findings_words(count: int) -> str:
-    """Return a number of findings in words."""
-    return counted(count, "finding")

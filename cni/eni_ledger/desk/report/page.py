@@ -75,8 +75,10 @@ def _chain(document: Document) -> str:
     return "damaged" if document["damage"] or document["sources"] else "not looked at"
 
 
-def _host_words(document: Document) -> str:
-    named = {safe(one["instance_id"]) for one in document["associations"] if one.get("instance_id")}
+def _host_words(document: Document, ledger: str | None = None) -> str:
+    """Return the instances of the associations, of those from `ledger` where that is given."""
+    of = [one for one in document["associations"] if ledger is None or one.get("ledger") == ledger]
+    named = {safe(one["instance_id"]) for one in of if one.get("instance_id")}
     return ", ".join(sorted(named)) if len(named) <= 2 else counted(len(named), "host")
 
 
@@ -113,7 +115,7 @@ def _source(one: dict[str, Any], document: Document) -> dict[str, Any]:
         chain = f"not proven: {counted(len(one['damage']), 'damaged place')}; {counted(one['events'], 'event')} proven"
     return {
         "place": safe(one["place"]),
-        "host": _host_words(document) or "not known",
+        "host": _host_words(document, one["place"] if len(document["sources"]) > 1 else None) or "not known",
         "copy_of": safe(one["copy"]),
         "range": f"seq {min(numbers)} to {max(numbers)}" if numbers else "none",
         "chain": chain,

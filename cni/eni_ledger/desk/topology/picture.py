@@ -58,7 +58,7 @@ def branches(picture: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _host_of(association: Association) -> str:
-    return str(association.get("instance_id") or association.get("boot_id") or "")
+    return str(association.get("instance_id") or association.get("boot_id") or association.get("ledger") or "")
 
 
 def _host(name: str, group: list[Association], instance_type: str | None, facts: Facts | None) -> dict[str, Any]:
