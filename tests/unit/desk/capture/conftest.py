@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import struct
 from typing import Any
 
 import pytest
@@ -14,7 +12,6 @@ from eni_ledger.desk.capture.timeline import NEVER, Association, Known, Timeline
 from eni_ledger.render.text import moment
 
 ARN = "arn:aws:ecs:eu-central-1:123456789012:task/prod/"
-ROUTER = "0a:ff:00:00:00:fe"
 
 
 def at(ts: str) -> int:
@@ -94,11 +91,6 @@ def damage() -> LedgerDamaged:
     return LedgerDamaged("not what was written", path="ledger.jsonl", line=3, offset=700)
 
 
-def mac(number: int) -> str:
-    """Return the MAC address of a task."""
-    return f"0a:00:00:00:00:{number:02x}"
-
-
 def line(
     stamp: str,
     source: str,
@@ -112,15 +104,3 @@ def line(
     tag = f"ethertype 802.1Q (0x8100), length 58: vlan {vlan}, p 0, ethertype IPv4 (0x0800), "
     link = tag if vlan else "ethertype IPv4 (0x0800), length 54: "
     return f"{stamp} {source} > {target}, {link}{ports}".encode()
-
-
-def frame(
-    source: str, target: str, vlan: int | None = 101, source_ip: str = "10.0.32.1", target_ip: str = "10.0.0.2"
-) -> bytes:
-    """Return the same packet as it is captured."""
-    tcp = struct.pack(">HHIIBBHHH", 5000, 80, 1, 0, 0x50, 2, 500, 0, 0)
-    addresses = socket.inet_aton(source_ip) + socket.inet_aton(target_ip)
-    header = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 1, 0, 64, 6, 0) + addresses
-    tag = struct.pack(">HH", 0x8100, vlan) if vlan else b""
-    link = bytes.fromhex((target + source).replace(":", "")) + tag
-    return link + b"\x08\0" + header + tcp

@@ -6,7 +6,8 @@ from eni_ledger.desk.capture.attribution import Attribution, attribute
 from eni_ledger.desk.capture.packet import Packet, Tag
 from eni_ledger.desk.capture.timeline import Timeline
 from eni_ledger.desk.capture.words import as_json, words
-from unit.desk.capture.conftest import ALL, API, ROUTER, WEB, FakeSource, association, at, damage, mac
+from helpers.packets import ROUTER, mac
+from unit.desk.capture.conftest import ALL, API, WEB, FakeSource, association, at, damage
 
 TAG = (Tag("802.1Q", 101),)
 EVERYBODY = "ff:ff:ff:ff:ff:ff"

@@ -10,7 +10,8 @@ from eni_ledger.desk.capture import captures, pcapng
 from eni_ledger.desk.capture.captures import Annotated, Counts
 from eni_ledger.desk.capture.pcapng import Section, blocks
 from eni_ledger.desk.capture.timeline import Timeline
-from unit.desk.capture.conftest import ROUTER, FakeSource, association, at, frame, mac
+from helpers.packets import ROUTER, frame, mac
+from unit.desk.capture.conftest import FakeSource, association, at
 from unit.desk.capture.test_pcap import capture
 from unit.desk.capture.test_pcapng import block, interface, packet, section
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from eni_ledger.desk.capture import frames
 from eni_ledger.desk.capture.frames import COOKED, COOKED2, ETHERNET, summary
 from eni_ledger.desk.capture.packet import Packet, Tag
-from unit.desk.capture.conftest import ROUTER, frame, mac
+from helpers.packets import ROUTER, frame, mac
 
 TAG = (Tag("802.1Q", 101),)
 ONE = frame(mac(1), ROUTER)

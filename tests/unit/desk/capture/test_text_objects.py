@@ -9,7 +9,8 @@ from eni_ledger.base.errors import UsageError
 from eni_ledger.desk.capture.stamps import Stamps
 from eni_ledger.desk.capture.text_objects import TextObjects
 from eni_ledger.desk.capture.timeline import Timeline
-from unit.desk.capture.conftest import ALL, ROUTER, FakeSource, line, mac
+from helpers.packets import ROUTER, mac
+from unit.desk.capture.conftest import ALL, FakeSource, line
 
 DAY = date(2026, 11, 27)
 ONE = line("03:05:00.000000", mac(1), ROUTER)

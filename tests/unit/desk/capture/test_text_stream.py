@@ -11,7 +11,8 @@ from eni_ledger.desk.capture import text_stream
 from eni_ledger.desk.capture.stamps import Stamps
 from eni_ledger.desk.capture.text_stream import TextStream
 from eni_ledger.desk.capture.timeline import Timeline
-from unit.desk.capture.conftest import ALL, ROUTER, FakeSource, association, line, mac
+from helpers.packets import ROUTER, mac
+from unit.desk.capture.conftest import ALL, FakeSource, association, line
 
 DAY = date(2026, 11, 27)
 API, WEB = b"  [from api:17/00000001 eni-00000000000000001]", b"  [from web:17/00000002 eni-00000000000000002]"

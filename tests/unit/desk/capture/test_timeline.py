@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eni_ledger.desk.capture.timeline import ENI, IP, MAC, VLAN, Lane, Timeline, keys_of
-from unit.desk.capture.conftest import API, WEB, FakeSource, association, at, mac
+from helpers.packets import mac
+from unit.desk.capture.conftest import API, WEB, FakeSource, association, at
 
 if TYPE_CHECKING:
     from eni_ledger.desk.capture.timeline import Association
