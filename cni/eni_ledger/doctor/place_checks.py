@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from eni_ledger.base.errors import StateDirError
 from eni_ledger.doctor.host import FAIL, OK, SKIPPED, WARN, Check, Finding, Host
 from eni_ledger.install.bundle import NOT_PROMISED, is_pyinstallers
-from eni_ledger.install.layout import FRONT
+from eni_ledger.install.layout import FRONT, INTERPRETER
 from eni_ledger.ledger.format.directory import open_state_dir
 from eni_ledger.ledger.write.admission import admit
 
@@ -116,6 +116,10 @@ def front_door(host: Host) -> Finding:
         return Finding(name, SKIPPED, "this eni-ledger was installed with pip: it is no bundle and has no front door")
     program = os.path.join(os.path.dirname(os.path.realpath(sys.executable)), FRONT)
     if not is_pyinstallers(program):
+        interpreter = os.path.join(os.path.dirname(program), INTERPRETER)
+        if not os.access(interpreter, os.X_OK):
+            words = f"{interpreter} cannot be executed: no call is recorded, and chained calls fail"
+            return Finding(name, FAIL, words, "install the bundle again")
         return Finding(name, OK, f"{program} starts the delegate before its interpreter")
     words = f"{program} is PyInstaller's bootloader; it does not promise {'; '.join(NOT_PROMISED)}"
     return Finding(name, WARN, words, "install a package, or run build/bundle where gcc and libpython3-dev are")

@@ -53,6 +53,7 @@ HOST_CONFIG = config.CONFIG_FILE
 
 FRONT = "eni-ledger"
 CLI = "eni-ledger-cli"
+INTERPRETER = "_internal/eni-ledger-python"  # of the front door in C
 
 # The plugins of the agent's image that are not interposed: those that the agent calls (amazon-ecs-agent 1.105,
 # agent/ecscni and ecs-agent/netlib) and the others that amazon-ecs-cni-plugins and amazon-vpc-cni-plugins build for

@@ -13,6 +13,8 @@ import pytest
 from eni_ledger.doctor.host import FAIL, OK, SKIPPED, WARN, Host, Paths
 from eni_ledger.doctor.place_checks import front_door, state_dir, writers_above
 from eni_ledger.install.bundle import NOT_PROMISED
+from eni_ledger.install.layout import INTERPRETER
+from helpers.delegate import script
 from helpers.ledgers import add_event, record, settings
 from helpers.prereq import need
 
@@ -99,8 +101,24 @@ def test_the_front_door_of_the_program(
     host = Host(settings(tmp_path / "state"), Paths())
     assert front_door(host).status == SKIPPED
     (tmp_path / "eni-ledger").write_bytes(program)
+    (tmp_path / "_internal").mkdir()
+    script(tmp_path / INTERPRETER, "exit 0")
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "eni-ledger-cli"))
     found = front_door(host)
     assert found.status == status
     assert all(promise in found.message for promise in NOT_PROMISED) == (status == WARN)
+
+
+@pytest.mark.parametrize("mode", [None, 0o644])
+def test_a_front_door_without_its_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int | None
+) -> None:
+    (tmp_path / "eni-ledger").write_bytes(b"\x7fELF")
+    if mode is not None:
+        (tmp_path / "_internal").mkdir()
+        (tmp_path / INTERPRETER).touch(mode)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "eni-ledger-cli"))
+    found = front_door(Host(settings(tmp_path / "state"), Paths()))
+    assert (found.status, found.message.startswith(f"{tmp_path / INTERPRETER} ")) == (FAIL, True)
