@@ -8,9 +8,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from helpers.documents import write_ledger
 from helpers.pictures import BOOT, branch
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from unit.cli.conftest import Ledger, Run
 
 
@@ -92,6 +95,29 @@ def test_a_copy_has_no_type_of_this_host_and_says_what_it_is(ledger: Ledger, run
     done = run("topology", "--json", "--state-dir", str(ledger.path), env={"ENI_LEDGER_STATE_DIR": "/nonexistent"})
     assert done.json()["hosts"][0]["instance_type"] is None
     assert any(note.startswith("a copy, as of ") for note in done.json()["notes"])
+
+
+def test_a_what_chooses_and_one_that_fits_nothing_is_an_error(host: Ledger, run: Run) -> None:
+    eni = branch(1)["eni_id"]
+    assert "VLAN 102  " in run("topology", eni).out
+    assert "VLAN 103  " not in run("topology", eni).out
+    done = run("topology", "10.99.0.1", "-o", "svg")
+    assert done.code == 1
+    assert "nothing that is live now fits: 10.99.0.1" in done.err
+
+
+def test_times_are_shown_in_the_zone_that_was_chosen(host: Ledger, run: Run) -> None:
+    assert "+09:00" in run("topology", "-o", "html", "--tz", "+09:00").out
+
+
+def test_several_ledgers_are_one_picture(host: Ledger, run: Run, tmp_path: Path) -> None:
+    write_ledger(tmp_path / "other", [branch(7, instance_id="i-0000000000000000b")])
+    directories = ("--state-dir", str(host.path), "--state-dir", str(tmp_path / "other"))
+    hosts = run("topology", "--json", *directories).json()["hosts"]
+    assert [each["name"] for each in hosts] == ["i-0000000000000000b", "i-0123456789abcdef0"]
+    done = run("report", "-", *directories)
+    assert done.code == 0
+    assert done.out.count("<dt>Ledger</dt>") == 2
 
 
 def test_nothing_live_is_no_error(host: Ledger, run: Run) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from eni_ledger import timespec
-from eni_ledger.base.errors import EniLedgerError, LedgerError, NotFound, UsageError
+from eni_ledger.base.errors import EniLedgerError, LedgerError, NotFound
 from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.period import period_of
+from eni_ledger.cli.request import Request
 from eni_ledger.cli.session import Session
 from eni_ledger.desk.topology.facts import DockerFacts
 from eni_ledger.desk.topology.limits import instance_type
@@ -58,13 +60,12 @@ def command(
 
 
 def _interval(session: Session, since: str | None, until: str | None) -> tuple[str | None, str | None]:
-    """Return the two ends of the interval. Raises UsageError for one that ends before it begins."""
-    begins, ends = session.times(since, "--since"), session.times(until, "--until", future=True)
-    first, last = begins[0] if begins else None, ends[1] if ends else None
-    if first and last and last < first:
-        raise UsageError("the interval ends before it begins", f"--since {since} --until {until}", "exchange the two")
+    """Return the two ends of the interval, None for where the ledger begins and for now. Raises as `period_of` does."""
+    period = period_of(session, Request(since=since, until=until))
+    if period is None:
+        return None, None
     now = timespec.to_ledger(session.now)
-    return first, None if last and last > now else last
+    return period.first, None if period.last and period.last > now else period.last
 
 
 def _collect(session: Session, first: str | None, last: str | None) -> dict[str, Any]:

@@ -7,17 +7,20 @@ from typing import Any
 
 import click
 
-from eni_ledger.base.errors import EniLedgerError, UsageError
-from eni_ledger.cli.asking import filter_options, request_of
-from eni_ledger.cli.damage import Answer, ask, is_live, was_live
+from eni_ledger.base.errors import EniLedgerError, NotFound, UsageError
+from eni_ledger.cli.asking import filter_options, request_of, whats_argument
+from eni_ledger.cli.damage import Answer
+from eni_ledger.cli.found import Wanted, gather
 from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.period import Period, period_of
+from eni_ledger.cli.request import Request
 from eni_ledger.cli.session import Session
 from eni_ledger.desk.topology import picture as pictures
 from eni_ledger.desk.topology.facts import DockerFacts
 from eni_ledger.desk.topology.limits import instance_type as own_instance_type
 from eni_ledger.desk.topology.limits import is_instance_type
 from eni_ledger.ledger.query import coverage
-from eni_ledger.render.text import clock, safe
+from eni_ledger.render.text import safe
 
 FORMS = ("tree", "svg", "html", "mermaid", "dot", "json")
 EXAMPLES = [
@@ -25,11 +28,13 @@ EXAMPLES = [
     ("eni-ledger topology --at 'yesterday 03:12'", "as it was then, with the containers that are recorded"),
     ("eni-ledger topology -o svg > trunk.svg", "a picture for a runbook, for light and dark pages"),
     ("eni-ledger topology --family api -o mermaid", "one family, for a Markdown page"),
+    ("eni-ledger topology 10.0.32.4 -o json", "what this address hangs on"),
     ("eni-ledger topology -o dot | dot -Tpdf > trunk.pdf", "by Graphviz"),
 ]
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="The picture: instance, trunks, branches, containers.")
+@whats_argument(required=False)
 @click.option("--at", metavar="TIME", help="As it was at that time; to the second means at any moment of it.")
 @click.option(
     "-o", "--output", "form", metavar="FORM", type=click.Choice(FORMS), default="tree", help=f"{', '.join(FORMS)}."
@@ -44,6 +49,7 @@ EXAMPLES = [
 def command(
     ctx: click.Context,
     /,
+    what: tuple[str, ...],
     at: str | None,
     form: str,
     as_json: bool,
@@ -53,22 +59,24 @@ def command(
     **options: Any,
 ) -> None:
     """Draw the instance, its trunks with the VLAN IDs used and left, the branches, their network namespaces, the pause
-    containers (name and hostname where they are recorded) and the other containers of their tasks.
+    containers (name and hostname where they are recorded) and the other containers of their tasks. With WHAT, as with
+    who, only those that it fits.
 
     The containers are Docker's where this host is drawn as it is now and Docker answers; else those recorded. How many
     VLAN IDs are left follows from the instance type by AWS's published limits, which differ for ECS and EKS. With many
     branches the tree has a line for each.
 
-    Exit status 0, even when nothing is live; 1 for a time before the ledger begins; 3 when the ledger is damaged: the
-    picture then has what is proven.
+    Exit status 0, even when nothing is live; 1 when WHAT fits nothing, and for a time before the ledger begins; 3 when
+    the ledger is damaged: the picture then has what is proven.
     """
     session = session_of(ctx, state_dir, no_color)
     if instance_type is not None and not is_instance_type(instance_type):
         raise UsageError(
             "not an instance type", f"'{instance_type:.40}'", f"{ctx.command_path} --instance-type m5.large"
         )
-    request = request_of((), {"at": at, **options})
-    answer, missing = _ask(session, request)
+    request = request_of(what, {"at": at, **options})
+    period = period_of(session, request)
+    answer, missing = _ask(session, request, period)
     here = session.copy() is None
     facts = DockerFacts() if here and at is None else None
     picture = pictures.draw(
@@ -77,31 +85,33 @@ def command(
         here=pictures.this_host() if session.opened() and not instance_type else None,
         facts=facts,
     )
-    times = session.times(at, "--at")
-    notes = _notes(session, facts, times)
-    _print(session, "json" if as_json else form, picture, answer, times, notes)
+    notes = _notes(session, facts, period)
+    _print(session, "json" if as_json else form, picture, answer, period, notes)
     error = answer.damage or missing
     if error:
         raise error
 
 
-def _ask(session: Session, request: Any) -> tuple[Answer, EniLedgerError | None]:
-    """Return what was live, and the error for a time before the ledger begins."""
-    times = session.times(request.at, "--at")
+def _ask(session: Session, request: Request, period: Period | None) -> tuple[Answer, EniLedgerError | None]:
+    """Return what was live, and the error for a time before the ledger begins or a WHAT that nothing fits."""
+    found = [Wanted(what) for what in request.whats]
     with session.history() as history:
-        answer = (
-            ask(history, lambda: coverage.during(history, *times), was_live(*times))
-            if times
-            else ask(history, history.live, is_live)
-        )
-        answer.associations = [one for one in answer.associations if request.filters.matches(one)]
-        empty = times and not answer.associations and not answer.damage
-        return answer, coverage.unknown(history, times[1]) if times and empty else None
+        answer = gather(history, found, period, request.filters, live=True)
+        missing: EniLedgerError | None = None
+        if not answer.associations and not answer.damage and period and period.last:
+            missing = coverage.unknown(history, period.last, session.zone)
+        nothing = next((each for each in found if not each.associations), None)
+        if missing is None and nothing is not None and not answer.damage:
+            when = period.words(session) if period else "now"
+            missing = NotFound(
+                f"nothing that is live {when} fits", nothing.what, session.command(f"who {nothing.what}")
+            )
+    return answer, missing
 
 
-def _notes(session: Session, facts: DockerFacts | None, times: tuple[str, str] | None) -> list[str]:
+def _notes(session: Session, facts: DockerFacts | None, period: Period | None) -> list[str]:
     """Return what is to be said with the picture: of when and of whom it is, and what could not be asked."""
-    notes = [f"at {_clock(session, times[0])}" if times else f"as of {_clock(session, session.as_of().isoformat())}"]
+    notes = [period.words(session) if period else f"as of {session.clock(session.as_of().isoformat())}"]
     if (copy := session.copy()) is not None:
         notes.append(f"a copy, {safe(copy.words(session.zone))}")
     if facts is not None and facts.unavailable:
@@ -109,21 +119,17 @@ def _notes(session: Session, facts: DockerFacts | None, times: tuple[str, str] |
     return notes
 
 
-def _clock(session: Session, ts: str) -> str:
-    return clock(ts, session.zone, named=True)
-
-
 def _print(
     session: Session,
     form: str,
     picture: dict[str, Any],
     answer: Answer,
-    times: tuple[str, str] | None,
+    period: Period | None,
     notes: list[str],
 ) -> None:
     screen = session.screen
     if form == "json":
-        more = answer.document(at=times[0] if times else None, notes=notes)
+        more = answer.document(at=period.first if period else None, notes=notes)
         del more["associations"]
         screen.json_document({**more, **picture})
         return
