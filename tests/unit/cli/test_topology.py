@@ -86,7 +86,9 @@ def test_damage_is_said_and_what_is_proven_is_drawn(host: Ledger, run: Run) -> N
 
 
 def test_filters_choose_what_is_drawn(host: Ledger, run: Run) -> None:
-    assert "VLAN 102" not in run("topology", "--vlan", "103").out
+    done = run("topology", "--vlan", "103", "--instance-type", "c5.large")
+    assert "VLAN 102" not in done.out
+    assert "2 VLAN IDs used, 8 left (ECS)" in done.out, "of all of them"
     assert run("topology", "--family", "nobody").out == ""
 
 

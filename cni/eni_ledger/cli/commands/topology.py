@@ -79,11 +79,13 @@ def command(
     answer, missing = _ask(session, request, period)
     here = session.copy() is None
     facts = DockerFacts() if here and at is None else None
+    part = bool(request.whats or request.filters)
     picture = pictures.draw(
-        answer.associations,
+        _ask(session, Request(at=at), period)[0].associations if part else answer.associations,
         instance_type=instance_type or (own_instance_type() if here else None),
         here=pictures.this_host() if session.opened() and not instance_type else None,
         facts=facts,
+        shown={str(one["association_id"]) for one in answer.associations} if part else None,
     )
     notes = _notes(session, facts, period)
     _print(session, "json" if as_json else form, picture, answer, period, notes)

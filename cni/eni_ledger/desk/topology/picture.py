@@ -5,7 +5,7 @@ What is not known is None or absent; an empty list says that there is none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from eni_ledger.base import host
@@ -26,11 +26,13 @@ def draw(
     instance_type: str | None = None,
     here: str | None = None,
     facts: Facts | None = None,
+    shown: Container[str] | None = None,
 ) -> dict[str, Any]:
     """Return the picture of `associations`: `hosts`, each with `trunks`, `enis` (whole ones) and `others`.
 
     `here` is the instance ID or the boot ID of the host whose `instance_type` is given; without it the type is that of
-    every host. `facts` returns what is known of an association beside the ledger, and where from (`from`).
+    every host. `facts` returns what is known of an association beside the ledger, and where from (`from`). With `shown`
+    only the associations with these IDs are drawn; what is used and left is still of all.
     """
     groups: dict[str, list[Association]] = {}
     for association in associations:
@@ -38,7 +40,9 @@ def draw(
     hosts = []
     for name, group in sorted(groups.items()):
         mine = here is None or here == name or any(one.get("boot_id") == here for one in group)
-        hosts.append(_host(name, group, instance_type if mine else None, facts))
+        drawn = group if shown is None else [one for one in group if one["association_id"] in shown]
+        if drawn:
+            hosts.append(_host(name, group, drawn, instance_type if mine else None, facts))
     return {"hosts": hosts}
 
 
@@ -61,25 +65,32 @@ def _host_of(association: Association) -> str:
     return str(association.get("instance_id") or association.get("boot_id") or association.get("ledger") or "")
 
 
-def _host(name: str, group: list[Association], instance_type: str | None, facts: Facts | None) -> dict[str, Any]:
+def _host(
+    name: str, group: list[Association], drawn: list[Association], instance_type: str | None, facts: Facts | None
+) -> dict[str, Any]:
+    """Return a host of the associations `group`, of which those in `drawn` are drawn."""
     trunks: dict[object, dict[str, Any]] = {}
     whole: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
-    for association in group:
+    for association in drawn:
         node = _node(association, facts(association) if facts else {})
-        if association.get("vlan_id") is not None or association.get("protocol") == "vlan":
+        if _is_branch(association):
             trunk = trunks.setdefault(_trunk_key(association), {**dict.fromkeys(_TRUNK), "branches": []})
             for key, field in _TRUNK.items():
                 trunk[key] = trunk[key] or association.get(field)
             trunk["branches"].append(node)
         else:
             (whole if association.get("protocol") == "default" else others).append(node)
-    used = sum(len(trunk["branches"]) for trunk in trunks.values())
+    vlans: dict[object, set[object]] = {}  # of each trunk; a branch whose VLAN ID is not known counts by itself
+    for association in filter(_is_branch, group):
+        vlan = association.get("vlan_id")
+        vlans.setdefault(_trunk_key(association), set()).add(association["association_id"] if vlan is None else vlan)
+    used = sum(map(len, vlans.values()))
     most = {kind: limits.branch_limit(kind, instance_type) for kind in limits.KINDS}
     left = {kind: None if limit is None else max(0, limit - used) for kind, limit in most.items()}
-    for trunk in trunks.values():
+    for place, trunk in trunks.items():
         trunk["branches"].sort(key=lambda node: (node["vlan_id"] is None, node["vlan_id"], node["since"]))
-        trunk["vlans_used"] = sorted({node["vlan_id"] for node in trunk["branches"] if node["vlan_id"] is not None})
+        trunk["vlans_used"] = sorted(vlan for vlan in vlans[place] if isinstance(vlan, int))
         trunk["vlans_left"] = left
     return {
         "name": name or None,
@@ -92,6 +103,10 @@ def _host(name: str, group: list[Association], instance_type: str | None, facts:
         "enis": whole,
         "others": others,
     }
+
+
+def _is_branch(association: Association) -> bool:
+    return association.get("vlan_id") is not None or association.get("protocol") == "vlan"
 
 
 def _trunk_key(association: Association) -> object:

@@ -32,6 +32,21 @@ def test_two_trunks_share_the_limit_of_their_instance() -> None:
     assert [trunk["vlans_left"]["ecs"] for trunk in host["trunks"]] == [8, 8]
 
 
+def test_what_is_left_is_of_all_when_a_part_is_drawn() -> None:
+    every = branches(8)
+    (host,) = draw(every, instance_type="c5.large", shown={every[3]["association_id"]})["hosts"]
+    (trunk,) = host["trunks"]
+    assert [node["vlan_id"] for node in trunk["branches"]] == [104]
+    assert (len(trunk["vlans_used"]), trunk["vlans_left"]["ecs"]) == (8, 2)
+    assert draw(every, shown=set()) == {"hosts": []}
+
+
+def test_a_vlan_id_that_changed_hands_in_the_second_is_used_once() -> None:
+    (host,) = draw([branch(0), branch(1, vlan_id=101)], instance_type="c5.large")["hosts"]
+    assert host["trunks"][0]["vlans_used"] == [101]
+    assert host["trunks"][0]["vlans_left"]["ecs"] == 9
+
+
 def test_a_trunk_takes_what_any_of_its_branches_knows_of_it() -> None:
     (host,) = draw([branch(0, trunk_eni_id=None), branch(1, trunk_ifname=None)])["hosts"]
     assert [trunk["eni_id"] for trunk in host["trunks"]] == ["eni-0fedcba9876543210"]
