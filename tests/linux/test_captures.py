@@ -85,7 +85,11 @@ def annotate(front_door: Path, state_dir: Path) -> Annotate:
 
     def run(*args: object, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[str]:
         command = args if args and args[0] == "names" else ("annotate", *args)
-        argv = [front_door, *map(str, command), *([] if "--state-dir" in command else ["--state-dir", str(state_dir)])]
+        argv: list[str | Path] = [
+            front_door,
+            *map(str, command),
+            *([] if "--state-dir" in command else ["--state-dir", str(state_dir)]),
+        ]
         environment = {**os.environ, "TZ": "UTC", **env}
         done = subprocess.run(argv, input=stdin, capture_output=True, timeout=PATIENCE_S, check=False, env=environment)
         out, err = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
@@ -209,7 +213,7 @@ def test_a_capture_as_lines_and_as_json(capture: Path, annotate: Annotate) -> No
 
 def test_a_live_capture_is_passed_on_by_line(front_door: Path, state_dir: Path, capture: Path) -> None:
     lines = tcpdump(capture, "-e", "-tt").splitlines(keepends=True)
-    argv = [front_door, "annotate", "--state-dir", str(state_dir)]
+    argv: list[str | Path] = [front_door, "annotate", "--state-dir", state_dir]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdin is not None
         assert process.stdout is not None
