@@ -125,6 +125,15 @@ def test_a_file_that_cannot_be_written_is_an_error(host: Ledger, run: Run, tmp_p
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
 
 
+def test_more_than_a_browser_can_show_is_refused(
+    host: Ledger, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eni_ledger.cli.commands.report.MOST", 2)
+    done = run("report", str(tmp_path / "r.html"))
+    assert done.code == 2
+    assert "too much for one page: 3 associations of at most 2" in done.err
+
+
 def test_there_has_to_be_a_ledger(run: Run, tmp_path: Path) -> None:
     done = run("report", str(tmp_path / "r.html"))
     assert done.code == 3

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from eni_ledger import timespec
-from eni_ledger.base.errors import EniLedgerError, LedgerError, NotFound
+from eni_ledger.base.errors import EniLedgerError, LedgerError, NotFound, UsageError
 from eni_ledger.cli.options import Command, reading, session_of
 from eni_ledger.cli.period import period_of
 from eni_ledger.cli.request import Request
@@ -23,6 +23,8 @@ EXAMPLES = [
     ("eni-ledger report all.html --state-dir /mnt/evidence/eni-ledger", "all that a copy knows"),
 ]
 STDOUT = "-"
+MOST = 100_000
+"""Associations in a page: of so many it has some 13 MB, and a browser takes seconds to show it."""
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="One HTML file about an incident.")
@@ -38,14 +40,17 @@ def command(
     findings and gaps, the topology at the end, and what it was made from, with the chain of checksums proven as by
     fsck. The page loads nothing, sends nothing, and needs no network.
 
-    Exit status 1 when the interval ends before the ledger begins; 3 when the ledger is damaged: the page then has what
-    is proven, and says so.
+    Exit status 1 when the interval ends before the ledger begins; 2 when there is too much in it for a page; 3 when
+    the ledger is damaged: the page then has what is proven, and says so.
     """
     session = session_of(ctx, state_dir, no_color)
     first, last = _interval(session, since, until)
     document = _collect(session, first, last)
     if document["begins"] is not None and document["last"] < document["begins"] and not document["associations"]:
         raise NotFound("the interval ends before the ledger begins", f"it begins at {document['begins'][:19]}Z")
+    if len(document["associations"]) > MOST:
+        count = counted(len(document["associations"]), "association")
+        raise UsageError("too much for one page", f"{count} of at most {MOST}", "a shorter interval: --since, --until")
     from eni_ledger.desk.report.page import render  # jinja2
 
     page = render(document, session.zone)

@@ -17,8 +17,8 @@ from eni_ledger.cli.request import Request
 from eni_ledger.cli.session import Session
 from eni_ledger.desk.topology import picture as pictures
 from eni_ledger.desk.topology.facts import DockerFacts
+from eni_ledger.desk.topology.limits import KINDS, is_instance_type, source
 from eni_ledger.desk.topology.limits import instance_type as own_instance_type
-from eni_ledger.desk.topology.limits import is_instance_type
 from eni_ledger.ledger.query import coverage
 from eni_ledger.render.text import safe
 
@@ -133,7 +133,7 @@ def _print(
     if form == "json":
         more = answer.document(at=period.first if period else None, notes=notes)
         del more["associations"]
-        screen.json_document({**more, **picture})
+        screen.json_document({**more, "limits_from": {kind: source(kind) for kind in KINDS}, **picture})
         return
     if form in ("svg", "html"):
         from eni_ledger.desk.topology import svg  # jinja2

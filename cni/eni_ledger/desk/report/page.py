@@ -40,6 +40,7 @@ def render(document: Document, zone: tzinfo = UTC) -> str:
         findings=[_finding(one) for one in found[:FINDINGS_MAX]], more_findings=max(0, len(found) - FINDINGS_MAX),
         gaps=[{**gap, "text": safe(gap["text"])} for gap in document["gaps"]],
         picture=_picture(picture), no_picture=_no_picture(picture),
+        limits=words.limit_sources(picture),
         sources=[_source(one, document) for one in document["sources"]], made=_made(document), time=_time,
         data=payload(document, zone=zone_name(zone)), style=templates.inline(sheet), script=templates.inline(script),
         style_hash=templates.source_hash(sheet), script_hash=templates.source_hash(script),

@@ -442,6 +442,7 @@
   addEventListener("resize", () => { rows(); draw(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
   document.documentElement.classList.add("ready");
+  box.style.setProperty("--tall", lanes.length * LANE + AXIS + 4 + "px");
   instants();
   choose();
   requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("report-table")));

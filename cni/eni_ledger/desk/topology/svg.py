@@ -46,7 +46,8 @@ def page(picture: dict[str, Any], *, title: str, notes: list[str]) -> str:
     sheet = templates.text_of("topology", "page.css") + style()
     made = templates.environment().get_template("topology.html.j2")
     return made.render(
-        title=title, notes=notes, svg=svg(picture, title=title, styled=False), hosts=picture["hosts"], words=words,
+        title=title, notes=notes, limits=words.limit_sources(picture),
+        svg=svg(picture, title=title, styled=False), hosts=picture["hosts"], words=words,
         safe=safe, style=templates.inline(sheet), style_hash=templates.source_hash(sheet),
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eni_ledger.desk.topology.limits import KINDS
+from eni_ledger.desk.topology.limits import KINDS, source
 from eni_ledger.render.text import SHORT, counted, safe, task_id
 
 NOT_KNOWN = "not known"
@@ -40,6 +40,13 @@ def vlan_words(trunk: dict[str, Any], host: dict[str, Any]) -> str:
         f"{trunk['vlans_left'][kind]} left ({_NAMES[kind]})" for kind in kinds if trunk["vlans_left"][kind] is not None
     ]
     return f"{used}, {', '.join(known) or 'left: not known'}"
+
+
+def limit_sources(picture: dict[str, Any]) -> str:
+    """Return where the limits in a picture come from; empty if it has none."""
+    kinds = [kind for kind in KINDS if any(host["limits"][kind] is not None for host in picture["hosts"])]
+    named = [f"{_NAMES[kind]}: {source(kind)['source']}" for kind in kinds]
+    return f"Limits of {'; '.join(named)}." if named else ""
 
 
 def trunk_name(trunk: dict[str, Any]) -> str:
