@@ -5,14 +5,18 @@ whenever they are made from the same.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path, PurePosixPath
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from eni_ledger.cli.main import COMMANDS
 from helpers.patience import PATIENCE_S
@@ -60,7 +64,7 @@ def packages(rpm: None, bundle: Path, version: str, tmp_path_factory: pytest.Tem
         size, name = line.split()
         assert Path(name).stat().st_size == int(size)
     found = {path.suffix[1:]: path for path in out.iterdir() if path.suffix}
-    assert len(done.stdout.splitlines()) == len(found) + 1 == 4
+    assert len(done.stdout.splitlines()) == len(found) + 1 == 5
     assert all(version in path.name for path in found.values())
     return found
 
@@ -256,3 +260,64 @@ def test_usage() -> None:
     command: list[str | Path] = [REPOSITORY / "build/package", "--nonsense"]
     wrong = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (wrong.returncode, wrong.stdout) == (2, "")
+
+
+def test_bill_of_materials_is_valid_and_names_all_that_is_bundled(packages: dict[str, Path], own: str) -> None:
+    text = packages["json"].read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bom = json.loads(text)
+    assert bom["metadata"]["component"]["version"].startswith(own)
+    named = {component["name"] for component in bom["components"]}
+    assert {"pydantic", "pyroute2", "orjson", "pyinstaller", "click"} <= named
+    assert any(component["purl"].startswith("pkg:deb/debian/libpython3") for component in bom["components"])
+    index = Path(packages["gz"]).with_name("index")
+    with tarfile.open(packages["gz"]) as archive:
+        (third,) = (entry for entry in archive if entry.name.endswith("/THIRD-PARTY"))
+        member = archive.extractfile(third)
+        assert member
+        index.write_bytes(member.read())
+    assert all(
+        f"\n{component['name']} {component['version']}\n" in index.read_text() for component in bom["components"]
+    )
+
+
+def test_a_release_has_no_outdated_part(bundle: Path, rpm: None, tmp_path: Path) -> None:
+    need(shutil.which("apt-cache"), "apt-cache")
+    outdated = [sys.executable, REPOSITORY / "build/package.d/outdated.py", bundle]
+    old = subprocess.run(outdated, capture_output=True, text=True, check=False)
+    done = build(bundle, tmp_path / "out", "--no-smoke", "--release")
+    names = [line.split()[0] for line in old.stdout.splitlines()]
+    if old.returncode == 0:
+        assert done.returncode == 0, done.stderr
+    else:
+        assert (done.returncode, (tmp_path / "out").exists()) == (1, False)
+        assert all(name in done.stderr for name in names)
+
+
+def test_checksums_are_signed(bundle: Path, rpm: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need(shutil.which("gpg"), "gpg")
+    home = tmp_path / "gnupg"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    make = [
+        "gpg",
+        "--batch",
+        "--passphrase",
+        "",
+        "--quick-gen-key",
+        "release@example.org",
+        "default",
+        "default",
+        "never",
+    ]
+    subprocess.run(make, check=True, capture_output=True)
+    try:
+        done = build(bundle, tmp_path / "out", "--no-smoke", "--sign", "release@example.org")
+        assert done.returncode == 0, done.stderr
+        verify = ["gpg", "--batch", "--verify", "SHA256SUMS.asc", "SHA256SUMS"]
+        assert subprocess.run(verify, cwd=tmp_path / "out", check=False, capture_output=True).returncode == 0
+        done = build(bundle, tmp_path / "none", "--no-smoke", "--sign", "nobody@example.org")
+        assert (done.returncode, (tmp_path / "none").exists()) == (1, False)
+        assert "gpg has no secret key nobody@example.org" in done.stderr
+    finally:
+        subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)
