@@ -276,14 +276,13 @@ def test_bill_of_materials_is_valid_and_names_all_that_is_bundled(packages: dict
         member = archive.extractfile(third)
         assert member
         index.write_bytes(member.read())
-    assert all(
-        f"\n{component['name']} {component['version']}\n" in index.read_text() for component in bom["components"]
-    )
+    listed = index.read_text()
+    assert all(f"\n{component['name']} {component['version']}\n" in listed for component in bom["components"])
 
 
 def test_a_release_has_no_outdated_part(bundle: Path, rpm: None, tmp_path: Path) -> None:
     need(shutil.which("apt-cache"), "apt-cache")
-    outdated = [sys.executable, REPOSITORY / "build/package.d/outdated.py", bundle]
+    outdated: list[str | Path] = [sys.executable, REPOSITORY / "build/package.d/outdated.py", bundle]
     old = subprocess.run(outdated, capture_output=True, text=True, check=False)
     done = build(bundle, tmp_path / "out", "--no-smoke", "--release")
     names = [line.split()[0] for line in old.stdout.splitlines()]
@@ -299,17 +298,8 @@ def test_checksums_are_signed(bundle: Path, rpm: None, tmp_path: Path, monkeypat
     home = tmp_path / "gnupg"
     home.mkdir(mode=0o700)
     monkeypatch.setenv("GNUPGHOME", str(home))
-    make = [
-        "gpg",
-        "--batch",
-        "--passphrase",
-        "",
-        "--quick-gen-key",
-        "release@example.org",
-        "default",
-        "default",
-        "never",
-    ]
+    key = ("release@example.org", "default", "default", "never")
+    make = ["gpg", "--batch", "--passphrase", "", "--quick-gen-key", *key]
     subprocess.run(make, check=True, capture_output=True)
     try:
         done = build(bundle, tmp_path / "out", "--no-smoke", "--sign", "release@example.org")
