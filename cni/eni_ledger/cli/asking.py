@@ -88,10 +88,6 @@ def request_of(words: tuple[str, ...], options: dict[str, Any]) -> Request:
     Reads standard input if one of the `words` that were given as WHAT is `-`. Raises UsageError.
     """
     whats, not_understood = whats_of(words)
-    output = options.get("output")
-    if options.get("as_json") and output not in (None, "json"):
-        raise UsageError(f"--json and -o {output} exclude each other", hint="--json is -o json")
-    columns = options.get("columns")
     return Request(
         whats,
         at=options.get("at"),
@@ -99,14 +95,24 @@ def request_of(words: tuple[str, ...], options: dict[str, Any]) -> Request:
         until=options.get("until"),
         filters=Filters({name: options.get(name) or () for name in FIELDS}, mismatch=bool(options.get("mismatch"))),
         not_understood=not_understood,
-        form=Form(
-            "json" if options.get("as_json") else output or "table",
-            query=options.get("query"),
-            columns=columns.split(",") if columns else None,
-            headers=not options.get("no_headers"),
-            quiet=bool(options.get("quiet")),
-            sort=options.get("sort"),
-            limit=options.get("limit"),
-            group_by=options.get("group_by"),
-        ),
+        form=form_of(options),
+    )
+
+
+def form_of(options: dict[str, Any]) -> Form:
+    """Return the form of the values of `form_options`; with --query alone it is JSON. Raises UsageError."""
+    output, query, columns = options.get("output"), options.get("query"), options.get("columns")
+    if options.get("as_json") and output not in (None, "json"):
+        raise UsageError(f"--json and -o {output} exclude each other", hint="--json is -o json")
+    if options.get("as_json") or (query and output is None):
+        output = "json"
+    return Form(
+        output or "table",
+        query=query,
+        columns=columns.split(",") if columns else None,
+        headers=not options.get("no_headers"),
+        quiet=bool(options.get("quiet")),
+        sort=options.get("sort"),
+        limit=options.get("limit"),
+        group_by=options.get("group_by"),
     )

@@ -9,8 +9,10 @@ import click
 
 from eni_ledger.base.errors import UsageError
 from eni_ledger.cli.options import Command, Defaults
+from eni_ledger.cli.present import print_document
 from eni_ledger.install.service import InstallReport
 from eni_ledger.install.tree import Tree
+from eni_ledger.render.form import Form
 from eni_ledger.render.screen import Screen
 from eni_ledger.render.text import safe
 
@@ -39,10 +41,10 @@ def screen_of(ctx: click.Context, no_color: bool) -> Screen:
     return Screen(no_color=no_color or defaults.no_color)
 
 
-def print_report(screen: Screen, report: InstallReport, done: str, *, as_json: bool) -> None:
+def print_report(screen: Screen, report: InstallReport, done: str, *, form: Form) -> None:
     """Print what was proven, the steps, the notes and what is left to do; `done` is "installed" or "uninstalled"."""
-    if as_json:
-        screen.json_document(report.document())
+    if not form.for_people:
+        print_document(screen, form, report.document(), rows="steps")
         return
     for proof in report.shown:
         screen.line(f"proven: {safe(proof)}")

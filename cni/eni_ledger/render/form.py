@@ -43,3 +43,8 @@ class Form:
         return self.output in ("table", "json") and not (
             self.query or self.columns or self.quiet or self.sort or self.limit or self.group_by or not self.headers
         )
+
+    @property
+    def for_people(self) -> bool:
+        """Whether nothing but `table` was asked for: the answer as it is for people, with its notes."""
+        return self.output == "table" and self.plain

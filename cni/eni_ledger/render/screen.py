@@ -32,10 +32,12 @@ class Screen:
     `width` is the number of columns, None when standard output is no terminal: then nothing is dropped
     or coloured. `colour` says whether escape sequences may be used: on a terminal, unless NO_COLOR,
     TERM=dumb or `--no-color` forbid it. Times are shown in `zone`; JSON is always in UTC.
+    Tables have a line of `headers`.
     """
 
     def __init__(self, *, no_color: bool = False, zone: tzinfo = UTC) -> None:
         self.zone = zone
+        self.headers = True
         self.width = _columns() if _is_terminal(sys.stdout) else None
         forbidden = no_color or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
         self.colour = self.width is not None and not forbidden
@@ -48,8 +50,18 @@ class Screen:
 
     def line(self, text: str = "") -> None:
         """Print one line."""
+        self.write(text + "\n")
+
+    def write(self, text: str) -> None:
+        """Print text as it is."""
         if sys.stdout is not None:
-            sys.stdout.write(text + "\n")
+            sys.stdout.write(text)
+
+    def utf8(self) -> None:
+        """Print in UTF-8 from here on, whatever the locale says; JSON is UTF-8 (RFC 8259, section 8.1)."""
+        reconfigure = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure:
+            reconfigure(encoding="utf-8")
 
     def prose(self, text: str, style: str = "", indent: int = 0) -> None:
         """Print a sentence, on a terminal in lines broken at blanks; all but the first begin with `indent` blanks."""
@@ -68,14 +80,14 @@ class Screen:
 
     def json_lines(self, values: Iterable[dict[str, Any]]) -> Iterator[None]:
         """Print one JSON object a line, as they come; yields after each, for the caller to count or flush."""
-        _utf8()
+        self.utf8()
         for value in values:
             self.line(one_line(value))
             yield
 
     def json_document(self, document: dict[str, Any]) -> None:
         """Print one JSON object whose lists have one member a line, so that it can be grepped too."""
-        _utf8()
+        self.utf8()
         parts = []
         for key, value in document.items():
             if isinstance(value, list) and value:
@@ -122,10 +134,3 @@ def _columns() -> int:
         return os.get_terminal_size(sys.stdout.fileno()).columns or 80
     except (OSError, ValueError):
         return 80
-
-
-def _utf8() -> None:
-    """JSON is UTF-8 whatever the locale says (RFC 8259, section 8.1)."""
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure:
-        reconfigure(encoding="utf-8")

@@ -112,8 +112,12 @@ def fitted(table: Table, width: int | None) -> tuple[Table, list[str]]:
     return table, dropped
 
 
-def show(table: Table, screen: Screen, *, headers: bool = True) -> None:
-    """Print the table, without its header line if not `headers`. Names the columns that had to be left out."""
+def show(table: Table, screen: Screen, *, headers: bool | None = None) -> None:
+    """Print the table, without its header line if not `headers` (default: as the screen has it).
+
+    Names the columns that had to be left out.
+    """
+    headers = screen.headers if headers is None else headers
     table, dropped = fitted(table, screen.width)
     if screen.width is not None:
         table = _spilled(table, screen.width)

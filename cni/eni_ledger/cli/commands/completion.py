@@ -17,8 +17,9 @@ EXAMPLES = [
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Completion for bash, zsh and fish.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.option("--json", "as_json", is_flag=True, help='Print one document, {"shell": ..., "script": ...}.')
 @click.pass_context
-def command(ctx: click.Context, shell: str) -> None:
+def command(ctx: click.Context, shell: str, as_json: bool) -> None:
     """Print the completion script for a SHELL: bash, zsh or fish."""
     from click.shell_completion import ShellComplete, get_completion_class  # start-up: no other command needs it
 
@@ -28,4 +29,7 @@ def command(ctx: click.Context, shell: str) -> None:
     # ShellComplete's own source(): bash's own runs bash to check its version, but the script may be
     # meant for another machine.
     script = ShellComplete.source(shell_class(ctx.find_root().command, {}, PROGRAM, COMPLETE_VAR))
+    if as_json:
+        Screen().json_document({"shell": shell, "script": script})
+        return
     Screen().line(script)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import click
 
 from eni_ledger.base.config import CONFIG_FILE, load
 from eni_ledger.base.errors import ConfigError
+from eni_ledger.cli.asking import form_of, form_options
 from eni_ledger.cli.options import Command, reading, session_of, state_dirs
+from eni_ledger.cli.present import print_document
 from eni_ledger.cli.session import Session
 from eni_ledger.doctor.host import FAIL, OK, SKIPPED, WARN, Finding
 from eni_ledger.doctor.run import run_checks
@@ -27,7 +30,7 @@ EXAMPLES = [
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Is trunking on, is everything recorded, is it sound?")
-@click.option("--json", "as_json", is_flag=True, help='Print one document: "healthy", "checks": [{"name": ...}].')
+@form_options
 @click.option(
     "--conf-dir",
     "conf_dirs",
@@ -38,7 +41,7 @@ EXAMPLES = [
 @reading
 @click.pass_context
 def command(
-    ctx: click.Context, as_json: bool, conf_dirs: tuple[str, ...], state_dir: str | None, no_color: bool
+    ctx: click.Context, /, conf_dirs: tuple[str, ...], state_dir: str | None, no_color: bool, **options: Any
 ) -> int:
     """Check this host: is trunking on, does the running ECS agent call eni-ledger, are the agent's own plugins in
     place, is the ledger sound and does it contain the last ADD, was everything recorded, does journald answer, does
@@ -46,7 +49,7 @@ def command(
 
     doctor changes nothing. Run it as root, on the host. Exit status 0 when no check failed, 1 otherwise.
     """
-    session = session_of(ctx, state_dir, no_color)
+    session, form = session_of(ctx, state_dir, no_color), form_of(options)
     given = state_dirs(ctx)
     if len(given) > 1 or "" in given:
         session.state_dir()  # says what is wrong with that
@@ -59,7 +62,7 @@ def command(
         *run_checks(settings, conf_dirs=conf_dirs or None, configured=configured),
     ]
     healthy = not any(finding.status == FAIL for finding in findings)
-    if as_json:
+    if not form.for_people:
         checks = [
             {
                 "name": finding.name,
@@ -69,7 +72,7 @@ def command(
             }
             for finding in findings
         ]
-        session.screen.json_document({"healthy": healthy, "checks": checks})
+        print_document(session.screen, form, {"healthy": healthy, "checks": checks}, rows="checks")
     else:
         _print(findings, session)
     return 0 if healthy else FAILED

@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from eni_ledger.base.errors import EniLedgerError, LedgerDamaged
+from eni_ledger.cli.asking import form_of, form_options
 from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.present import print_document
 from eni_ledger.cli.recording import host_fields, settings_of
 from eni_ledger.cli.session import Session, require_ledger
 from eni_ledger.ledger.check import repair as repairs
@@ -16,6 +18,7 @@ from eni_ledger.ledger.query.opening import Opened
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.write.probe import unsuitable_filesystem
 from eni_ledger.render import table as tables
+from eni_ledger.render.form import Form
 from eni_ledger.render.progress import Progress
 from eni_ledger.render.screen import complain, error_lines
 from eni_ledger.render.table import Cell, Column, Table
@@ -34,10 +37,10 @@ EXAMPLES = [
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="Prove that the ledger is what was written.")
 @click.option("--repair", is_flag=True, help="First do what the next ADD would have to do, and report it.")
-@click.option("--json", "as_json", is_flag=True, help='Print one document: "sound", "segments", "damage", "notes", ...')
+@form_options
 @reading
 @click.pass_context
-def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | None, no_color: bool) -> int:
+def command(ctx: click.Context, /, repair: bool, state_dir: str | None, no_color: bool, **options: Any) -> int:
     """Check the chain of checksums over all segments and print file, line and offset of every damaged place. Offsets
     in packed segments (.gz) count uncompressed bytes.
 
@@ -48,9 +51,9 @@ def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | No
 
     Exit status 0 when the ledger is sound, 1 when it is damaged.
     """
-    session = session_of(ctx, state_dir, no_color)
+    session, form = session_of(ctx, state_dir, no_color), form_of(options)
     if (opened := session.opened()) and not repair:
-        return _several(opened, session, as_json=as_json)
+        return _several(opened, session, form)
     path = session.state_dir()
     require_ledger(History(path))
     copy = session.copy()
@@ -64,9 +67,9 @@ def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | No
         report.notes.insert(0, f"a copy, {copy.words(session.zone)}")
     elif why := unsuitable_filesystem(path):
         report.notes.append(why)
-    if as_json:
-        document = _document(report, path)
-        session.screen.json_document(document if done is None else {**document, "repaired": done})
+    if not form.for_people:
+        document = _document(report, path) | ({} if done is None else {"repaired": done})
+        print_document(session.screen, form, document, rows="segments")
     else:
         for words in done or ():
             session.screen.line(f"repair: {safe(words)}")
@@ -76,7 +79,7 @@ def command(ctx: click.Context, repair: bool, as_json: bool, state_dir: str | No
     return 0 if report.sound else DAMAGE_FOUND
 
 
-def _several(opened: Opened, session: Session, *, as_json: bool) -> int:
+def _several(opened: Opened, session: Session, form: Form) -> int:
     """Check several ledgers, or one that is no state directory; print what was found and return the exit status."""
     sound, documents = True, []
     problem: EniLedgerError | OSError | None = None
@@ -92,12 +95,13 @@ def _several(opened: Opened, session: Session, *, as_json: bool) -> int:
         if part.copy:
             report.notes.insert(0, f"a copy, {part.copy.words(session.zone)}")
         sound = sound and report.sound
-        if as_json:
+        if not form.for_people:
             documents.append(_document(report, part.name))
         else:
             _print(report, part.name, session)
-    if as_json:
-        session.screen.json_document({"sound": sound and problem is None, "ledgers": documents})
+    if not form.for_people:
+        document = {"sound": sound and problem is None, "ledgers": documents}
+        print_document(session.screen, form, document, rows="ledgers")
     for note in opened.notes:
         session.screen.note(f"note: {safe(note)}")
     if problem:

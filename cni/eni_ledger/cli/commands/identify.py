@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eni_ledger.cli.asking import form_of, form_options
 from eni_ledger.cli.completers import listed
 from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.present import print_document
 from eni_ledger.cli.recording import all_associations, host_fields, refuse_copy, send_to_journal, settings_of
 from eni_ledger.cli.session import Session
 from eni_ledger.identity.identify import Outcome, identify, make
@@ -46,18 +48,19 @@ EXAMPLES = [
 )
 @click.option("--all", "everything", is_flag=True, help="Also ask about associations that ended before the last run.")
 @click.option("--dry-run", is_flag=True, help="Record nothing.")
-@click.option("--json", "as_json", is_flag=True, help='Print one document: "identified", "disagreements", ...')
+@form_options
 @reading
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     sources: str | None,
     timeout: float,
     everything: bool,
     dry_run: bool,
-    as_json: bool,
     state_dir: str | None,
     no_color: bool,
+    **options: Any,
 ) -> int:
     """Find the ENI ID, task and trunk ENI ID that were not known at ADD, and record them as identify events.
 
@@ -72,7 +75,7 @@ def command(
     Exit status 0, even when something is still unknown; 1 when sources disagree; 3 when a source named with --source
     cannot be asked.
     """
-    session = session_of(ctx, state_dir, no_color)
+    session, form = session_of(ctx, state_dir, no_color), form_of(options)
     settings = settings_of(session)
     refuse_copy(session)
     asked = make(
@@ -88,8 +91,9 @@ def command(
     if not dry_run and _asked_all(outcome, run):
         leave_mark(settings.state_dir, run)
     send_to_journal(settings, written, associations)
-    if as_json:
-        session.screen.json_document(_document(outcome, outcome.events if dry_run else written, dry_run=dry_run))
+    if not form.for_people:
+        document = _document(outcome, outcome.events if dry_run else written, dry_run=dry_run)
+        print_document(session.screen, form, document, rows="identified")
     else:
         _print(outcome, outcome.events if dry_run else written, session, dry_run=dry_run)
     if sources and outcome.unavailable:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from eni_ledger.base import host
 from eni_ledger.base.errors import NotFound
+from eni_ledger.cli.asking import form_of, form_options
 from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.present import print_document
 from eni_ledger.cli.recording import refuse_copy, settings_of
 from eni_ledger.cli.session import Session
 from eni_ledger.reconcile.import_log import ImportReport, files_of, import_files
@@ -25,11 +29,11 @@ EXAMPLES = [
 @click.command(cls=Command, examples=EXAMPLES, short_help="Import the agent's logs of earlier days.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--dry-run", is_flag=True, help="Record nothing.")
-@click.option("--json", "as_json", is_flag=True, help='Print one document: "imported", "known", "unread", ...')
+@form_options
 @reading
 @click.pass_context
 def command(
-    ctx: click.Context, files: tuple[str, ...], dry_run: bool, as_json: bool, state_dir: str | None, no_color: bool
+    ctx: click.Context, /, files: tuple[str, ...], dry_run: bool, state_dir: str | None, no_color: bool, **options: Any
 ) -> None:
     """Read logs of vpc-branch-eni and vpc-eni, FILE... (a log's name stands for its rolled files too; .gz is
     understood), and record what they tell of a time before eni-ledger was installed. who and list --at answer from
@@ -39,7 +43,7 @@ def command(
     go on meanwhile. Exit status 1 when there was no ADD and no DEL to be read in any file; 3, and nothing imported,
     when one of the files is no such log at all.
     """
-    session = session_of(ctx, state_dir, no_color)
+    session, form = session_of(ctx, state_dir, no_color), form_of(options)
     settings = settings_of(session)
     refuse_copy(session)
     instance = host.instance_id()
@@ -49,8 +53,8 @@ def command(
         report = import_files(settings, about, files_of(files), dry_run=dry_run, progress=progress)
     finally:
         progress.close()
-    if as_json:
-        session.screen.json_document({"dry_run": dry_run, **report.document()})
+    if not form.for_people:
+        print_document(session.screen, form, {"dry_run": dry_run, **report.document()})
     else:
         _print(report, session, dry_run=dry_run)
     if report.read.events == 0:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
+from eni_ledger.cli.asking import form_of, form_options
 from eni_ledger.cli.installing import Group, absolute, print_report, screen_of, tree_at
 from eni_ledger.cli.options import Command, colour_option
 from eni_ledger.install import conflist
@@ -54,19 +56,20 @@ def command(ctx: click.Context) -> None:
 @click.option("--dry-run", is_flag=True, help="Print the steps and take none.")
 @click.option("--restart", is_flag=True, help="Restart the agent if it runs, so that it takes effect now.")
 @click.option("--no-proof", is_flag=True, help="Go on without showing that the bundle runs in the agent's container.")
-@click.option("--json", "as_json", is_flag=True, help="Print one document.")
+@form_options
 @bundle_option
 @colour_option
 @click.pass_context
 def ecs(
     ctx: click.Context,
+    /,
     root: str,
     dry_run: bool,
     restart: bool,
     no_proof: bool,
-    as_json: bool,
     bundle_dir: str | None,
     no_color: bool,
+    **options: Any,
 ) -> None:
     """Stand in front of vpc-branch-eni, vpc-eni and ecs-eni, which the ECS agent calls by file name.
 
@@ -79,7 +82,7 @@ def ecs(
     tree = tree_at(root)
     report = InstallReport(dry_run=dry_run, root=tree.root)
     install_ecs(tree, find(bundle_dir), Agent(), DockerEngine(), report, prove=not no_proof, restart=restart)
-    print_report(screen_of(ctx, no_color), report, "installed", as_json=as_json)
+    print_report(screen_of(ctx, no_color), report, "installed", form=form_of(options))
 
 
 @command.command("cni", cls=Command, examples=CNI_EXAMPLES, short_help="Among a CNI runtime's plugins.")
@@ -91,19 +94,20 @@ def ecs(
 @click.option("--conflist", "path", metavar="FILE", help="Add eni-ledger to the plugins of this conflist.")
 @click.option("--root", metavar="DIR", default="/", help="Work on the tree in DIR, for an image, not on this host.")
 @click.option("--dry-run", is_flag=True, help="Print the steps and take none.")
-@click.option("--json", "as_json", is_flag=True, help="Print one document.")
+@form_options
 @bundle_option
 @colour_option
 @click.pass_context
 def chained(
     ctx: click.Context,
+    /,
     bin_dir: str | None,
     path: str | None,
     root: str,
     dry_run: bool,
-    as_json: bool,
     bundle_dir: str | None,
     no_color: bool,
+    **options: Any,
 ) -> None:
     """Put the bundle into /opt/eni-ledger and a link to it where the runtime looks for plugins.
 
@@ -119,4 +123,4 @@ def chained(
     install_cni(tree, find(bundle_dir), report, bin_dir=directory, path=inside)
     if path is None:
         report.notes.append(f'the last of a conflist\'s "plugins" has to be: {json.dumps(conflist.FRAGMENT)}')
-    print_report(screen_of(ctx, no_color), report, "installed", as_json=as_json)
+    print_report(screen_of(ctx, no_color), report, "installed", form=form_of(options))

@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
+from eni_ledger.cli.asking import form_of, form_options
 from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.present import print_document
 from eni_ledger.cli.recording import refuse_copy, settings_of
 from eni_ledger.cli.session import Session, require_ledger
 from eni_ledger.ledger.archive.prune import PruneReport, prune
@@ -29,17 +31,18 @@ EXAMPLES = [
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @click.option("--retain-days", metavar="DAYS", type=click.IntRange(min=0), help="Override retainDays, for this run.")
 @click.option("--retain-bytes", metavar="BYTES", type=click.IntRange(min=0), help="Override retainBytes, for this run.")
-@click.option("--json", "as_json", is_flag=True, help='Print one document: "removed", "packed", "indexed", "left".')
+@form_options
 @reading
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     dry_run: bool,
     retain_days: int | None,
     retain_bytes: int | None,
-    as_json: bool,
     state_dir: str | None,
     no_color: bool,
+    **options: Any,
 ) -> int:
     """Pack sealed segments (gzip, about eight times smaller; zcat, log shippers and Athena read them), index them, so
     that who reads a few hundred events of millions, and remove those beyond retainDays and retainBytes of the
@@ -47,7 +50,7 @@ def command(
 
     ADDs go on meanwhile. Damaged segments are left unchanged and named: exit status 1.
     """
-    session = session_of(ctx, state_dir, no_color)
+    session, form = session_of(ctx, state_dir, no_color), form_of(options)
     settings = settings_of(session)
     require_ledger(History(settings.state_dir))
     refuse_copy(session)
@@ -61,8 +64,8 @@ def command(
         report = prune(settings, progress, dry_run=dry_run)
     finally:
         progress.close()
-    if as_json:
-        session.screen.json_document(_document(report, settings.state_dir, imported, dry_run=dry_run))
+    if not form.for_people:
+        print_document(session.screen, form, _document(report, settings.state_dir, imported, dry_run=dry_run))
     else:
         _print(report, session, imported, dry_run=dry_run)
     return LEFT if report.left else 0

@@ -19,6 +19,7 @@ EXAMPLES = [
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="JSON Schema of an event, the state or the configuration.")
 @click.argument("kind", type=click.Choice(KINDS))
+@click.option("--json", is_flag=True, expose_value=False, help="Print it as JSON, as it is without this option.")
 def command(kind: str) -> None:
     """Print the JSON Schema (draft 2020-12) of an event (one line of the ledger), the state file or the
     configuration file.

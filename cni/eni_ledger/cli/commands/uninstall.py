@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from eni_ledger.cli.asking import form_of, form_options
 from eni_ledger.cli.installing import Group, absolute, print_report, screen_of, tree_at
 from eni_ledger.cli.options import Command, colour_option
 from eni_ledger.install.ecs_agent import Agent
@@ -36,11 +39,11 @@ def command(ctx: click.Context) -> None:
 @click.option("--root", metavar="DIR", default="/", help="Work on the tree in DIR, for an image, not on this host.")
 @click.option("--dry-run", is_flag=True, help="Print the steps and take none.")
 @click.option("--restart", is_flag=True, help="Restart the agent if it still calls eni-ledger.")
-@click.option("--json", "as_json", is_flag=True, help="Print one document.")
+@form_options
 @colour_option
 @click.pass_context
 def ecs(
-    ctx: click.Context, purge: bool, root: str, dry_run: bool, restart: bool, as_json: bool, no_color: bool
+    ctx: click.Context, /, purge: bool, root: str, dry_run: bool, restart: bool, no_color: bool, **options: Any
 ) -> None:
     """Restore /etc/ecs/ecs.config, and remove eni-ledger once the running agent no longer needs it.
 
@@ -50,7 +53,7 @@ def ecs(
     tree = tree_at(root)
     report = InstallReport(dry_run=dry_run, root=tree.root)
     uninstall_ecs(tree, Agent(), report, purge=purge, restart=restart)
-    print_report(screen_of(ctx, no_color), report, "uninstalled", as_json=as_json)
+    print_report(screen_of(ctx, no_color), report, "uninstalled", form=form_of(options))
 
 
 @command.command("cni", cls=Command, examples=CNI_EXAMPLES, short_help="Out of a CNI runtime's way.")
@@ -61,18 +64,19 @@ def ecs(
     "--conf-dir", "conf_dirs", metavar="DIR", multiple=True, help="Look for callers here, not where the runtimes read."
 )
 @click.option("--force", is_flag=True, help="Go on when a network configuration still calls eni-ledger.")
-@click.option("--json", "as_json", is_flag=True, help="Print one document.")
+@form_options
 @colour_option
 @click.pass_context
 def chained(
     ctx: click.Context,
+    /,
     purge: bool,
     root: str,
     dry_run: bool,
     conf_dirs: tuple[str, ...],
     force: bool,
-    as_json: bool,
     no_color: bool,
+    **options: Any,
 ) -> None:
     """Restore the conflists and the plugin directory. The ledger stays where it is.
 
@@ -83,4 +87,4 @@ def chained(
     report = InstallReport(dry_run=dry_run, root=tree.root)
     directories = [absolute(directory, "--conf-dir") for directory in conf_dirs] or None
     uninstall_cni(tree, report, purge=purge, conf_dirs=directories, force=force)
-    print_report(screen_of(ctx, no_color), report, "uninstalled", as_json=as_json)
+    print_report(screen_of(ctx, no_color), report, "uninstalled", form=form_of(options))

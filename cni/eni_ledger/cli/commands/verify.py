@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eni_ledger.cli.asking import form_of, form_options
 from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.present import print_document
 from eni_ledger.cli.recording import host_fields, live_associations, refuse_copy, send_to_journal, settings_of
 from eni_ledger.cli.session import Session, require_ledger
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.render import table as tables
+from eni_ledger.render.form import Form
 from eni_ledger.render.table import Cell, Column, Table
 from eni_ledger.render.text import counted, safe, short_id
 
@@ -38,11 +41,11 @@ EXAMPLES = [
 @click.command(cls=Command, examples=EXAMPLES, short_help="Compare the ledger with the kernel.")
 @click.option("--adopt", is_flag=True, help="Record attachments that the ledger does not have (adopt events).")
 @click.option("--mark-lost", is_flag=True, help="End associations whose namespace or interface is gone (lost events).")
-@click.option("--json", "as_json", is_flag=True, help='Print one document: "associations", "unrecorded", ...')
+@form_options
 @reading
 @click.pass_context
 def command(
-    ctx: click.Context, adopt: bool, mark_lost: bool, as_json: bool, state_dir: str | None, no_color: bool
+    ctx: click.Context, /, adopt: bool, mark_lost: bool, state_dir: str | None, no_color: bool, **options: Any
 ) -> int:
     """Compare the live associations with the trunks' VLAN links in every network namespace of the host: fine, gone
     (no namespace or no interface), changed (another MAC, VLAN or trunk), unknown (not every namespace could be read),
@@ -57,7 +60,7 @@ def command(
     from eni_ledger.kernel.scan import scan
     from eni_ledger.reconcile import verify
 
-    session = session_of(ctx, state_dir, no_color)
+    session, form = session_of(ctx, state_dir, no_color), form_of(options)
     settings = settings_of(session)
     history = History(settings.state_dir)
     if not adopt:
@@ -65,7 +68,7 @@ def command(
     if adopt or mark_lost:
         refuse_copy(session)
     if copy := session.copy():
-        return _not_compared(verify.not_compared(live_associations(history), _why(copy)), session, as_json=as_json)
+        return _not_compared(verify.not_compared(live_associations(history), _why(copy)), session, form)
     report = verify.compare(live_associations(history), scan())
     lost: list[dict[str, Any]] = []
     adopted: list[dict[str, Any]] = []
@@ -76,8 +79,8 @@ def command(
     written = [*lost, *adopted]
     send_to_journal(settings, written)
     left = Left(report, adopted, mark_lost=mark_lost)
-    if as_json:
-        session.screen.json_document(document(report, written, left))
+    if not form.for_people:
+        print_document(session.screen, form, document(report, written, left))
     else:
         _print(report, session)
         _print_done(written, left, session)
@@ -89,11 +92,11 @@ def _why(copy: Copy) -> str:
     return f"not compared with this kernel: the ledger is a copy, {copy.words()}"
 
 
-def _not_compared(report: VerifyReport, session: Session, *, as_json: bool) -> int:
+def _not_compared(report: VerifyReport, session: Session, form: Form) -> int:
     """Print the report on a copy and return the exit status."""
-    session.introduce(as_json=as_json)
-    if as_json:
-        session.screen.json_document(document(report, [], Left(report, [], mark_lost=False)))
+    session.introduce(as_json=not form.for_people)
+    if not form.for_people:
+        print_document(session.screen, form, document(report, [], Left(report, [], mark_lost=False)))
     else:
         session.screen.line(f"{len(report.verdicts)} live then; not compared with this kernel: the ledger is a copy")
     return DIFFERENT
@@ -144,7 +147,13 @@ def document(report: VerifyReport, written: list[dict[str, Any]], left: Left) ->
 def _print(report: VerifyReport, session: Session) -> None:
     screen = session.screen
     table = Table(
-        [Column("STATUS"), Column("VLAN", right=True), Column("MAC", drop=1), Column("NETNS"), Column("WHAT")]
+        [
+            Column("STATUS"),
+            Column("VLAN", right=True),
+            Column("MAC", drop=1),
+            Column("NETNS", drop=2),
+            Column("WHAT", prose=True),
+        ]
     )
     rows = [(verdict.status, verdict.association, verdict.why) for verdict in report.verdicts if verdict.why]
     rows += [

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import platform
 import sys
+from typing import Any
 
 import click
 
 from eni_ledger.base.version import __version__
+from eni_ledger.cli.asking import form_of, form_options
 from eni_ledger.cli.options import Command
+from eni_ledger.cli.present import print_document
 from eni_ledger.cli.session import PROGRAM
 from eni_ledger.render.screen import Screen
 
@@ -20,8 +23,8 @@ EXAMPLES = [
 
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="The version and the ledger format.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(as_json: bool) -> None:
+@form_options
+def command(**options: Any) -> None:
     """Print the version, the ledger format that it writes, the Python version and the machine."""
     screen = Screen()
     about = {
@@ -31,8 +34,9 @@ def command(as_json: bool) -> None:
         "machine": platform.machine(),
         "bundle": bool(getattr(sys, "frozen", False)),
     }
-    if as_json:
-        screen.json_document(about)
+    form = form_of(options)
+    if not form.for_people:
+        print_document(screen, form, about)
         return
     kind = "bundle" if about["bundle"] else "source"
     runs_on = f"Python {about['python']}, {about['machine']}, {kind}"
