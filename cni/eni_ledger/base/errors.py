@@ -20,7 +20,8 @@
     │   │   └── LedgerUnreadable      103 one of several ledgers cannot be read
     │   ├── FutureFormat              104 written by a later eni-ledger than this one
     │   ├── ConfigError               105 the configuration file cannot be used
-    │   └── AmbiguousAttachment       106 a DEL or CHECK may be of several live attachments
+    │   ├── AmbiguousAttachment       106 a DEL or CHECK may be of several live attachments
+    │   └── ArchiveError              107 an archive of a ledger is cut short, damaged, or has what is not taken
     ├── ObserveError                  110 the kernel did not show what we asked for
     ├── AttachmentChanged             111 CHECK: what was recorded is no longer so
     ├── NotRecorded                   112 CHECK with onError=fail: this attachment is not in the ledger
@@ -170,6 +171,12 @@ class LedgerUnreadable(LedgerDamaged):
         super().__init__(why.msg, path=path, line=0, offset=0)
         self.details = why.details or path
         self.hint = why.hint
+
+
+class ArchiveError(LedgerError):
+    """An archive of a ledger is cut short, damaged, or has something in it that is not taken."""
+
+    code = 107
 
 
 class FutureFormat(LedgerError):

@@ -77,7 +77,7 @@ class TestNoLedger:
         file.write_text("")
         done = run(*args, "--state-dir", str(file))
         clear(done, 3)
-        assert f"this is no segment of a ledger: {file}" in done.err
+        assert f"this is no ledger, and no archive of one: {file}" in done.err
 
     def test_segment_is_a_link(self, run: Run, filled: Ledger, args: list[str], tmp_path: Path) -> None:
         moved = tmp_path / "elsewhere"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import stat
 
 from eni_ledger.base.errors import EniLedgerError, StateDirError
@@ -13,6 +14,8 @@ from eni_ledger.ledger.query.many import Many, Part
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read import origin
 from eni_ledger.ledger.read.held_files import HeldFiles
+from eni_ledger.ledger.read.inflated import Inflated, Limits
+from eni_ledger.ledger.read.tarball import BLOCK, hold_rest, is_tar, read_tar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,12 +112,21 @@ def _open(path: str, configured: str, progress: Progress | None) -> list[Part]:
         os.close(fd)
         return [_directory(path, configured, progress)]
     try:
-        if not stat.S_ISREG(kind):
+        if not stat.S_ISREG(kind) and not stat.S_ISFIFO(kind):
             raise _NoLedger("this is neither a state directory nor a file", path)
-        return [_single(path, fd, progress)]
+        if stat.S_ISFIFO(kind):
+            os.set_blocking(fd, True)
+            waiting = select.poll()
+            waiting.register(fd, select.POLLIN)
+            waiting.poll()  # for a writer: until one has come a read is at the end
+        if stat.S_ISREG(kind) and (part := _single(path, fd, progress)):
+            return [part]
+        found = _streamed(path, Inflated(fd, path, Limits()), progress)
     except BaseException:
         os.close(fd)
         raise
+    os.close(fd)
+    return found
 
 
 def _directory(path: str, configured: str, progress: Progress | None) -> Part:
@@ -129,8 +141,8 @@ def _directory(path: str, configured: str, progress: Progress | None) -> Part:
     return Part(path, history, last, origin.copied(path, configured))
 
 
-def _single(path: str, fd: int, progress: Progress | None) -> Part:
-    """Return the segment that is open at `fd`, as a ledger of its own. Raises StateDirError."""
+def _single(path: str, fd: int, progress: Progress | None) -> Part | None:
+    """Return the segment that is open at `fd`, as a ledger of its own; None if it is no segment as it was written."""
     start, name = os.pread(fd, _LOOK, 0), os.path.basename(path)
     if start.startswith(gzip_members.MAGIC):
         if not segment.sealed_range(name) or not name.endswith(segment.PACKED):
@@ -139,10 +151,30 @@ def _single(path: str, fd: int, progress: Progress | None) -> Part:
         if not segment.sealed_range(name) or name.endswith(segment.PACKED):
             name = segment.ACTIVE
     else:
-        raise _NoLedger("this is no segment of a ledger", path, "name a state directory, or one of its files ledger*")
+        return None
     return held(
         path, os.path.abspath(os.path.dirname(path)), HeldFiles({name: fd}, path=os.path.abspath(path)), progress
     )
+
+
+def _streamed(path: str, stream: Inflated, progress: Progress | None) -> list[Part]:
+    """Return the ledgers in a tar archive, or the segment in a gzip file. Raises ArchiveError, StateDirError."""
+    start = stream.peek(BLOCK)
+    place = os.path.abspath(path)
+    if is_tar(start):
+        found = read_tar(stream, Limits())
+        if not found:
+            raise _NoLedger("there is no ledger in this archive", path, "tar -C STATE-DIRECTORY -czf FILE.tar.gz .")
+        several = len(found) > 1
+        return [
+            held(f"{path}/{directory}" if several else path, f"{place}/{directory}".rstrip("/"), files, progress)
+            for directory, files in found
+        ]
+    if start.startswith(b'{"ts":"'):
+        files = HeldFiles({segment.ACTIVE: hold_rest(stream)}, path=place)
+        return [held(path, os.path.dirname(place), files, progress)]
+    hint = "name a state directory, a tar or .tar.gz of one, or one of its files ledger*"
+    raise _NoLedger("this is no ledger, and no archive of one", path, hint)
 
 
 def held(path: str, state_dir: str, files: HeldFiles, progress: Progress | None) -> Part:
