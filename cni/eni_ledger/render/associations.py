@@ -7,7 +7,7 @@ from datetime import UTC
 from eni_ledger.render import table as tables
 from eni_ledger.render.card import how_ended, mismatch_text, print_card
 from eni_ledger.render.table import Cell, Column, Table
-from eni_ledger.render.text import addresses, clock, label, mismatches, safe, short_id, since, zone_name
+from eni_ledger.render.text import addresses, clock, instance, label, mismatches, safe, short_id, since, zone_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,12 +89,13 @@ def history_table(associations: list[Association], *, narrow: bool = False, zone
 def _identity_columns(associations: list[Association]) -> list[Column]:
     """Return the columns for branch and task; the headers name what the rows hold (ENI or MAC, task or container).
 
-    Rows of several WHATs begin with the one that they answer, `what`.
+    Rows of several WHATs begin with the one that they answer, `what`; rows of several ledgers with the instance.
     """
     branches = {_branch(association)[0] for association in associations} - {""}
     has_task = not associations or any(_has_task(association) for association in associations)
     return [
         *([Column("WHAT")] if associations and "what" in associations[0] else []),
+        *([Column("INSTANCE")] if associations and "ledger" in associations[0] else []),
         Column("VLAN", right=True, style="bold"),
         Column("/".join(sorted(branches)) or "ENI", style="cyan", drop=4),
         Column("IP"),
@@ -109,6 +110,7 @@ def _identity_cells(association: Association, *, all_ips: bool = True) -> list[C
         ips = [f"{ips[0]} +{len(ips) - 1}"]
     return [
         *([Cell.of(safe(association["what"]))] if "what" in association else []),
+        *([Cell.of(instance(association))] if "ledger" in association else []),
         _marked(safe(association.get("vlan_id")), bool(wrong - _OTHER_COLUMNS)),
         _marked(_branch(association)[1], bool(wrong & {"branch_mac", "declared_mac"})),
         _marked("\n".join(ips), bool(wrong & {"addresses", "gateways"})),

@@ -16,6 +16,7 @@ from eni_ledger.render.text import (
     container_names,
     family,
     fold,
+    instance,
     label,
     mismatches,
     safe,
@@ -48,12 +49,15 @@ _STYLES = {
     "identify": "cyan",
 }
 
+_INSTANCE = len("i-0123456789abcdef0")
+
 
 class EventLines:
-    """Formats events as lines for one screen."""
+    """Formats events as lines for one screen, those of several ledgers with their `instances`."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, *, instances: bool = False) -> None:
         self.screen = screen
+        self._instances = instances
         width = screen.width or 1000
         self.wide, self.dated, self.branched = width >= WIDE, width >= DATED, width >= BRANCHED
         self._left_out = [] if width >= ROOMY else ["NETNS", "PID"]
@@ -65,7 +69,7 @@ class EventLines:
         """Return the header: the names of the columns, below those of the columns left out for lack of space."""
         zone = zone_name(self.screen.zone)
         cells = [f"TIME ({zone})" if self.dated else f"TIME {zone}", "EVENT", "VLAN", "IP", "ENI/MAC", "TASK"]
-        cells = self._columns(cells)
+        cells = [*self._columns(cells), *(["INSTANCE".ljust(_INSTANCE)] if self._instances else [])]
         lines = self._lines([*cells, "DETAILS"] if self.wide else cells, indent=len(cells[0]) + 1)
         lines = [self.screen.paint(line, "bold") for line in lines]
         if self._left_out:
@@ -95,6 +99,8 @@ class EventLines:
                 label(event) or "-",
             ]
         )
+        if self._instances:
+            columns.append(instance(event).ljust(_INSTANCE))
         style = "bold red" if mismatches(event) else _STYLES.get(kind, "")
         lines = self._lines(columns, indent=len(columns[0]) + 1)
         lines[-1:] = self._with_tail(lines[-1], event, indent=len(columns[0]) + 1)

@@ -211,3 +211,11 @@ def size(count: int) -> str:
         value /= 1024
         units.pop(0)
     return f"{count} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
+
+
+def instance(record: dict[str, Any]) -> str:
+    """Return the instance of an association or event of several ledgers, else the name of its `ledger`."""
+    if record.get("instance_id"):
+        return safe(record["instance_id"])
+    parts = [part for part in str(record.get("ledger", "")).split("/") if part]
+    return safe("/".join(parts[-2:] if parts[-1:] in (["state"], ["eni-ledger"]) else parts[-1:]))

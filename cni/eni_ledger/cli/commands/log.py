@@ -142,7 +142,7 @@ def _print(events: Iterable[dict[str, Any]], session: Session, request: Request,
         every = list(events)
         present(session, form, {"events": every})
         return len(every)
-    lines = EventLines(screen)
+    lines = EventLines(screen, instances=len(session.ask().apart()) > 1)
     for event in events:
         if not shown:
             screen.line(lines.header())
