@@ -167,6 +167,8 @@ class LedgerDamaged(LedgerError):
 class LedgerUnreadable(LedgerDamaged):
     """One of several ledgers cannot be read, `why` says the reason. `path` is the ledger's, `line` and `offset` 0."""
 
+    code = 103
+
     def __init__(self, path: str, why: EniLedgerError) -> None:
         super().__init__(why.msg, path=path, line=0, offset=0)
         self.details = why.details or path

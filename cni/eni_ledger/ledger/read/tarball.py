@@ -45,7 +45,7 @@ _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # F_SEAL_SEAL, _SHRINK, _GROW, _WRITE; memfd_cre
 _OPEN_FILES = 1 << 16
 
 
-class Member:
+class TarMember:
     """A file or directory of an archive: its `name`, without `./`; `size` in bytes; the offset `at` of its header."""
 
     __slots__ = ("at", "is_file", "name", "size")
@@ -85,7 +85,7 @@ def read_tar(stream: Inflated, limits: Limits) -> list[tuple[str, HeldFiles]]:
     return [(directory, HeldFiles(files, others.get(directory, ()))) for directory, files in sorted(held.items())]
 
 
-def members(stream: Inflated, limits: Limits) -> Iterator[Member]:
+def members(stream: Inflated, limits: Limits) -> Iterator[TarMember]:
     """Yield the members of an archive; what is not read of one is passed over. Raises as `read_tar` does."""
     seen: set[str] = set()
     extended: dict[str, str] = {}
@@ -117,7 +117,7 @@ def members(stream: Inflated, limits: Limits) -> Iterator[Member]:
         _skip(stream, ends - stream.offset + -member.size % BLOCK)
 
 
-def _member(stream: Inflated, block: bytes, kind: bytes, size: int, extended: dict[str, str], at: int) -> Member:
+def _member(stream: Inflated, block: bytes, kind: bytes, size: int, extended: dict[str, str], at: int) -> TarMember:
     """Return the member of a header. Raises ArchiveError for one that is refused."""
     name = extended.get("path")
     if name is None:
@@ -138,7 +138,7 @@ def _member(stream: Inflated, block: bytes, kind: bytes, size: int, extended: di
         raise _refused(stream, "the archive has a path with .. in it", name, at)
     if len(name) > _MOST_NAME or "\0" in name or (is_file and not parts):
         raise _refused(stream, "the archive has a name that no file can have", name, at)
-    return Member("/".join(parts), size if is_file else 0, at, is_file=is_file)
+    return TarMember("/".join(parts), size if is_file else 0, at, is_file=is_file)
 
 
 def _place(name: str) -> tuple[str, str]:
@@ -154,7 +154,7 @@ def hold_rest(stream: Inflated) -> int:
     return _sealed(iter(lambda: stream.read(1 << 16), b""))
 
 
-def _hold(stream: Inflated, member: Member) -> int:
+def _hold(stream: Inflated, member: TarMember) -> int:
     """Return a sealed memory file with the bytes of a member."""
 
     def pieces() -> Iterator[bytes]:
