@@ -17,7 +17,7 @@
     │   ├── LockTimeout               101 another writer kept the lock for longer than we wait
     │   ├── WriteFailed               102 the line could not be appended or synced
     │   ├── LedgerDamaged             103 a line that is not what was written: path, line, offset
-    │   │   └── LedgerUnreadable      103 one of several ledgers cannot be read
+    │   │   └── LedgerUnreadable      108 one of several ledgers cannot be read
     │   ├── FutureFormat              104 written by a later eni-ledger than this one
     │   ├── ConfigError               105 the configuration file cannot be used
     │   ├── AmbiguousAttachment       106 a DEL or CHECK may be of several live attachments
@@ -167,7 +167,7 @@ class LedgerDamaged(LedgerError):
 class LedgerUnreadable(LedgerDamaged):
     """One of several ledgers cannot be read, `why` says the reason. `path` is the ledger's, `line` and `offset` 0."""
 
-    code = 103
+    code = 108
 
     def __init__(self, path: str, why: EniLedgerError) -> None:
         super().__init__(why.msg, path=path, line=0, offset=0)
