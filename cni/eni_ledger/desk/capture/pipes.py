@@ -5,11 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import sys
+import termios
 import time
 
 BLOCK = 1 << 20
 _FULL_BUFFER = 4096  # a program that writes this much at once, as tcpdump does without -l, waits for nobody
-_PAUSE_S = 0.002
+_ROOM = (16 << 20, 1 << 20)  # of a pipe, for root and for others (pipe-max-size): tcpdump goes on while this works
+_PAUSE_S = 0.001
 
 
 class Input:
@@ -28,7 +31,7 @@ class Input:
 
     def read(self, size: int = BLOCK, /) -> bytes:
         """Return up to `size` bytes, none at the end. Raises OSError."""
-        if self._wide and _FULL_BUFFER <= self._last < BLOCK // 4:
+        if self._wide and _FULL_BUFFER <= self._last < BLOCK // 2 and _waiting(self.fd) < BLOCK // 8:
             time.sleep(_PAUSE_S)  # to wake up for each of tcpdump's 4 KiB takes as long as to work on them
         data = os.read(self.fd, size)
         self._last = len(data)
@@ -40,11 +43,18 @@ class Input:
 
 
 def _widen(fd: int) -> bool:
-    """Give a pipe room for a whole block; tell whether it has that now."""
-    try:
-        return fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, BLOCK) >= BLOCK
-    except OSError:  # no pipe, or this user's pipes have as much room as they may
-        return False
+    """Give a pipe room for a whole block at least; tell whether it has that now."""
+    for size in _ROOM:
+        try:
+            return fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, size) >= BLOCK
+        except OSError:  # no pipe, or this user's pipes have as much room as they may
+            continue
+    return False
+
+
+def _waiting(fd: int) -> int:
+    """Return how many bytes there are to be read from a pipe."""
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 class Output:

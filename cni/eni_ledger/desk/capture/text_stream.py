@@ -82,7 +82,7 @@ class TextStream:
             length = line.find(b", length ", end)
             link = line.find(b": ", length)
             entry = known(line[end:length] + line[link : line.find(b": ", link + 2)])
-            if entry is not None and entry[0] <= stamp < entry[1] and last <= stamp:
+            if entry is not None and entry[0] <= last <= stamp < entry[1]:
                 last = stamp
                 add(line)
                 add(entry[2])
