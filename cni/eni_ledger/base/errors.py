@@ -44,10 +44,12 @@ class EniLedgerError(Exception):
     """Base of all: what went wrong, where, and what to do about it.
 
     `msg` is one sentence without a full stop. `details` names the field, file or offset. `hint` is what the reader
-    can do; the command line prints it after ``try:``. `code` is the CNI error code; a subclass has its own.
+    can do; the command line prints it after ``try:``. `code` is the CNI error code; a subclass has its own. `status` is
+    the exit status, where a command has other ones than the rest; else 0.
     """
 
     code: int = 999
+    status: int = 0
 
     def __init__(self, msg: str, details: str = "", hint: str = "") -> None:
         super().__init__(msg)

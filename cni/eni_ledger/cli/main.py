@@ -34,6 +34,7 @@ COMMANDS = {
     "list": "eni_ledger.cli.commands.list",
     "who": "eni_ledger.cli.commands.who",
     "show": "eni_ledger.cli.commands.show",
+    "describe-trunk-interface-associations": "eni_ledger.cli.commands.describe_trunk_interface_associations",
     "annotate": "eni_ledger.cli.commands.annotate",
     "names": "eni_ledger.cli.commands.names",
     "log": "eni_ledger.cli.commands.log",
@@ -192,13 +193,14 @@ def _run(argv: Sequence[str] | None) -> int:
         words = " ".join(exc.format_message().split()).rstrip(".")
         if hint := _behind_command(exc, args):
             words = words.partition(".")[0] + " before the command"
-        return _fail(UsageError(words[:1].lower() + words[1:], hint=hint or f"{path} --help"), USAGE)
+        status = where.command.usage_status if where and isinstance(where.command, Parsed) else USAGE
+        return _fail(UsageError(words[:1].lower() + words[1:], hint=hint or f"{path} --help"), status)
     except UsageError as exc:
-        return _fail(exc, USAGE)
+        return _fail(exc, exc.status or USAGE)
     except NotFound as exc:
-        return _fail(exc, FOUND_NOTHING)
+        return _fail(exc, exc.status or FOUND_NOTHING)
     except EniLedgerError as exc:
-        return _fail(exc, FAILED)
+        return _fail(exc, exc.status or FAILED)
 
 
 def _behind_command(exc: click.ClickException, args: Sequence[str]) -> str:

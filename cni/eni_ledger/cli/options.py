@@ -38,6 +38,9 @@ def state_dirs(ctx: click.Context) -> list[str]:
     return list(ctx.meta.get(_STATE_DIRS, ()))
 
 
+_EXAMPLE = 80  # columns of an example; the options of a longer one are put on lines of their own
+
+
 class WrongOption(click.NoSuchOption):
     """An option that the command does not have; `meant` are similar options that it has."""
 
@@ -53,6 +56,9 @@ class WrongOption(click.NoSuchOption):
 
 class Parsed(click.Command):
     """A command or group that refuses an option given twice and suggests similar ones for an unknown option."""
+
+    usage_status = 2
+    """Exit status for a command line that cannot be understood."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse `args` and give each click error its context, which `main` prints as the command's name.
@@ -123,7 +129,8 @@ class Command(Parsed):
         formatter.write_paragraph()
         formatter.write("Examples:\n")
         for line, purpose in self.examples:
-            formatter.write(f"  {line}\n      {purpose}\n")
+            shown = line if len(line) <= _EXAMPLE else line.replace(" --", " \\\n    --")
+            formatter.write(f"  {shown}\n      {purpose}\n")
 
 
 @contextmanager
