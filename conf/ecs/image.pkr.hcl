@@ -1,7 +1,7 @@
 # Packer: an ECS-optimised Amazon Linux 2023 image with eni-ledger in it.
 #
 #   packer init image.pkr.hcl
-#   packer build -var package=dist/packages/eni-ledger-0.2.0-1.x86_64.rpm -var sha256=... image.pkr.hcl
+#   packer build -var package=dist/packages/eni-ledger-0.3.0-1.x86_64.rpm -var sha256=... image.pkr.hcl
 #
 # To add it to an image of your own, the two provisioners are enough.
 

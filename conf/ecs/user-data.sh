@@ -8,7 +8,7 @@ set -uo pipefail
 ECS_CLUSTER='default'
 # A .tar.gz, .rpm or .deb of eni-ledger: s3://BUCKET/KEY, https://HOST/PATH, or a file on the instance. ARCH in it stands
 # for what `uname -m` says, x86_64 or aarch64. The instance's role needs s3:GetObject for the first kind.
-ENI_LEDGER_SOURCE='s3://amzn-s3-demo-bucket/eni-ledger/eni-ledger-0.2.0-ARCH.tar.gz'
+ENI_LEDGER_SOURCE='s3://amzn-s3-demo-bucket/eni-ledger/eni-ledger-0.3.0-ARCH.tar.gz'
 # Its SHA-256, from SHA256SUMS; with ARCH in the source that of each architecture, a space between them. Nothing is
 # installed without: what the bucket or the web server gives out runs as root.
 ENI_LEDGER_SHA256=''
