@@ -16,6 +16,7 @@ COMPLETE_VAR = "_ENI_LEDGER_COMPLETE"
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 _PATHS = ("FILE", "FILE...", "DIR")
 _TYPED, _ZONE, _STATE_DIRS = "eni_ledger.typed", "eni_ledger.zone", "eni_ledger.state_dirs"
+_SAMPLE = "eni_ledger.sample"
 _LIKE = 0.7  # of difflib; with less --since is like --json
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,7 +31,9 @@ class Defaults:
 def session_of(ctx: click.Context, state_dir: str | None, no_color: bool) -> Session:  # noqa: ARG001 - the first one
     """Return the command's session, for the options given before its name and its own."""
     defaults = ctx.find_object(Defaults) or Defaults()
-    return Session(*state_dirs(ctx), no_color=no_color or defaults.no_color, tz=ctx.meta.get(_ZONE))
+    return Session(
+        *state_dirs(ctx), no_color=no_color or defaults.no_color, tz=ctx.meta.get(_ZONE), sample=sampled(ctx)
+    )
 
 
 def state_dirs(ctx: click.Context) -> list[str]:
@@ -39,6 +42,11 @@ def state_dirs(ctx: click.Context) -> list[str]:
 
 
 _EXAMPLE = 80  # columns of an example; the options of a longer one are put on lines of their own
+
+
+def sampled(ctx: click.Context) -> bool:
+    """Tell whether `--sample` is given."""
+    return bool(ctx.meta.get(_SAMPLE))
 
 
 class WrongOption(click.NoSuchOption):
@@ -143,12 +151,23 @@ def located(state_dir: str) -> Iterator[None]:
 
 
 def state_dir_option(function: F) -> F:
-    """Add `--state-dir`. Its values are for `session_of`; the command gets the last one."""
+    """Add `--state-dir` and `--sample`. Their values are for `session_of`; the command gets the last one."""
 
     def remember(ctx: click.Context, _: click.Parameter, paths: tuple[str, ...]) -> str | None:
         ctx.meta[_STATE_DIRS] = [*ctx.meta.get(_STATE_DIRS, ()), *paths]  # shared with the parent context
         return paths[-1] if paths else None
 
+    def remember_sample(ctx: click.Context, _: click.Parameter, sample: bool) -> None:
+        if sample:
+            ctx.meta[_SAMPLE] = True
+
+    function = click.option(
+        "--sample",
+        is_flag=True,
+        expose_value=False,
+        callback=remember_sample,
+        help="Ask the sample ledger, which comes with eni-ledger, in place of --state-dir.",
+    )(function)
     return click.option(
         "--state-dir",
         metavar="DIR",

@@ -37,17 +37,21 @@ class Session:
     false for the last. Raises UsageError for a zone that is unknown or ambiguous.
     """
 
-    def __init__(self, *state_dirs: str, no_color: bool = False, tz: str | None = None) -> None:
+    def __init__(self, *state_dirs: str, no_color: bool = False, tz: str | None = None, sample: bool = False) -> None:
         self.zone = _zone(tz)
         self.chose_zone = tz is not None or bool(os.environ.get(ZONE_VAR))
         self.screen = Screen(no_color=no_color, zone=self.zone)
         self.now = datetime.now(UTC)
         self._state_dirs = state_dirs
+        self._sample = sample
         self._opened: Opened | None = None
         self._copy: list[Copy | None] = []  # empty until `copy` has looked
 
     def state_dir(self) -> str:
         """Return the active state directory. Raises UsageError, also for several ledgers and for files; ConfigError."""
+        if self._sample:
+            hint = "list, who, show, log and other questions take --sample"
+            raise UsageError("this command does not take the sample ledger", hint=hint)
         paths = self.paths()
         if not _is_plain(paths):
             one = paths[0] if len(paths) == 1 else f"{len(paths)} ledgers"
@@ -70,6 +74,8 @@ class Session:
 
     def opened(self, progress: Progress | None = None) -> Opened | None:
         """Return the ledgers if they are not one state directory; opened once. Raises as `open_ledgers` does."""
+        if self._sample:
+            return self._open_sample(progress)
         paths = self.paths()
         if self._opened is None and not _is_plain(paths):
             from eni_ledger.base.config import load
@@ -77,6 +83,14 @@ class Session:
 
             given = self._state_dirs or paths
             self._opened = open_ledgers(given, load(None, os.environ).state_dir, progress)
+        return self._opened
+
+    def _open_sample(self, progress: Progress | None) -> Opened:
+        from eni_ledger.ledger.query.opening import open_sample  # not in the front door
+
+        if self._state_dirs:
+            raise UsageError("--sample and --state-dir exclude each other", hint=f"{PROGRAM} list --sample")
+        self._opened = self._opened or open_sample(progress)
         return self._opened
 
     def ask(self, progress: Progress | None = None) -> History:
@@ -149,6 +163,8 @@ class Session:
         """Return the command line that runs `words` on the same ledger."""
         from shlex import quote
 
+        if self._sample:
+            return f"{PROGRAM} {words} --sample"
         return " ".join([PROGRAM, words, *(f"--state-dir {quote(path)}" for path in self._state_dirs)])
 
     def history(self, *, slow: bool = False) -> History:

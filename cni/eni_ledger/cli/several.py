@@ -30,4 +30,6 @@ def _words(part: Part, zone: tzinfo, *, several: bool) -> str:
     if part.copy is None:
         return f"as of now, of this host: {part.name}" if several and part.last else ""
     words = part.copy.words(zone)
+    if part.name == "--sample":
+        words = f"the sample ledger, {words}"
     return f"{words}: {part.name}" if several else words

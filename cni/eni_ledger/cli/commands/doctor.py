@@ -12,7 +12,7 @@ import click
 from eni_ledger.base.config import CONFIG_FILE, load
 from eni_ledger.base.errors import ConfigError
 from eni_ledger.cli.asking import form_of, form_options
-from eni_ledger.cli.options import Command, reading, session_of, state_dirs
+from eni_ledger.cli.options import Command, reading, sampled, session_of, state_dirs
 from eni_ledger.cli.present import print_document
 from eni_ledger.cli.session import Session
 from eni_ledger.doctor.host import FAIL, OK, SKIPPED, WARN, Finding
@@ -51,7 +51,7 @@ def command(
     """
     session, form = session_of(ctx, state_dir, no_color), form_of(options)
     given = state_dirs(ctx)
-    if len(given) > 1 or "" in given:
+    if len(given) > 1 or "" in given or sampled(ctx):
         session.state_dir()  # says what is wrong with that
     problems: list[ConfigError] = []
     settings = load(None, os.environ, *given, problems=problems)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _PATTERN = frozenset("*?[")
 _LOOK = 512
+_SAMPLE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(__file__))), "sample")
 _MOST_NOTES = 5
 
 
@@ -36,6 +37,17 @@ class Opened:
     def __init__(self, history: Many, notes: list[str]) -> None:
         self.history = history
         self.notes = notes
+
+
+def open_sample(progress: Progress | None = None) -> Opened:
+    """Return the sample ledger, which comes with the program. Raises StateDirError if it does not."""
+    source = Directory(open_state_dir(_SAMPLE, reading=True))
+    try:
+        last = origin.last_event(source)
+        copy = origin.copy_of(source, last) if last else None
+    finally:
+        source.close()
+    return Opened(Many([Part("--sample", History(_SAMPLE, progress), last, copy)]), [])
 
 
 def open_ledgers(paths: Sequence[str], configured: str, progress: Progress | None = None) -> Opened:
