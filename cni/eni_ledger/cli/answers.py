@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eni_ledger.base.errors import NotFound, UsageError
+from eni_ledger.cli.damage import with_every_key
 from eni_ledger.cli.found import Wanted, find_neighbours, gather
 from eni_ledger.cli.period import Period, period_of
 from eni_ledger.cli.session import require_ledger
@@ -11,6 +12,7 @@ from eni_ledger.render.text import SHORT, age, clock, safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from eni_ledger.base.errors import EniLedgerError
@@ -18,27 +20,34 @@ if TYPE_CHECKING:
     from eni_ledger.cli.request import Request
     from eni_ledger.cli.session import Session
     from eni_ledger.ledger.query.questions import History
+    from eni_ledger.render.form import Form
+
+    Present = Callable[[Session, Form, dict[str, Any]], None]
 
 _SHORTEST_START = 6  # of the digits of a container's ID
 _HUMAN = ("table", "wide")
 
 
-def live(session: Session, request: Request) -> None:
+def live(session: Session, request: Request, present: Present | None = None) -> None:
     """Print the live associations, or those of the time that `request` names; with WHATs those that fit one of them.
+
+    `present` prints the forms that are not plain, with libraries that the front door does not have.
 
     Raises NotFound for a time before the ledger begins and for a WHAT that nothing fits, and as `History.live` does;
     LedgerDamaged after the answer has been printed.
     """
-    _tell(session, request, live=True)
+    _tell(session, request, present, live=True)
 
 
-def who(session: Session, request: Request) -> None:
+def who(session: Session, request: Request, present: Present | None = None) -> None:
     """Print the associations that have or had what `request` asks for, with a time those of that time.
+
+    `present` is as for `live`.
 
     Raises NotFound if there is none for one of the WHATs, and as `History.find` does; UsageError if a line of standard
     input was not understood; LedgerDamaged after the answer has been printed.
     """
-    _tell(session, request, live=False)
+    _tell(session, request, present, live=False)
 
 
 class _Told:
@@ -56,7 +65,7 @@ class _Told:
         self.notes: list[str] = []
 
 
-def _tell(session: Session, request: Request, *, live: bool) -> None:
+def _tell(session: Session, request: Request, present: Present | None, *, live: bool) -> None:
     period = period_of(session, request)
     found = [Wanted(what) for what in request.whats]
     progress = session.progress()
@@ -70,7 +79,7 @@ def _tell(session: Session, request: Request, *, live: bool) -> None:
             _add_misses(session, history, told, request)
     finally:
         progress.close()
-    _print(session, request, told)
+    _print(session, request, told, present)
     if told.error:
         raise told.error
 
@@ -120,7 +129,7 @@ def _add_misses(session: Session, history: History, told: _Told, request: Reques
         told.error = coverage.unknown(history, period.last, session.zone)
 
 
-def _print(session: Session, request: Request, told: _Told) -> None:
+def _print(session: Session, request: Request, told: _Told, present: Present | None) -> None:
     form, period = request.form, told.period
     human = form.output in _HUMAN and not (form.query or form.quiet)
     session.introduce(as_json=not human)
@@ -131,12 +140,11 @@ def _print(session: Session, request: Request, told: _Told) -> None:
             return
         if human and period and told.answer.associations:
             period.echo(session, _subject(told))
-        from eni_ledger.cli.present import present
-
-        present(session, form, document)
+        if present:
+            present(session, form, document)
     else:
         _print_table(session, told)
-    _print_misses(session, told)
+    _print_misses(session, told, beside=not human or len(told.found) > 1)
     for note in told.notes:
         session.screen.note(f"note: {note}")
     for each in told.found if human else ():
@@ -171,16 +179,15 @@ def _subject(told: _Told) -> str:
     return whats if len(told.found) <= 3 else f"{whats} and {len(told.found) - 3} more"
 
 
-def _print_misses(session: Session, told: _Told) -> None:
-    """Print who had last and next what nobody had: for one WHAT as the answer, for several beside it."""
+def _print_misses(session: Session, told: _Told, *, beside: bool) -> None:
+    """Print who had last and next what nobody had: as the answer, or `beside` it on standard error."""
     if not told.misses:
         return
     from eni_ledger.cli.misses import nearest
 
-    several = len(told.found) > 1
     for each, error in told.misses:
         words = nearest(each, told.period, session) if told.period else ""
-        if several:
+        if beside and (words or len(told.found) > 1):
             session.screen.note(f"{safe(each.what)}: {error.msg}{'; ' if words else ''}{words}")
         elif words:
             session.screen.line(f"{safe(each.what)}: nobody {told.period.words(session) if told.period else ''}")
@@ -217,13 +224,19 @@ def _document(told: _Told) -> dict[str, Any]:
     more: dict[str, Any] = told.period.document() if told.period else {}
     more |= {"notes": told.notes or None, "fitted": fitted or None}
     if several:
-        keys = ("what", "before", "after") if told.period else ("what",)
-        more["missing"] = [{key: getattr(each, key) for key in keys} for each, _ in told.misses] or None
+        told_of = [{"what": each.what, **(_neighbours(each) if told.period else {})} for each, _ in told.misses]
+        more["missing"] = told_of or None
     document = told.answer.document(_rows(told), **more)
     if told.misses and told.period and not several:
         each = told.misses[0][0]
-        document |= {"before": each.before, "after": each.after}
+        document |= _neighbours(each)
     return document
+
+
+def _neighbours(each: Wanted) -> dict[str, Any]:
+    """Return who had last and next what nobody had, as JSON says it."""
+    both = {"before": each.before, "after": each.after}
+    return {key: with_every_key(one) if one else None for key, one in both.items()}
 
 
 def _notes(session: Session, history: History, period: Period | None) -> list[str]:

@@ -18,6 +18,25 @@ if TYPE_CHECKING:
     Association = dict[str, Any]
 
 
+KEYS = (
+    "association_id", "instance_id", "boot_id", "event_boot_id", "agent_version", "container_id", "ifname", "network",
+    "eni_id", "branch_mac", "vlan_id", "addresses", "gateways", "protocol", "trunk_eni_id", "trunk_mac", "trunk_ifname",
+    "trunk_ifindex", "trunk_netns_inode", "vlan_protocol", "netns", "netns_inode", "netns_dev", "pid", "pid_start",
+    "observed_vlan_id", "observed_mac", "observed_addresses", "observed_gateways", "declared_mac", "declared_ifname",
+    "mismatch", "task_arn", "cluster", "task_family", "task_revision", "service", "private_dns_name", "pause_name",
+    "containers", "via", "plugin", "cni_version", "interface_type", "block_instance_metadata", "unconfirmed", "since",
+    "until", "ended_by", "add_seq", "end_seq",
+)  # fmt: skip
+"""Keys that every association in JSON has, as `ledger.format.schema.Association`, which the front door lacks."""
+
+_UNKNOWN: dict[str, None] = dict.fromkeys(KEYS)
+
+
+def with_every_key(association: Association) -> Association:
+    """Return an association with all of KEYS, null for what is not known, and whatever else it has."""
+    return {**_UNKNOWN, **association}
+
+
 class Answer:
     """Associations, and the damage that may hide others; None without damage."""
 
@@ -28,7 +47,7 @@ class Answer:
     def document(self, rows: list[Association] | None = None, **more: object) -> dict[str, Any]:
         """Return what `--json` prints: `more`, the associations or `rows` of them, the damage if there is any."""
         document = {key: value for key, value in more.items() if value is not None}
-        document["associations"] = self.associations if rows is None else rows
+        document["associations"] = list(map(with_every_key, self.associations if rows is None else rows))
         if self.damage:
             document["damage"] = {
                 "path": self.damage.path,

@@ -63,7 +63,7 @@ def _show(session: Session, document: Row, rows: list[Row]) -> None:
             screen.line(lines.line(row))
     elif not rows:
         screen.note("nothing to show")
-    elif any("until" in row for row in rows) or not document.keys().isdisjoint(("at", "since", "until")):
+    elif any(row.get("until") is not None for row in rows) or not document.keys().isdisjoint(("at", "since", "until")):
         print_history(rows, screen, session.as_of())
     else:
         print_live(rows, screen, session.as_of())

@@ -73,7 +73,7 @@ def history_table(associations: list[Association], *, narrow: bool = False, zone
     ]
     rows = []
     for association in associations:
-        live = "until" not in association
+        live = association.get("until") is None
         rows.append(
             [
                 *_identity_cells(association),

@@ -101,7 +101,7 @@ def _lifetime(association: Association, screen: Screen, now: datetime) -> str:
     """Return when the association began and ended, and how long it lasted."""
     zone = screen.zone
     begin = clock(association.get("since"), zone, named=True)
-    if "until" not in association:
+    if association.get("until") is None:
         return f"live since {begin} ({since(association.get('since'), now)})"
     first, last = moment(association.get("since")), moment(association["until"])
     lasted = f" ({age((last - first).total_seconds())})" if first and last else ""
@@ -122,7 +122,7 @@ def _card_lines(association: Association, width: int | None) -> Iterable[tuple[s
     def values(*pairs: tuple[str, str]) -> str:
         return "  ".join(f"{label}{safe(association[key])}" for key, label in pairs if association.get(key) is not None)
 
-    if "until" in association:
+    if association.get("until") is not None:
         ended = how_ended(association)
         yield "ended by", WHY_ENDED.get(ended, safe(ended))
     yield (

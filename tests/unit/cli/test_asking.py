@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from eni_ledger.cli.damage import KEYS
+from eni_ledger.ledger.format.schema import Association
+
 if TYPE_CHECKING:
     from unit.cli.conftest import Clock, Ledger, Ran, Run
 
@@ -294,3 +297,45 @@ class TestFilters:
     )
     def test_of_log(self, run: Run, filters: list[str], kinds: list[str]) -> None:
         assert [event["event"] for event in run("log", *filters, "--json").json_lines()] == kinds
+
+
+@pytest.mark.usefixtures("past")
+class TestJson:
+    def test_every_association_has_every_key(self, run: Run) -> None:
+        keys = set(Association.model_fields)
+        assert set(KEYS) == keys
+        for question in (["list"], ["who", "101"], ["list", "--at", at("03:11")], ["who", "101", "102"]):
+            for one in run(*question, "--json").json()["associations"]:
+                assert keys <= set(one)
+                assert set(one) - keys <= {"what", "fitted"}
+        document = run("who", "10.0.32.4", "--at", at("03:12"), "--json").json()
+        assert keys == set(document["before"]) == set(document["after"])
+
+    def test_what_is_not_known_is_null(self, run: Run) -> None:
+        (one,) = run("list", "10.0.32.5", "--json").json()["associations"]
+        assert (one["eni_id"], one["until"], one["gateways"]) == (None, None, None)
+        assert one["mismatch"] == ["vlan_id"]
+
+
+@pytest.mark.usefixtures("past")
+class TestForms:
+    """What is asked for is asked in any form; that a form is right: test_present."""
+
+    def test_what_is_live_is_live_in_a_table_that_is_sorted(self, run: Run) -> None:
+        lines = run("who", "101", "--sort", "-since").out.splitlines()
+        assert [" live " in line for line in lines[1:3]] == [True, False]
+        assert "UNTIL" not in run("list", "--sort", "vlan_id").out
+
+    def test_a_miss_is_beside_an_answer_for_programs(self, run: Run) -> None:
+        done = run("who", "10.0.32.4", "--at", at("03:12"), "-o", "csv")
+        assert "10.0.32.4: nobody had it at 2026-10-25 03:12:00 UTC; last: api:17/5f8a2b3d until " in done.err
+        assert "last:" not in done.out
+        assert '"before"' in run("who", "10.0.32.4", "--at", at("03:12"), "-o", "json").out
+
+    def test_the_what_of_each_answer(self, run: Run) -> None:
+        lines = run("who", "10.0.32.5", "101", "-o", "csv", "--columns", "what,container_id").out.splitlines()
+        assert [line.split(",")[0] for line in lines] == ["what", "10.0.32.5", "101", "101"]
+
+    def test_filters_and_sort(self, run: Run) -> None:
+        done = run("log", "--event", "add", "--sort", "-vlan_id", "-o", "jsonl")
+        assert [event["vlan_id"] for event in done.json_lines()] == [102, 101, 101]

@@ -9,6 +9,7 @@ import click
 from eni_ledger.cli.answers import live
 from eni_ledger.cli.asking import filter_options, form_options, request_of, time_options, whats_argument
 from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.present import present
 
 EXAMPLES = [
     ("eni-ledger list", "the branch ENIs of this host and their tasks"),
@@ -44,4 +45,4 @@ def command(
     Exit status 0, even when nothing is live; 1 when one WHAT fits nothing, and for a time before the ledger begins; 2
     when a line of standard input can be no WHAT: it is named, and all others are answered.
     """
-    live(session_of(ctx, state_dir, no_color), request_of(what, options))
+    live(session_of(ctx, state_dir, no_color), request_of(what, options), present)

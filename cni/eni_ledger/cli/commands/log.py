@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -90,7 +90,7 @@ def command(
         shown = _print(events, session, request, at_once=follow)
         if not shown and lines != 0 and (period or request.whats):
             raise _none(session, history, request, period)
-    if not shown and request.form.output == "table":
+    if not shown and request.form.plain and request.form.output == "table":
         session.screen.note("no events")
     if request.not_understood:
         details = f"{request.not_understood} of them, named above"
@@ -132,6 +132,13 @@ def _print(events: Iterable[dict[str, Any]], session: Session, request: Request,
     """Print the events as they come and return their number; `at_once` flushes after each one, for --follow."""
     screen, form = session.screen, request.form
     shown = 0
+
+    def counted(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        nonlocal shown
+        for event in events:
+            shown += 1
+            yield event
+
     if form.output in ("json", "jsonl") and (form.plain or at_once):
         for _ in screen.json_lines(events):
             shown += 1
@@ -139,9 +146,8 @@ def _print(events: Iterable[dict[str, Any]], session: Session, request: Request,
                 screen.flush()
         return shown
     if not form.plain:
-        every = list(events)
-        present(session, form, {"events": every})
-        return len(every)
+        present(session, form, {"events": counted(events)})
+        return shown
     lines = EventLines(screen, instances=len(session.ask().apart()) > 1)
     for event in events:
         if not shown:

@@ -10,6 +10,7 @@ from eni_ledger.cli.answers import who
 from eni_ledger.cli.asking import filter_options, form_options, request_of, time_options, whats_argument
 from eni_ledger.cli.docker_containers import sharer
 from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.present import present
 
 EXAMPLES = [
     ("eni-ledger who 10.0.32.4", "every association that had this address, the latest last"),
@@ -57,4 +58,4 @@ def command(
     """
     session = session_of(ctx, state_dir, no_color)
     session.docker = sharer
-    who(session, request_of(what, options))
+    who(session, request_of(what, options), present)
