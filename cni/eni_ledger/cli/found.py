@@ -5,7 +5,6 @@ from __future__ import annotations
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.cli.damage import Answer, ask, is_live
 from eni_ledger.cli.request import split
-from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.read.terms import Query, readings
 
 TYPE_CHECKING = False
@@ -69,13 +68,8 @@ def gather(
     def question() -> list[Association]:
         if period is None and live:
             return list(filter(fits, history.live())) if queries or others else history.live()
-        if period and period.moment and period.first and period.last and len(queries) <= 1:
-            during = coverage.during(history, period.first, period.last, *queries)
-            return list(filter(others.matches, during)) if others else during
-        if period is None and len(queries) == 1 and not others:
-            return history.spans(queries[0])
         first, last = (period.first, period.last) if period else (None, None)
-        return history.find(_few(queries), first=first, last=last, filters=others or None)
+        return history.find(queries, first=first, last=last, filters=others or None)
 
     answer = ask(history, question, fits)
     if events:
@@ -87,11 +81,6 @@ def gather(
         chosen = {one["association_id"] for each in asked for one in each.associations}
         answer.associations = [one for one in answer.associations if one["association_id"] in chosen]
     return answer
-
-
-def _few(queries: Sequence[Query]) -> Sequence[Query]:
-    """Return the queries, none of many: what fits them is picked from all that there is, in one pass."""
-    return queries if len(queries) <= _FEW else ()
 
 
 def _fitting(queries: Sequence[Query]) -> Callable[[Sequence[Association]], dict[int, list[Association]]]:
@@ -113,7 +102,7 @@ def find_neighbours(history: History, missing: Sequence[Wanted], period: Period,
     fitting = _fitting(queries)
     answer = ask(
         history,
-        lambda: history.find(_few(queries), filters=others or None),
+        lambda: history.find(queries, filters=others or None),
         lambda one: others.matches(one) and any(fitting([one]).values()),
     )
     groups = fitting(answer.associations)

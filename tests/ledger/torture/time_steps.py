@@ -10,7 +10,7 @@ import random
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from eni_ledger.ledger.query import clock_note, coverage
+from eni_ledger.ledger.query import clock_note
 from eni_ledger.ledger.query.questions import History
 from ledger.torture.model import Model, Span, number, text
 from ledger.torture.trial import Run, Trial
@@ -73,7 +73,7 @@ def _ask(trial: Run, world: World, chance: random.Random) -> None:
     for _ in range(4):
         first = chance.choice(edges)
         last = first + chance.choice((0, 999_999, HOUR))
-        these = set(_ids(coverage.during(history, text(first), text(last))))
+        these = set(_ids(history.find(first=text(first), last=text(last))))
         true = {span.id for span in _during(world.model, first, last)}
         # What began and ended within the range and was not in the chain by then may be missing.
         late = {

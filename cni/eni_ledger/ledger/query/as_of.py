@@ -1,4 +1,4 @@
-"""What was live at a moment: which segments say so, and how it ended since."""
+"""What was live in an interval, or at a moment: which segments say so, and how it ended since."""
 
 from __future__ import annotations
 
@@ -12,55 +12,113 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from eni_ledger.ledger.read.queries import Sought
     from eni_ledger.ledger.read.selection import Lookup
     from eni_ledger.ledger.read.snapshot import Segment, Snapshot
-    from eni_ledger.ledger.read.terms import Query
 
     Event = dict[str, Any]
     Association = dict[str, Any]
 
+_STARTS = ("add", "adopt")
 
-def live_at(
-    snapshot: Snapshot, lookup: Lookup, when: str, query: Query | None, damage: list[LedgerDamaged]
+
+def live_during(
+    snapshot: Snapshot,
+    lookup: Lookup,
+    first: str | None,
+    last: str | None,
+    sought: Sought | None,
+    damage: list[LedgerDamaged],
 ) -> list[Association]:
-    """Return what was live at `when` by the ledger's own record, with `until` and `ended_by` where they ended since.
+    """Return what was live at any moment from `first` to `last`, both included, with its end where it ended since.
 
-    Reads the segment of that time, the next one if events from the spool were folded in there, and the one in which an
-    association ended. Raises as `Lookup.events` does; damage in these segments is put into the list.
+    None leaves a side open. What was live at a moment is told by the ledger's own record: by the events up to it, and
+    by those that waited in the spool then. Reads the segments of that time, the next one if events from the spool were
+    folded in there, and those in which an association ended. Raises as `Lookup.events` does; damage in these segments
+    is put into the list.
     """
     segments = snapshot.segments
-    first, end = segments_at(segments, when)
-    late: list[Event] = []
-    rest: list[Event] = []
-    live = Live()
-    for number in range(first, end):
+    begin = 0 if first is None else segments_at(segments, first)[0]
+    end = len(segments) if last is None else segments_at(segments, max(first or "", last))[1]
+    lookup.only(range(begin, end))
+    learned = frozenset(lookup.ids)
+    walk = _Walk(first, last)
+
+    def wanted(association: Association) -> bool:
+        return sought is None or sought.may_match(association) or association["association_id"] in learned
+
+    for number in range(begin, end):
         for event in lookup.events(number):
-            if event["ts"] <= when:
-                live.apply(event)
-            elif live_state.happened_at(event) <= when:
-                late.append(event)
-            else:
-                rest.append(event)
+            walk.take(event)
+        if sought is not None:  # of the others it is not known how they went on
+            walk.live = Live(filter(wanted, walk.live), walk.live.boot_id)
+            lookup.ids = {*learned, *(one["association_id"] for one in walk.live)}
     index = index_of(segments[end - 1])
-    if not (late or rest or (index is not None and index.ends > when)):
+    if not (walk.went_on or (index is not None and last is not None and index.ends > last)):
         damage += continuity.missing_between(segments[end - 1 : end + 1])
     if end < len(segments) and continuity.contains_mark(segments[end], "spooled"):
-        late += [event for event in lookup.events(end) if event.get("spooled_ts", "~") <= when]
-    # These waited in the spool while it was `when`: they had happened and were not in the chain yet.
-    for event in late:
-        live.apply(event)
-    found = {
-        one["association_id"]: dict(one)
-        for one in live
-        if query is None or query.may_match(one) or one["association_id"] in lookup.ids
-    }
-    if late:  # the order of the chain is what counts for ends: through it once more
-        _add_ends(segments, lookup, first, found, damage)
-    else:
-        _ends_among(rest, live, open_ids := dict(found))
-        if open_ids:
-            _add_ends(segments, lookup, _next_loss(segments, end, set(open_ids)), open_ids, damage, live)
+        for event in lookup.events(end):
+            walk.take(event)
+        end += 1
+    found = {one["association_id"]: one for one in walk.found() if wanted(one)}
+    if open_ids := {key: one for key, one in found.items() if "until" not in one}:
+        _add_ends(segments, lookup, end, open_ids, damage, walk.live)
     return list(found.values())
+
+
+class _Walk:
+    """What events, taken one after the other, tell of an interval; `live` is what they leave.
+
+    `went_on` is whether there were events after the interval.
+    """
+
+    def __init__(self, first: str | None, last: str | None) -> None:
+        self._first, self._last = first or "", "~" if last is None else last
+        self.live = Live()
+        self.went_on = False
+        self._then: dict[str, Association] | None = None if self._first else {}  # what was live at its begin
+        self._boot_id: str | None = None
+        self._late: list[Event] = []  # that had happened by then and were in the spool
+        self._begun: set[str] = set()
+        self._ended: dict[str, Association] = {}
+
+    def take(self, event: Event) -> None:
+        """Take the next event of the ledger."""
+        ts, happened = event["ts"], live_state.happened_at(event)
+        if ts > self._first:
+            if self._then is None:
+                self._hold()
+            if happened <= self._first:
+                self._late.append(event)
+            elif happened <= self._last:
+                self._begin(event)
+            self.went_on = self.went_on or ts > self._last
+        for old, why in self.live.apply(event):
+            if self._then is not None:
+                self._ended[old["association_id"]] = ended(old, event, why)
+
+    def _begin(self, event: Event) -> None:
+        """Note what an event in the interval tells the begin of, or that it is live."""
+        if event["event"] in _STARTS:
+            self._begun.add(str(event.get("association_id")))
+        elif event["event"] == "checkpoint":
+            self._begun.update(str(one.get("association_id")) for one in event.get("live") or ())
+
+    def _hold(self) -> None:
+        self._then = {one["association_id"]: dict(one) for one in self.live}
+        self._boot_id = self.live.boot_id
+
+    def found(self) -> list[Association]:
+        """Return the associations that were live in the interval, as they are known by now."""
+        if self._then is None:
+            self._hold()
+        then = Live(map(dict, (self._then or {}).values()), self._boot_id)
+        for event in self._late:
+            then.apply(event)
+        ids = dict.fromkeys([*(one["association_id"] for one in then), *self._begun])
+        known = [self._ended.get(each) or self.live.get(each) for each in ids]
+        # What waited in the spool may have ended something before it began.
+        return [dict(one) for one in known if one is not None and one.get("until", "~") > self._first]
 
 
 def segments_at(segments: list[Segment], when: str) -> tuple[int, int]:
@@ -104,22 +162,24 @@ def _ends_among(events: list[Event], live: Live, open_ids: dict[str, Association
 def _add_ends(
     segments: list[Segment],
     lookup: Lookup,
-    index: int,
+    end: int,
     open_ids: dict[str, Association],
     damage: list[LedgerDamaged],
-    live: Live | None = None,
+    live: Live,
 ) -> None:
-    """Give those of `open_ids` that ended in segment `index` or later their end; `live` is what was before it.
+    """Give those of `open_ids` that ended in segment `end` or later their end; `live` is what was before it.
 
     The checkpoints tell in which segment that was; only these segments are read.
     """
     open_ids = dict(open_ids)
+    index = _next_loss(segments, end, set(open_ids))
     while open_ids and index < len(segments):
-        live = Live()
+        live = live if index == end else Live()  # of a segment that does not follow on, the checkpoint is read
         lookup.ids = set(open_ids)
         _ends_among(list(lookup.events(index)), live, open_ids)
-        index = _next_loss(segments, index + 1, set(open_ids))
-    if open_ids and any((live or Live()).get(each) is None for each in open_ids) and not damage:
+        end = index + 1
+        index = _next_loss(segments, end, set(open_ids))
+    if any(live.get(each) is None for each in open_ids) and not damage:
         # By now it is over, and nothing says why.
         damage.append(LedgerDamaged("events are missing", path=segments[-1].name, line=1, offset=0))
 

@@ -1,4 +1,4 @@
-"""What the ledger can know of a time: from when on, and who was there at any moment of a second."""
+"""What the ledger can know of a time: from when on there are events."""
 
 from __future__ import annotations
 
@@ -10,14 +10,8 @@ from eni_ledger.base.errors import LedgerDamaged, NotFound
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
-    from typing import Any
 
     from eni_ledger.ledger.query.questions import History
-    from eni_ledger.ledger.read.terms import Query
-
-    Association = dict[str, Any]
-
-_STARTS = ("add", "adopt")
 
 
 def begin(history: History) -> str | None:
@@ -51,20 +45,6 @@ def unknown_before(first: str | None, when: str, zone: tzinfo = UTC) -> NotFound
     return NotFound(
         f"nothing is known of {_clock(when, first, zone)}", f"the ledger begins at {_clock(first, when, zone)}"
     )
-
-
-def during(history: History, first: str, last: str, query: Query | None = None) -> list[Association]:
-    """Return what was live at any moment from `first` to `last`, both included, oldest first; what `query` may mean.
-
-    Raises what `History.at` does.
-    """
-    found = {one["association_id"]: one for one in history.at(first, query)}
-    if last > first:
-        found |= {one["association_id"]: one for one in history.at(last, query)}
-        for event in list(history.events(first, last)):
-            if event["event"] in _STARTS and event["association_id"] not in found:  # began and ended in between
-                found |= {one["association_id"]: one for one in history.at(event["ts"], query)}
-    return sorted(found.values(), key=lambda one: (one["since"], one["add_seq"]))
 
 
 def _clock(ts: str, other: str, zone: tzinfo) -> str:

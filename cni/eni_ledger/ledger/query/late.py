@@ -10,9 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from eni_ledger.ledger.read.queries import Sought
     from eni_ledger.ledger.read.selection import Lookup
     from eni_ledger.ledger.read.snapshot import Snapshot
-    from eni_ledger.ledger.read.terms import Query
 
     Event = dict[str, Any]
     Association = dict[str, Any]
@@ -40,23 +40,23 @@ class Late:
         return association
 
 
-def collect(snapshot: Snapshot, lookup: Lookup, query: Query | None) -> Late:
-    """Return what was identified late in segments without an index.
+def collect(snapshot: Snapshot, lookup: Lookup, sought: Sought | None, start: int = 0) -> Late:
+    """Return what was identified late in segments without an index, from segment `start` on.
 
-    Associations that an `identify` shows to match the query are added to `lookup.ids`: their add, which does not match,
+    Associations that an `identify` shows to be sought are added to `lookup.ids`: their add, which does not match,
     may be in a segment long before it.
     """
     late = Late()
-    for number, part in enumerate(snapshot.segments):
+    for number, part in enumerate(snapshot.segments[start:], start):
         if not continuity.contains_mark(part, "identify"):
             continue
         if segment_index.index_for(part) is None:
             for event in lookup.marked(number, "identify"):
                 late.note(event)
             late.complete_segments.add(number)
-        if query and query.kind != "association":  # the ID is in its add
-            for event in lookup.identified(number, query):
-                if event["event"] == "identify" and query.may_match(event):
+        if sought and not sought.in_add:
+            for event in lookup.identified(number, sought):
+                if event["event"] == "identify" and sought.may_match(event):
                     lookup.ids.add(str(event["association_id"]))
     return late
 

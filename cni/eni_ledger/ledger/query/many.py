@@ -142,20 +142,39 @@ class Many(History):
         last = max(before, key=lambda one: one["until"], default=None)
         return last, min(after, key=_by_age, default=None)
 
-    def events(self, since: str | None = None, until: str | None = None, *, imported: bool = True) -> Iterator[Event]:
+    def events(
+        self,
+        since: str | None = None,
+        until: str | None = None,
+        *,
+        imported: bool = True,
+        queries: Sequence[Query] = (),
+        filters: Filters | None = None,
+    ) -> Iterator[Event]:
         """Yield the events from `since` to `until` in order of time; those that were imported first.
 
-        One that several copies have is yielded once.
+        One that several copies have is yielded once. `queries` and `filters` are as of `History.events`.
         """
         problems: list[EniLedgerError] = []
         if imported:
-            yield from self.imported_events(since, until)
-        yield from self._merged(lambda history: history.events(since, until, imported=False), problems)
+            yield from self.imported_events(since, until, queries=queries, filters=filters)
+        yield from self._merged(
+            lambda history: history.events(since, until, imported=False, queries=queries, filters=filters), problems
+        )
         self._raise([], problems)
 
-    def imported_events(self, since: str | None = None, until: str | None = None) -> Iterator[Event]:
+    def imported_events(
+        self,
+        since: str | None = None,
+        until: str | None = None,
+        *,
+        queries: Sequence[Query] = (),
+        filters: Filters | None = None,
+    ) -> Iterator[Event]:
         """Yield those of `events` that were imported; their damage is left to `events`."""
-        yield from self._merged(lambda history: history.imported_events(since, until), [])
+        yield from self._merged(
+            lambda history: history.imported_events(since, until, queries=queries, filters=filters), []
+        )
 
     def events_of(self, association: Association) -> Iterator[Event]:
         """Yield the events of an association, from the ledger that it is from."""

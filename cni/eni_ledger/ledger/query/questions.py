@@ -7,14 +7,16 @@ then LedgerDamaged is raised.
 
 from __future__ import annotations
 
+from _bisect import bisect_right
+
 from eni_ledger.base.bulk_json import loads
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.ledger.format.directory import open_state_dir
-from eni_ledger.ledger.format.live import Live
 from eni_ledger.ledger.format.source import Directory
 from eni_ledger.ledger.query import as_of, late
 from eni_ledger.ledger.query.imported import ledgers
 from eni_ledger.ledger.read.current import cut_short, live_lines
+from eni_ledger.ledger.read.queries import Queries, sought
 from eni_ledger.ledger.read.selection import Lookup
 from eni_ledger.ledger.read.snapshot import Snapshot
 from eni_ledger.ledger.read.terms import Query, readings
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from eni_ledger.ledger.format.source import Source
+    from eni_ledger.ledger.query.chosen import Chosen
     from eni_ledger.ledger.read.filters import Filters
+    from eni_ledger.ledger.read.queries import Sought
 
     Event = dict[str, Any]
     Association = dict[str, Any]
@@ -92,53 +96,75 @@ class History:
             source.close()
         return _answer([loads(line) for line in lines], [damage] if damage else [])
 
-    def events(self, since: str | None = None, until: str | None = None, *, imported: bool = True) -> Iterator[Event]:
+    def events(
+        self,
+        since: str | None = None,
+        until: str | None = None,
+        *,
+        imported: bool = True,
+        queries: Sequence[Query] = (),
+        filters: Filters | None = None,
+    ) -> Iterator[Event]:
         """Yield the events from `since` to `until`, both included, in order; those that were `imported` first.
 
-        Raises StateDirError, FutureFormat, OSError; LedgerDamaged after the last sound event; LedgerError when
-        retention removed what was still to be read.
+        With `queries` or `filters` only those that are `Chosen`. Raises StateDirError, FutureFormat, OSError;
+        LedgerDamaged after the last sound event; LedgerError when retention removed what was still to be read.
         """
         damage: list[LedgerDamaged] = []
         with self.snapshot() as whole:
+            chosen = self._chosen(queries, filters, since, until)
             for snapshot in ledgers(whole) if imported else [whole]:
-                yield from self._events(snapshot, damage, since, until)
+                yield from self._events(snapshot, damage, since, until, chosen)
         return _raise(damage)
 
-    def imported_events(self, since: str | None = None, until: str | None = None) -> Iterator[Event]:
+    def imported_events(
+        self,
+        since: str | None = None,
+        until: str | None = None,
+        *,
+        queries: Sequence[Query] = (),
+        filters: Filters | None = None,
+    ) -> Iterator[Event]:
         """Yield those of `events` that were imported. Raises as `events` does."""
         damage: list[LedgerDamaged] = []
         with self.snapshot() as whole:
+            chosen = self._chosen(queries, filters, since, until)
             for snapshot in ledgers(whole):
                 if snapshot is not whole:
-                    yield from self._events(snapshot, damage, since, until)
+                    yield from self._events(snapshot, damage, since, until, chosen)
         return _raise(damage)
 
+    def _chosen(
+        self, queries: Sequence[Query], filters: Filters | None, since: str | None, until: str | None
+    ) -> Chosen | None:
+        if not (queries or filters):
+            return None
+        from eni_ledger.ledger.query.chosen import Chosen  # `list` and `who` do without it
+
+        return Chosen(self.find, queries, filters, since, until)
+
     def _events(
-        self, snapshot: Snapshot, damage: list[LedgerDamaged], since: str | None, until: str | None
+        self,
+        snapshot: Snapshot,
+        damage: list[LedgerDamaged],
+        since: str | None,
+        until: str | None,
+        chosen: Chosen | None,
     ) -> Iterator[Event]:
-        lookup = Lookup(snapshot, damage, None, self._progress)
+        lookup = Lookup(snapshot, damage, None, self._progress, loads=chosen.loads() if chosen else None)
         first = as_of.segments_at(snapshot.segments, since)[0] if since and snapshot.segments else 0
         lookup.only(range(first, len(snapshot.segments)))
-        yield from _between(lookup, range(first, len(snapshot.segments)), since or "", until)
+        for event in _between(lookup, range(first, len(snapshot.segments)), since or "", until):
+            if chosen is None or event in chosen:
+                yield event
 
     def at(self, when: str, query: Query | None = None) -> list[Association]:
         """Return what was live at `when`, oldest first, with `until` and `ended_by` where they ended since.
 
-        With `query` only what may be asked for by it. Reads the segment of that time, the next one if events from the
-        spool were folded in there, and the one in which an association ended; of packed ones, with a query, only what
-        matters. Raises as `events` does; LedgerDamaged, for damage in what was read, has what could be answered in
-        its attribute `associations`.
+        With `query` only what may be asked for by it. Raises as `events` does; LedgerDamaged, for damage in what was
+        read, has what could be answered in its attribute `associations`.
         """
-        damage: list[LedgerDamaged] = []
-        found: list[Association] = []
-        with self.snapshot() as whole:
-            for snapshot in ledgers(whole):
-                if snapshot.segments:
-                    lookup = Lookup(snapshot, damage, query, self._progress, at=when)
-                    learned = late.collect(snapshot, lookup, query)
-                    then = as_of.live_at(snapshot, lookup, when, query, damage)
-                    found += late.complete(snapshot, lookup, learned, then)
-        return _answer(list(filter(query.matches, found)) if query else found, damage)
+        return self.find([query] if query else (), first=when, last=when)
 
     def who(self, what: str, at: str | None = None) -> list[Association]:
         """Return the associations that have or had `what`, oldest first; with `at`, only those of that moment.
@@ -171,25 +197,55 @@ class History:
         the ledger; None leaves that side open. Raises as `events` does; LedgerDamaged has what could be answered in its
         attribute `associations`.
         """
-        associations: dict[str, Association] = {}
-        for query in queries or (None,):
-            for association in self.spans(query):
-                lived = (last is None or association["since"] <= last) and (
-                    first is None or first < association.get("until", "~")
-                )
-                if lived and (filters is None or filters.matches(association)):
-                    associations[association["association_id"]] = association
-        return sorted(associations.values(), key=_by_age)
+        wanted = sought(queries, filters)
+        fits = Queries(queries).matches if len(queries) > 1 else queries[0].matches if queries else None
+        damage: list[LedgerDamaged] = []
+        with self.snapshot() as whole:
+            found = [one for each in ledgers(whole) for one in self._found(each, wanted, first, last, damage)]
+        if fits is not None:
+            found = list(filter(fits, found))
+        return _answer(list(filter(filters.matches, found)) if filters else found, damage)
+
+    def _found(
+        self,
+        snapshot: Snapshot,
+        wanted: Sought | None,
+        first: str | None,
+        last: str | None,
+        damage: list[LedgerDamaged],
+    ) -> list[Association]:
+        """Return what one ledger has to say to `find`, with what may be `wanted`."""
+        if not snapshot.segments:
+            return []
+        during = None if first is None and last is None else (first or "", last or "~")
+        lookup = Lookup(snapshot, damage, wanted, self._progress, during=during)
+        start = as_of.segments_at(snapshot.segments, first)[0] if first is not None else 0
+        learned = late.collect(snapshot, lookup, wanted, start)
+        then = as_of.live_during(snapshot, lookup, first, last, wanted, damage)
+        return late.complete(snapshot, lookup, learned, then)
 
     def neighbours(self, query: Query, when: str) -> tuple[Association | None, Association | None]:
         """Return the association that had what `query` asks for last before `when`, and the next one after it.
 
         None where there is none. Raises as `find` does.
         """
-        before = [one for one in self.spans(query) if one.get("until", "~") <= when]
-        after = [one for one in self.spans(query) if one["since"] > when]
-        last = max(before, key=lambda association: association["until"], default=None)
-        return last, min(after, key=_by_age, default=None)
+        with self.snapshot() as whole:
+            begins = [as_of.begins(part) for part in whole.segments]
+        here, width = bisect_right(begins, when), 1
+        while True:  # in twice as many segments each time
+            first = (begins[here - width] or None) if width < here else None
+            before = [one for one in self.find([query], first=first, last=when) if one.get("until", "~") <= when]
+            if before or first is None:
+                break
+            width *= 2
+        width = 1
+        while True:
+            last = (begins[here + width] or None) if here + width < len(begins) else None
+            after = [one for one in self.find([query], first=when, last=last) if one["since"] > when]
+            if after or last is None:
+                break
+            width *= 2
+        return max(before, key=_by_end, default=None), min(after, key=_by_age, default=None)
 
     def all(self) -> list[Association]:
         """Return every association there ever was, oldest first. Raises as `who` does."""
@@ -212,32 +268,8 @@ class History:
         _raise(damage)
 
     def spans(self, query: Query | None) -> list[Association]:
-        """Return every association that `query` may mean, live or ended: all of them without one.
-
-        Raises as `events` does; LedgerDamaged has what could be answered in its attribute `associations`.
-        """
-        damage: list[LedgerDamaged] = []
-        with self.snapshot() as whole:
-            found = [one for snapshot in ledgers(whole) for one in self._spans(snapshot, query, damage)]
-        return _answer(list(filter(query.matches, found)) if query else found, damage)
-
-    def _spans(self, snapshot: Snapshot, query: Query | None, damage: list[LedgerDamaged]) -> list[Association]:
-        """Return what one ledger has to say to `spans`."""
-        lookup = Lookup(snapshot, damage, query, self._progress)
-        learned = late.collect(snapshot, lookup, query)
-        identified = frozenset(lookup.ids)
-        found: list[Association] = []
-        live = Live()
-        for number in range(len(snapshot.segments)):
-            for event in lookup.events(number):
-                for old, why in live.apply(event):
-                    if query is None or query.may_match(old) or old["association_id"] in identified:
-                        found.append(as_of.ended(old, event, why))
-            if query:  # of the others it is not known how they went on
-                mine = [one for one in live if query.may_match(one) or one["association_id"] in identified]
-                live = Live(mine, live.boot_id)
-                lookup.ids = {one["association_id"] for one in mine} | identified
-        return late.complete(snapshot, lookup, learned, [*found, *(dict(one) for one in live)])
+        """Return every association that `query` may mean, live or ended: all of them without one. Raises as `find`."""
+        return self.find([query] if query else ())
 
 
 def _between(lookup: Lookup, numbers: range, since: str, until: str | None) -> Iterator[Event]:
@@ -263,6 +295,10 @@ def _raise(damage: list[LedgerDamaged]) -> None:
     """Raise the first damage, if there is any."""
     if damage:
         raise damage[0]
+
+
+def _by_end(association: Association) -> tuple[str, str, int]:
+    return (association["until"], *_by_age(association))
 
 
 def _by_age(association: Association) -> tuple[str, int]:

@@ -27,6 +27,7 @@ _CONTAINER = b'{"id":'
 _TS, _SEQ_AT = slice(7, 34), 42  # where such a line has them
 _EVENT, _ABOUT = b',"v":1,"event":"', b'","association_id":"'
 _BEGINNERS = (b"add", b"adopt")
+_TELLING = (*_BEGINNERS, b"identify")
 
 
 def _kind(line: bytes) -> tuple[bytes, int] | None:
@@ -98,22 +99,32 @@ def checkpoint(line: bytes, texts: Iterable[bytes]) -> Event:
     return parse(line)  # type: ignore[no-any-return]  # a line of a ledger is an object
 
 
-def loads_about(texts: Sequence[bytes], ids: Container[str]) -> Loads:
+def loads_about(texts: Sequence[bytes] | None, ids: Container[str]) -> Loads:
     """Return a `loads` that passes over the lines that neither have one of `texts` in them nor are about one of `ids`.
 
-    An event that tells of what is asked for must have one of `texts` in it, see `Query.literals`; `ids` may grow
-    meanwhile. What it returns for a line that it passes over has nothing but the `seq`. Raises ValueError as orjson
-    does, for a line that it has to parse.
+    An event that tells of what is asked for must have one of `texts` in it, see `Query.literals`; without them, it only
+    must be of a kind that tells what an association has. `ids` may grow meanwhile. What it returns for a line that it
+    passes over has nothing but the `seq`. Raises ValueError as orjson does, for a line that it has to parse.
     """
 
     def loads(line: bytes) -> Event:
         about = association(line)
-        if about is None or about in ids or any(text in line for text in texts):
+        if (
+            about is None
+            or about in ids
+            or (any(text in line for text in texts) if texts is not None else _tells(line))
+        ):
             found: Event = parse(line)
             return found
         return _passed_over(line)
 
     return loads
+
+
+def _tells(line: bytes) -> bool:
+    """Tell whether the event of a line that begins as usual says what an association has."""
+    found = _kind(line)
+    return found is not None and found[0] in _TELLING
 
 
 def loads_of(kinds: frozenset[bytes]) -> Loads:

@@ -44,18 +44,24 @@ class Members:
         return self._lines((number, None) for number in numbers)
 
     def of(
-        self, ranges: list[Range] | None, texts: Sequence[bytes] | None, at: str | None, *, checkpoint: bool
+        self,
+        ranges: list[Range] | None,
+        texts: Sequence[bytes] | None,
+        during: tuple[str, str] | None,
+        *,
+        checkpoint: bool,
     ) -> list[Line]:
         """Return the lines with one of `texts` in them (None: all) of the members with a key in `ranges` (None: all).
 
         With them those that can end an association without naming it, and the checkpoint if it is asked for. When what
-        was live `at` a time is asked for, less what was over by then, or began later.
+        was live `during` an interval is asked for, less what was over by then, or began later.
         """
         index = self._index
-        here = index.place(at) if at is not None else 0
+        here = index.place(during[0]) if during is not None else 0
         found = index.find(ranges, here) if ranges is not None else set(range(len(index.members())))
-        if at is not None and not index.has("spooled"):  # in the spool it may have waited since before
-            found = {number for number in found if number <= here}
+        if during is not None and not index.has("spooled"):  # in the spool it may have waited since before
+            there = index.place(during[1])
+            found = {number for number in found if number <= there}
         wanted = [(number, text) for number in found for text in (texts or (None,))]
         for mark, ending in _ENDING.items():
             wanted += [(number, ending) for number in index.marked(mark)]

@@ -1,4 +1,4 @@
-"""The events of a snapshot: all of them, or, with a query, those that can have to do with what is asked for.
+"""The events of a snapshot: all of them, or, with something sought, those that can have to do with what is asked for.
 
 A packed segment with an index is not gone through: the members with what is asked for are inflated, then those with
 the associations that were found in them, until nothing new comes up. So the events given about an association that is
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from eni_ledger.ledger.archive.index import Index
     from eni_ledger.ledger.archive.index_keys import Range
     from eni_ledger.ledger.read.line_filter import Line, Loads
+    from eni_ledger.ledger.read.queries import Sought
     from eni_ledger.ledger.read.snapshot import Segment, Snapshot
-    from eni_ledger.ledger.read.terms import Query
 
     Event = dict[str, Any]
     Progress = Callable[[int, int], None]
@@ -42,36 +42,45 @@ _KINDS = {
 }
 """Kinds of events that can have a mark, as far as others than boots and checkpoints matter to who asks for it."""
 
+_FEW = 2
+"""Segments of a question about a moment. They are kept: it is often put again, in other words."""
+_MANY = 256
+"""Ranges of keys for which it is quicker to read every member with a mark than to look for each of them."""
+
 _TELLING = ("add", "adopt", "identify")
 """Events that say what an association has; the others only repeat it."""
 
 
 class Lookup:
-    """Events of `snapshot` about `query`, of everything without one. Damage that is met goes into the list `damage`.
+    """Events of `snapshot` about what is `sought`, of everything without that. Damage that is met goes into `damage`.
 
     `ids` are the associations that are looked for besides: those that were found to be what is asked for, and those
-    that the caller adds. With `at` the question is what was live then: the checkpoint of each segment is given, too,
-    and not only the first one's, and what began later need not be.
+    that the caller adds. With `during` the question is what was live from the first of these times to the second: the
+    checkpoint of a segment is given, too, if the one before it was not, and what began later need not be. With `loads`
+    what that passes over is an event without a kind.
     """
 
     def __init__(
         self,
         snapshot: Snapshot,
         damage: list[LedgerDamaged],
-        query: Query | None = None,
+        sought: Sought | None = None,
         progress: Progress | None = None,
         *,
-        at: str | None = None,
+        during: tuple[str, str] | None = None,
+        loads: Loads | None = None,
     ) -> None:
-        self._at = at
+        self._given_loads = loads
+        self._during = during
         self.ids: set[str] = set()
         self._snapshot = snapshot
         self._damage = damage
-        self._query = query
-        self._texts = query.literals() if query else None
+        self._sought = sought
+        self._texts = sought.literals() if sought else None
         self._progress = progress
         self._links = Chain(snapshot, damage)
         self._last = -1
+        self._leaps = False
         self._numbers = range(len(snapshot.segments))  # that will be asked for
         self._total = self._done = 0
 
@@ -88,7 +97,8 @@ class Lookup:
         Raises FutureFormat, OSError; LedgerError when retention removed what was still to be read.
         """
         part = self._snapshot.segments[number]
-        if number != self._last + 1:
+        self._leaps = number != self._last + 1
+        if self._leaps:
             self._links = Chain(self._snapshot, self._damage)
         self._last = number
         found = self._looked_up(part, since, until)
@@ -97,7 +107,7 @@ class Lookup:
         else:
             index = index_of(part) if since else None
             for event in self._walk(part, _place(index, since), self._links, self._loads(since)):
-                if self._query is None or self._note(event, self._query):
+                if self._sought is None or self._note(event, self._sought):
                     yield event
             self._progressed(part.size)
         if self._total:
@@ -116,35 +126,36 @@ class Lookup:
     def _looked_up(self, part: Segment, since: str, until: str | None) -> list[Event] | None:
         """Return the events of a segment that matter, None when it takes going through it to find them."""
         try:
-            index = index_of(part) if self._query else None
-            if self._query and index is not None:
-                return self._by_index(part, self._query, index)
+            index = index_of(part) if self._sought else None
+            if self._sought and index is not None:
+                return self._by_index(part, self._sought, index)
             return self._of_the_whole(part, since, until)
         except ValueError:  # no index that is what was written, or a line that is, and yet no JSON
             distrust(part)
             part.whole, part.whole_read = None, True
             return None
 
-    def _by_index(self, part: Segment, query: Query, index: Index) -> list[Event]:
+    def _by_index(self, part: Segment, sought: Sought, index: Index) -> list[Event]:
         """Do so for a packed segment with an index. Raises ValueError when that is not what was written."""
         lines = Members(part, index, self._damage)
-        checkpoint = self._at is not None or part is self._snapshot.segments[0]
-        first = lines.of(query.ranges(index.version), self._texts, self._at, checkpoint=checkpoint)
-        found = self._selected(part, query, first, lines)
+        checkpoint = self._leaps or part is self._snapshot.segments[0]
+        first = lines.of(sought.ranges(index.version), self._texts, self._during, checkpoint=checkpoint)
+        found = self._selected(part, sought, first, lines)
         self._links.skip(part, segment.sealed_range(part.name) or (0, 0), index.before, index.crc)
         return found
 
     def _of_the_whole(self, part: Segment, since: str, until: str | None) -> list[Event] | None:
         """Do so for a segment that is kept, or worth it: it will be asked again. Raises ValueError as `parse` does."""
         kept = part.whole
-        if self._texts and (self._at is not None or part is self._snapshot.segments[-1]):
+        few = self._during is not None and len(self._numbers) <= _FEW
+        if self._texts and (few or part is self._snapshot.segments[-1]):
             kept = load_segment(part)
         if kept is None:
             return None
-        if self._query and self._texts:
+        if self._sought and self._texts:
             asked = cached_segment.Asked(kept)
-            found = self._selected(part, self._query, asked.with_texts(self._texts), asked)
-        elif since and not self._query:
+            found = self._selected(part, self._sought, asked.with_texts(self._texts), asked)
+        elif since and not self._sought:
             found = list(_events(part, kept.between(since, until), parse))
         else:
             return None
@@ -159,6 +170,8 @@ class Lookup:
         """
 
         def choose(index: Index) -> set[int]:
+            if mark and len(ranges) > _MANY:
+                return set(index.marked(mark))
             found = index.find(ranges)
             if mark:
                 found &= set(index.marked(mark))
@@ -168,13 +181,13 @@ class Lookup:
 
         return self._of_members(number, mark, choose)
 
-    def identified(self, number: int, query: Query) -> Iterator[Event]:
+    def identified(self, number: int, sought: Sought) -> Iterator[Event]:
         """Yield the events of the members of segment `number` with an `identify` that may tell of what is asked for.
 
         Of all those with an `identify` when a range is of several keys: it is found by a whole key.
         """
         index = index_of(self._snapshot.segments[number])
-        ranges = query.ranges(index.version) if index is not None else None
+        ranges = sought.ranges(index.version) if index is not None else None
         if ranges is None or any(low != high for low, high in ranges):
             return self.marked(number, "identify")
         return self.containing(number, list(identified(ranges)), "identify")
@@ -204,9 +217,11 @@ class Lookup:
 
     def _loads(self, since: str) -> Loads:
         """Return what parses the lines that can have to do with what is asked for."""
-        if self._texts:
+        if self._given_loads is not None:
+            return self._given_loads
+        if self._sought is not None:
             return loads_about(self._texts, self.ids)
-        return loads_since(since) if since and self._query is None else parse
+        return loads_since(since) if since else parse
 
     def _walk(self, part: Segment, start: int = 0, links: Chain | None = None, loads: Loads = parse) -> Iterator[Event]:
         """Go through a segment, of a packed one from the member at byte `start` on; a whole one is put to `links`."""
@@ -233,7 +248,7 @@ class Lookup:
             os.close(fd)
 
     def _selected(
-        self, part: Segment, query: Query, first: list[Line], source: Members | cached_segment.Asked
+        self, part: Segment, sought: Sought, first: list[Line], source: Members | cached_segment.Asked
     ) -> list[Event]:
         """Return the events that matter of the lines `first`, and of those about what is found in them, and so on."""
         asked: set[str] = set()
@@ -241,13 +256,13 @@ class Lookup:
         lines = first
         while True:
             for event in self._relevant(part, lines, parsed):
-                self._note(event, query)
+                self._note(event, sought)
             new = self.ids - asked
             if not new:
                 break
             asked |= new
             lines = source.about(new)
-        return [event for event in self._relevant(part, source.taken(), parsed) if self._note(event, query)]
+        return [event for event in self._relevant(part, source.taken(), parsed) if self._note(event, sought)]
 
     def _relevant(self, part: Segment, lines: Iterable[Line], parsed: dict[bytes, Event]) -> Iterator[Event]:
         """Yield the events of proven lines, without most of those that have nothing to do with what is asked for."""
@@ -268,11 +283,11 @@ class Lookup:
 
         return _events(part, wanted, loads)
 
-    def _note(self, event: Event, query: Query) -> bool:
+    def _note(self, event: Event, sought: Sought) -> bool:
         """Tell whether an event matters; remember the associations in it that may be what is asked for."""
         kind = event["event"]
         if kind == "checkpoint":
-            self.ids.update(str(one["association_id"]) for one in event.get("live") or () if query.may_match(one))
+            self.ids.update(str(one["association_id"]) for one in event.get("live") or () if sought.may_match(one))
             return True
         if kind == "boot":
             return True
@@ -281,7 +296,7 @@ class Lookup:
             return False
         if one in self.ids:
             return True
-        if kind in _TELLING and query.may_match(event):
+        if kind in _TELLING and sought.may_match(event):
             self.ids.add(str(one))
             return True
         return not self.ids.isdisjoint(event.get("supersedes") or ())

@@ -26,7 +26,9 @@ _IN_EVERY_INDEX = ("ip", "cidr", "mac", "eni", "association", "number", "vlan", 
 
 
 class Query:
-    """One thing to look for. `kind` says what it was taken for, as in `fits.BY_KIND`.
+    """One thing to look for. `kind` says what it was taken for, as in `fits.BY_KIND`; `value` is its normal form.
+
+    With `in_add` every association that fits does so by its add.
 
     A number is a VLAN ID, a netns inode, a PID or, from six digits on, the start of a container's or a task's ID. A
     name is the ID of a task or of one of its containers, or the start of one, the name of a container, a family, a
@@ -36,12 +38,13 @@ class Query:
 
     def __init__(self, text: str) -> None:
         self.text = text.strip()
-        self.kind, self._value = classify(self.text)
+        self.kind, self.value = classify(self.text)
+        self.in_add = self.kind == "association"
         self._fits = fits.BY_KIND[self.kind]
 
     def matches(self, association: Association) -> bool:
         """Tell whether an association may be one that was asked for; of several, `best` says which."""
-        return next(self._fits(association, self._value), None) is not None
+        return next(self._fits(association, self.value), None) is not None
 
     def may_match(self, event: Association) -> bool:
         """Tell whether the association that an event tells of may be one that was asked for, by what it tells.
@@ -49,9 +52,9 @@ class Query:
         What else has to fit may be told by another event: an `identify` adds what an add did not know.
         """
         if self.kind in ("revision", "service"):
-            return bool(event.get("task_family" if self.kind == "revision" else "service") == self._value[0])
+            return bool(event.get("task_family" if self.kind == "revision" else "service") == self.value[0])
         if self.kind in ("task_of", "task_of_family"):
-            return next(fits.BY_KIND["task_id"](event, self._value[2]), None) is not None
+            return next(fits.BY_KIND["task_id"](event, self.value[2]), None) is not None
         return self.matches(event)
 
     def ranges(self, version: int = index.VERSION) -> list[index_keys.Range] | None:
@@ -59,7 +62,7 @@ class Query:
 
         None if an index of that version does not have such keys.
         """
-        value = self._value
+        value = self.value
         if version < index.VERSION and self.kind not in _IN_EVERY_INDEX:
             return None
         if self.kind == "number":
@@ -82,7 +85,7 @@ class Query:
         return [index_keys.exact(_KEYS.get(self.kind, self.kind), value)]
 
     def _ranges_of_cidr(self) -> list[index_keys.Range] | None:
-        low, high = self._value
+        low, high = self.value
         if not isinstance(low, int) or high - low >= _MOST_ADDRESSES:
             return None
         return [index_keys.exact("ip", spelling.dotted(number)) for number in range(low, high + 1)]
@@ -92,7 +95,7 @@ class Query:
 
         None if there is nothing of the kind.
         """
-        value = self._value
+        value = self.value
         if self.kind in ("mac", "trunk_mac", "path") or (self.kind == "ip" and not isinstance(value, str)):
             return None  # they can be written in several ways
         if self.kind == "cidr":
@@ -135,7 +138,7 @@ class Query:
 
     def fits(self, association: Association) -> dict[str, int]:
         """Return the fields by which an association fits, each with how well."""
-        return dict(self._fits(association, self._value))
+        return dict(self._fits(association, self.value))
 
 
 _KEYS = {"vlan": "number", "netns": "number", "pid": "number", "trunk_mac": "mac", "trunk_eni": "eni"}

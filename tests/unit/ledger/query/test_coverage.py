@@ -57,8 +57,8 @@ def test_all_who_were_there_at_any_moment_of_a_second(tmp_path: Path) -> None:
         event.pop("crc", None)
     write_chain(tmp_path / ACTIVE, numbered)
     history = History(str(tmp_path))
-    found = coverage.during(history, "2026-11-01T10:00:05.000000Z", "2026-11-01T10:00:05.999999Z")
+    found = history.find(first="2026-11-01T10:00:05.000000Z", last="2026-11-01T10:00:05.999999Z")
     assert [int(one["association_id"][6:], 16) for one in found] == [1, 2, 3]
     assert [one.get("ended_by") for one in found] == ["del", "del", None]
-    (alone,) = coverage.during(history, "2026-11-01T10:00:05.300000Z", "2026-11-01T10:00:05.300000Z")
+    (alone,) = history.find(first="2026-11-01T10:00:05.300000Z", last="2026-11-01T10:00:05.300000Z")
     assert alone["association_id"].endswith("2")

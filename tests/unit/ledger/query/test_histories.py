@@ -37,7 +37,7 @@ def answer(history: History, question: str) -> Any:
         case ["list", "--at", when]:
             found = history.at(when)
         case ["during", first, last]:
-            found = coverage.during(history, first, last)
+            found = history.find(first=first, last=last)
         case ["who", what]:
             found = history.who(what)
         case ["who", what, "--at", when]:

@@ -12,7 +12,6 @@ import pytest
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.format.line import stated_crc
-from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read import cached_segment
 from eni_ledger.ledger.read.terms import Query
@@ -48,7 +47,7 @@ def test_it_is_read_once_for_a_whole_second(where: Path, monkeypatch: pytest.Mon
     with History(str(where)) as history:
         history.at(since, Query(MINE))
         monkeypatch.setattr(segment, "walk", walk)
-        found = coverage.during(history, f"{since[:20]}000000Z", f"{since[:20]}999999Z", Query(MINE))
+        found = history.find([Query(MINE)], first=f"{since[:20]}000000Z", last=f"{since[:20]}999999Z")
     assert [one["since"] for one in found] == [since]
     assert reads == [(where / ACTIVE).stat().st_size]
     assert walks.count(ACTIVE) <= 1  # for its first line
