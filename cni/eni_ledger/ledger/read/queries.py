@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _MASKS = tuple((1 << bits) - 1 for bits in range(0, 64, 8))
 """What the keys of one range differ in: none of the bits, or whole bytes at the end (`index_keys.name`)."""
 _MOST_LITERALS = 16
+_FEW = 8
+"""Queries up to which each is asked: the keys of an association take longer, and `ipaddress` for IPv6."""
 
 
 def sought(queries: Sequence[Query], filters: Filters | None) -> Sought | None:
@@ -49,7 +51,7 @@ def sought(queries: Sequence[Query], filters: Filters | None) -> Sought | None:
 
 
 class Queries:
-    """Some queries, found by the keys of the index that an association has; those without such keys are all asked."""
+    """Some queries, found by the keys that an index has for an association; few, and those without, are all asked."""
 
     in_add = False
 
@@ -58,7 +60,7 @@ class Queries:
         self._by_range: dict[Range, list[Query]] = {}
         self._others: list[Query] = []
         for query in queries:
-            ranges = query.ranges()
+            ranges = query.ranges() if len(queries) > _FEW else None
             if not ranges:
                 self._others.append(query)
             for each in ranges or ():
@@ -109,6 +111,8 @@ class Queries:
 
     def _candidates(self, record: Association) -> Iterable[Query]:
         """Return the queries that an association, or an event, can fit by its keys."""
+        if not self._by_range:
+            return self._others
         candidates = {id(query): query for query in self._others}
         for key in _keys(record):
             for mask in self._masks:
