@@ -91,6 +91,7 @@ def command_lines(ledger: Ledger, log: Path) -> Iterator[list[str]]:
         "association_id": ["0"],
         "files": [str(log)],
         "directory": [str(log.parent / "names")],
+        "file": ["-"],
     }
     values = {
         "--at": "now",
@@ -120,6 +121,8 @@ def command_lines(ledger: Ledger, log: Path) -> Iterator[list[str]]:
             if long in ("--state-dir", "--no-color", "--follow", "--source", "--read"):
                 continue
             yield [*base, long] if option.is_flag else [*base, long, values.get(long, "50")]
+    for form in ("svg", "html", "mermaid", "dot"):
+        yield ["topology", "-o", form]
     yield ["who", "10.0.32.4", "--at", "now", "--json"]
     yield ["show", "assoc-00000000000000000", "--json"]
     yield ["show", "assoc-00000000000000001"]

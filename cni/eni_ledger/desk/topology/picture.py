@@ -69,7 +69,7 @@ def _host(
     name: str, group: list[Association], drawn: list[Association], instance_type: str | None, facts: Facts | None
 ) -> dict[str, Any]:
     """Return a host of the associations `group`, of which those in `drawn` are drawn."""
-    trunks: dict[object, dict[str, Any]] = {}
+    trunks: dict[str, dict[str, Any]] = {}
     whole: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
     for association in drawn:
@@ -81,7 +81,7 @@ def _host(
             trunk["branches"].append(node)
         else:
             (whole if association.get("protocol") == "default" else others).append(node)
-    vlans: dict[object, set[object]] = {}  # of each trunk; a branch whose VLAN ID is not known counts by itself
+    vlans: dict[str, set[int | str]] = {}  # of each trunk; a branch whose VLAN ID is not known counts by itself
     for association in filter(_is_branch, group):
         vlan = association.get("vlan_id")
         vlans.setdefault(_trunk_key(association), set()).add(association["association_id"] if vlan is None else vlan)
@@ -89,7 +89,7 @@ def _host(
     most = {kind: limits.branch_limit(kind, instance_type) for kind in limits.KINDS}
     left = {kind: None if limit is None else max(0, limit - used) for kind, limit in most.items()}
     for place, trunk in trunks.items():
-        trunk["branches"].sort(key=lambda node: (node["vlan_id"] is None, node["vlan_id"], node["since"]))
+        trunk["branches"].sort(key=_by_vlan)
         trunk["vlans_used"] = sorted(vlan for vlan in vlans[place] if isinstance(vlan, int))
         trunk["vlans_left"] = left
     return {
@@ -109,12 +109,15 @@ def _is_branch(association: Association) -> bool:
     return association.get("vlan_id") is not None or association.get("protocol") == "vlan"
 
 
-def _trunk_key(association: Association) -> object:
-    """Return what two branches of one trunk have in common; None for a trunk of which nothing is known."""
-    link = (association.get("trunk_netns_inode"), association.get("trunk_ifindex"))
-    if association.get("trunk_mac"):
-        return association["trunk_mac"]
-    return association.get("trunk_eni_id") or association.get("trunk_ifname") or (link if link[1] else None)
+def _by_vlan(node: dict[str, Any]) -> tuple[bool, int, str]:
+    known = isinstance(node["vlan_id"], int)
+    return not known, node["vlan_id"] if known else 0, node["since"]
+
+
+def _trunk_key(association: Association) -> str:
+    """Return what two branches of one trunk have in common; nothing for a trunk of which nothing is known."""
+    keys = ("trunk_mac", "trunk_eni_id", "trunk_ifname", "trunk_ifindex")
+    return next((f"{key} {association[key]}" for key in keys if association.get(key)), "")
 
 
 def _orchestrator(group: list[Association]) -> str | None:
