@@ -166,6 +166,6 @@ def _ask(session: Session, at: str | None) -> tuple[Answer, EniLedgerError | Non
     with session.history() as history:
         if times is None:
             return ask(history, history.live, is_live), None
-        answer = ask(history, lambda: coverage.during(history, *times), was_live(*times))
+        answer = ask(history, lambda: history.find(first=times[0], last=times[1]), was_live(*times))
         nothing = not answer.associations and not answer.damage
         return answer, coverage.unknown(history, times[1], session.zone) if nothing else None
