@@ -9,6 +9,7 @@ import click
 
 from eni_ledger.base.errors import UsageError
 from eni_ledger.cli.completers import live_names
+from eni_ledger.cli.options import pager_option
 from eni_ledger.cli.request import Request
 from eni_ledger.cli.whats import whats_of
 from eni_ledger.ledger.read.filters import FIELDS, Filters
@@ -66,8 +67,9 @@ def filter_options(function: F) -> F:
 
 
 def form_options(function: F) -> F:
-    """Add `-o`, `--json`, `--query`, `--columns`, `--no-headers`, `-q`, `--sort`, `--limit` and `--group-by`."""
+    """Add the options that `form_of` reads, and `--no-pager`."""
     for option in (
+        pager_option,
         click.option("--group-by", metavar="COLUMN", help="Count the answers by the values of a column."),
         click.option("--limit", metavar="N", type=click.IntRange(min=1), help="At most N answers."),
         click.option("--sort", metavar="COLUMN", help="Sort by a column, with - before it descending."),

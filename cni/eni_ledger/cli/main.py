@@ -24,6 +24,7 @@ from eni_ledger.cli.options import (
     WrongOption,
     colour_option,
     near,
+    pager_option,
     print_version,
     state_dir_option,
     zone_option,
@@ -71,6 +72,7 @@ Environment:
   ENI_LEDGER_STATE_DIR  the state directory, when --state-dir is not given
   ENI_LEDGER_CONFIG     the configuration file (/etc/eni-ledger/config.json)
   ENI_LEDGER_TZ         the time zone, when --tz is not given: local, Europe/Berlin ...
+  ENI_LEDGER_PAGER      the pager on terminals, else PAGER, else less; empty for none
   NO_COLOR              no colour on terminals
 
 \b
@@ -140,6 +142,7 @@ def load(name: str) -> Command | None:
 @state_dir_option
 @zone_option
 @colour_option
+@pager_option
 @click.pass_context
 def cli(ctx: click.Context, state_dir: str | None, no_color: bool) -> None:  # noqa: ARG001 - `session_of` has it
     """Who had this VLAN, IP or branch ENI, and when.

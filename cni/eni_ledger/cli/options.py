@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ _PATHS = ("FILE", "FILE...", "DIR")
 _TYPED, _ZONE, _STATE_DIRS = "eni_ledger.typed", "eni_ledger.zone", "eni_ledger.state_dirs"
 _SAMPLE = "eni_ledger.sample"
 _LIKE = 0.7  # of difflib; with less --since is like --json
+_PAGED, _NO_PAGER = "eni_ledger.paged", "eni_ledger.no_pager"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -120,7 +122,13 @@ class Command(Parsed):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Raises LedgerError if it fails on a value in the ledger that has the wrong type."""
         try:
-            return super().invoke(ctx)
+            if not _to_be_paged(ctx):
+                return super().invoke(ctx)
+            from eni_ledger.cli.pager import paged  # loads subprocess, which a pipe does without
+
+            with paged():
+                return super().invoke(ctx)
+            return 0  # the reader left the pager before the end
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
             if not any(param.name == "state_dir" for param in self.params):
                 raise
@@ -139,6 +147,12 @@ class Command(Parsed):
         for line, purpose in self.examples:
             shown = line if len(line) <= _EXAMPLE else line.replace(" --", " \\\n    --")
             formatter.write(f"  {shown}\n      {purpose}\n")
+
+
+def _to_be_paged(ctx: click.Context) -> bool:
+    """Tell whether the command's output may go to a pager: on a terminal, and if it comes to an end."""
+    goes_on = ctx.params.get("follow") or ctx.params.get("watch")
+    return bool(ctx.meta.get(_PAGED)) and not goes_on and sys.stdout is not None and sys.stdout.isatty()
 
 
 @contextmanager
@@ -182,6 +196,24 @@ def state_dir_option(function: F) -> F:
 def colour_option(function: F) -> F:
     """Add `--no-color`."""
     return click.option("--no-color", is_flag=True, help="Print without colour, as with NO_COLOR set.")(function)
+
+
+def pager_option(function: F) -> F:
+    """Add `--no-pager`; without it `Command` pages what the command prints. The command does not get it."""
+
+    def remember(ctx: click.Context, _: click.Parameter, no_pager: bool) -> None:
+        if ctx.parent is None:  # before the command's name
+            ctx.meta[_NO_PAGER] = no_pager
+        else:
+            ctx.meta[_PAGED] = not (no_pager or ctx.meta.get(_NO_PAGER))
+
+    return click.option(
+        "--no-pager",
+        is_flag=True,
+        expose_value=False,
+        callback=remember,
+        help="Do not page what is longer than the terminal. The pager: ENI_LEDGER_PAGER, else PAGER, else less.",
+    )(function)
 
 
 def zone_option(function: F) -> F:

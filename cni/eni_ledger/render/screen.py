@@ -99,7 +99,10 @@ class Screen:
 
 
 def complain(text: str) -> None:
-    """Print one line on standard error, if there is one."""
+    """Print one line on standard error, if there is one; among the answer while a pager has the terminal."""
+    beside = getattr(sys.stdout, "note", None)
+    if beside is not None and _is_terminal(sys.stderr) and beside(text + "\n"):
+        return
     if sys.stderr is not None:
         sys.stderr.write(text + "\n")
 

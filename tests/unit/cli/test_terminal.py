@@ -12,11 +12,13 @@ import struct
 import subprocess
 import sys
 import termios
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from unit.cli.conftest import Ledger
 
 PROGRAM = [sys.executable, "-c", "import sys; from eni_ledger.cli.main import main; sys.exit(main())"]
@@ -24,7 +26,14 @@ PROGRAM = [sys.executable, "-c", "import sys; from eni_ledger.cli.main import ma
 
 def environment(ledger: Ledger, **more: str) -> dict[str, str]:
     kept = {key: os.environ[key] for key in ("PATH", "PYTHONPATH", "HOME") if key in os.environ}
-    return {**kept, "ENI_LEDGER_STATE_DIR": str(ledger.path), "TERM": "xterm-256color", "LANG": "C.UTF-8", **more}
+    return {
+        **kept,
+        "ENI_LEDGER_STATE_DIR": str(ledger.path),
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "PAGER": "",
+        **more,
+    }
 
 
 def on_terminal(ledger: Ledger, width: int, *args: str, **env: str) -> str:
@@ -250,3 +259,90 @@ def test_follow_goes_on_over_a_rotation_until_interrupted(ledger: Ledger) -> Non
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
     assert (process.returncode, err) == (130, "")
+
+
+def pages(ledger: Ledger, *args: str, **env: str) -> str:
+    """Return what a terminal of 50 lines shows; the pager marks what it prints."""
+    return plain(on_terminal(ledger, 120, *args, **{"PAGER": "sed s/^/PAGED/", **env}))
+
+
+@pytest.fixture
+def long(ledger: Ledger) -> Ledger:
+    for n in range(1, 80):
+        ledger.add(n, n, f"10.0.0.{n}/24")
+    return ledger
+
+
+def test_what_is_longer_than_the_terminal_is_paged(long: Ledger) -> None:
+    for args in (["list"], ["log"], ["list", "--json"], ["list", "-o", "csv"]):
+        lines = pages(long, *args).splitlines()
+        assert len(lines) > 50
+        assert all(line.startswith("PAGED") for line in lines), args
+    assert "PAGED" not in pages(long, "who", "7")
+    assert pages(long, "list", ENI_LEDGER_PAGER="sed s/^/OURS/").startswith("OURS")
+
+
+def test_a_pager_can_be_forbidden(long: Ledger) -> None:
+    for args in (["list", "--no-pager"], ["--no-pager", "list"]):
+        assert "PAGED" not in pages(long, *args)
+    for env in ({"PAGER": ""}, {"PAGER": "cat"}, {"ENI_LEDGER_PAGER": ""}, {"TERM": "dumb"}, {"PAGER": "/nonexistent"}):
+        out = pages(long, "list", **env)
+        assert "PAGED" not in out
+        assert "10.0.0.79" in out
+
+
+def test_under_sudo_the_pager_is_less_that_starts_no_shell(long: Ledger, tmp_path: Path) -> None:
+    less = tmp_path / "bin" / "less"
+    less.parent.mkdir()
+    less.write_text("#!/bin/sh\necho secure=$LESSSECURE $LESS; exec cat\n")
+    less.chmod(0o755)
+    path = f"{less.parent}:{os.environ['PATH']}"
+    assert pages(long, "list", SUDO_UID="1000", PATH=path).startswith("secure=1 FRX")
+
+
+def test_a_reader_who_leaves_the_pager_has_seen_enough(long: Ledger) -> None:
+    for n in range(80, 250):
+        long.add(n, n, f"10.0.0.{n}/24")
+    assert "error" not in pages(long, "log", "--json", PAGER="head -n 1")
+
+
+def test_a_pipe_is_never_paged(long: Ledger) -> None:
+    process = start(long, "list")
+    assert "10.0.0.79" in process.communicate()[0]
+
+
+def test_watch_in_a_pipe_repeats_the_document_until_interrupted(filled: Ledger) -> None:
+    process = start(filled, "list", "--watch=0.1", "--json")
+    out = out_of(process)
+    documents: list[Any] = []
+    text = ""
+    while len(documents) < 2:
+        text += out.readline()
+        try:
+            documents.append(json.loads(text))
+        except ValueError:
+            continue
+        text = ""
+    assert documents[0] == documents[1]
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert (process.returncode, err) == (130, "")
+
+
+def test_watch_on_a_terminal_marks_what_is_new(filled: Ledger) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
+    process = subprocess.Popen(
+        [*PROGRAM, "list", "--watch", "0.1"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment(filled)
+    )
+    os.close(theirs)
+    seen = ""
+    while "10.0.32.5" not in seen:
+        seen += os.read(ours, 65536).decode()
+    assert "every 0.1 s" in seen
+    filled.add(0xA9, 109, "10.0.32.9/20")
+    while not re.search(r"\x1b\[1m *109 [^\n]*10\.0\.32\.9", seen):
+        seen += os.read(ours, 65536).decode()
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    os.close(ours)

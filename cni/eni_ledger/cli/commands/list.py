@@ -10,6 +10,7 @@ from eni_ledger.cli.answers import live
 from eni_ledger.cli.asking import filter_options, form_options, request_of, time_options, whats_argument
 from eni_ledger.cli.options import Command, reading, session_of
 from eni_ledger.cli.present import present
+from eni_ledger.cli.watch import SECONDS, watch
 
 EXAMPLES = [
     ("eni-ledger list", "the branch ENIs of this host and their tasks"),
@@ -18,6 +19,10 @@ EXAMPLES = [
     ("eni-ledger list --at 03:12 --tz Europe/Berlin", "the same question in the time of another zone"),
     ("eni-ledger list 10.0.32.5 vlan:102", "those that have this address or that VLAN ID"),
     ("eni-ledger list --family 'api*' --mismatch", "of these families, where the kernel shows another value"),
+    ("eni-ledger list --watch=5", "the same list every 5 seconds, what is new in bold"),
+    ("eni-ledger list --sort -since --limit 10 -o wide", "the ten latest, with all columns"),
+    ("eni-ledger list --columns VLAN,TASK,addresses -o csv", "for a spreadsheet"),
+    ("eni-ledger list --query 'associations[?vlan_id==`102`].task_arn' -o text", "as with the AWS CLI"),
     ("eni-ledger list --group-by family", "how many of each family"),
     ("eni-ledger list --json | jq -r '.associations[].addresses[]'", "every IP address in use"),
 ]
@@ -27,6 +32,14 @@ EXAMPLES = [
 @whats_argument(required=False)
 @time_options
 @filter_options
+@click.option(
+    "--watch",
+    metavar="[SECONDS]",
+    is_flag=False,
+    flag_value=SECONDS,
+    type=click.FloatRange(min=0.1),
+    help="Print it again every 2 or so many seconds until ^C; what has changed is bold.",
+)
 @form_options
 @reading
 @click.pass_context
@@ -45,4 +58,8 @@ def command(
     Exit status 0, even when nothing is live; 1 when one WHAT fits nothing, and for a time before the ledger begins; 2
     when a line of standard input can be no WHAT: it is named, and all others are answered.
     """
-    live(session_of(ctx, state_dir, no_color), request_of(what, options), present)
+    seconds, request = options.pop("watch"), request_of(what, options)
+    if seconds is None:
+        live(session_of(ctx, state_dir, no_color), request, present)
+    else:
+        watch(lambda: live(session_of(ctx, state_dir, no_color), request, present), seconds)

@@ -9,7 +9,7 @@ import click
 from eni_ledger.base.errors import NotFound, UsageError
 from eni_ledger.cli.completers import live_ids
 from eni_ledger.cli.damage import ask, events_of
-from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.options import Command, pager_option, reading, session_of
 from eni_ledger.cli.session import PROGRAM
 from eni_ledger.render.card import print_card
 from eni_ledger.render.events import EventLines
@@ -24,6 +24,7 @@ EXAMPLES = [
 @click.command(cls=Command, examples=EXAMPLES, short_help="All about one association, and its events.")
 @click.argument("association_id", metavar="ID", shell_complete=live_ids)
 @click.option("--json", "as_json", is_flag=True, help='Print one document, {"associations": [one], "events": [...]}.')
+@pager_option
 @reading
 @click.pass_context
 def command(ctx: click.Context, association_id: str, as_json: bool, state_dir: str | None, no_color: bool) -> None:
