@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.cli.damage import Answer, ask, is_live
-from eni_ledger.cli.request import split
+from eni_ledger.ledger.read.queries import Queries
 from eni_ledger.ledger.read.terms import Query, readings
 
 TYPE_CHECKING = False
@@ -17,10 +16,6 @@ if TYPE_CHECKING:
     from eni_ledger.ledger.read.filters import Filters
 
     Association = dict[str, Any]
-
-
-_FEW = 8
-"""Queries up to which each of them is looked up."""
 
 
 class Wanted:
@@ -58,22 +53,19 @@ def gather(
     Each of `asked` has its own after that. With `live` only those that are live, unless there is a period.
     """
     queries = [query for each in asked for query in each.queries]
-    fitting = _fitting(queries)
-    events, others = split(filters)
+    fitting = Queries(queries).group
 
     def fits(association: Association) -> bool:
         then = period.overlaps(association) if period else not live or is_live(association)
-        return then and others.matches(association) and (not queries or any(fitting([association]).values()))
+        return then and filters.matches(association) and (not queries or bool(fitting([association])))
 
     def question() -> list[Association]:
         if period is None and live:
-            return list(filter(fits, history.live())) if queries or others else history.live()
+            return list(filter(fits, history.live())) if queries or filters else history.live()
         first, last = (period.first, period.last) if period else (None, None)
-        return history.find(queries, first=first, last=last, filters=others or None)
+        return history.find(queries, first=first, last=last, filters=filters or None)
 
     answer = ask(history, question, fits)
-    if events:
-        answer.associations = _with_events(history, answer.associations, events, period)
     if asked:
         groups = fitting(answer.associations)
         for each in asked:
@@ -83,27 +75,17 @@ def gather(
     return answer
 
 
-def _fitting(queries: Sequence[Query]) -> Callable[[Sequence[Association]], dict[int, list[Association]]]:
-    """Return a function that tells for each of `queries`, by its `id`, those of some associations that it may mean."""
-    if len(queries) <= _FEW:
-        return lambda found: {id(query): list(filter(query.matches, found)) for query in queries}
-    from eni_ledger.ledger.read.queries import Queries  # not for one question
-
-    return Queries(queries).group
-
-
 def find_neighbours(history: History, missing: Sequence[Wanted], period: Period, filters: Filters) -> None:
     """Look for who had each of `missing` last before `period`, and next after it; one pass for all of them.
 
     Damage is left to the answer itself.
     """
-    _, others = split(filters)
     queries = [query for each in missing for query in each.queries]
-    fitting = _fitting(queries)
+    fitting = Queries(queries).group
     answer = ask(
         history,
-        lambda: history.find(queries, filters=others or None),
-        lambda one: others.matches(one) and any(fitting([one]).values()),
+        lambda: history.find(queries, filters=filters or None),
+        lambda one: filters.matches(one) and bool(fitting([one])),
     )
     groups = fitting(answer.associations)
     for each in missing:
@@ -115,25 +97,3 @@ def find_neighbours(history: History, missing: Sequence[Wanted], period: Period,
         after = [one for one in every.associations if last and one["since"] > last]
         each.before = max(before, key=lambda one: str(one["until"]), default=None)
         each.after = min(after, key=lambda one: (one["since"], one["add_seq"]), default=None)
-
-
-def _with_events(
-    history: History, associations: Sequence[Association], events: Filters, period: Period | None
-) -> list[Association]:
-    """Return the associations that have an event which passes the filters `events`, in `period` if there is one.
-
-    Damage is left to the answer itself.
-    """
-    first, last = (period.first, period.last) if period else (None, None)
-    begin = min((str(one["since"]) for one in associations), default=None)
-    wanted = {str(one["association_id"]) for one in associations}
-    having: set[str] = set()
-    if begin is None:
-        return []
-    try:
-        for event in history.events(max(first or begin, begin), last):
-            if events.matches(event):
-                having |= {str(event.get("association_id")), *map(str, event.get("supersedes") or ())} & wanted
-    except LedgerDamaged:
-        pass
-    return [one for one in associations if one["association_id"] in having]

@@ -37,11 +37,3 @@ class Request:
         self.filters = filters or Filters()
         self.form = form or Form()
         self.not_understood = not_understood
-
-
-def split(filters: Filters) -> tuple[Filters, Filters]:
-    """Return the filters of events, and those of what associations have, too."""
-    if "event" not in filters.patterns:
-        return Filters(), filters
-    others = {name: given for name, given in filters.patterns.items() if name != "event"}
-    return Filters({"event": filters.patterns["event"]}), Filters(others, mismatch=filters.mismatch)

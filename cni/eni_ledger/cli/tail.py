@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.ledger.format.segment import ACTIVE
 from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.read.filters import Filters
+from eni_ledger.ledger.read.terms import Query
 
 Event = dict[str, Any]
-Wants = Callable[[Event], bool]
 
 PAUSE = 0.25  # seconds between two looks at the file; a look is one stat
 LINES = 10  # old events that --follow prints first, as tail -f does
@@ -29,9 +30,12 @@ def last_events(
     lines: int,
     *,
     imported: bool = True,
-    wants: Wants = lambda _: True,
+    queries: Sequence[Query] = (),
+    filters: Filters | None = None,
 ) -> Iterator[Event]:
-    """Yield the last `lines` events from `since` to `until` that `wants` accepts; read only the segments they take.
+    """Yield the last `lines` events from `since` to `until`; read only as many segments as they take.
+
+    `queries` and `filters` are those of `History.events`.
 
     Raises as `History.events` does, LedgerDamaged after the events.
     """
@@ -44,7 +48,8 @@ def last_events(
         kept: deque[Event] = deque(maxlen=lines)
         damage = None
         try:
-            kept.extend(filter(wants, history.events(since if enough else start, until, imported=imported)))
+            begin = since if enough else start
+            kept.extend(history.events(begin, until, imported=imported, queries=queries, filters=filters))
         except LedgerDamaged as exc:
             damage = exc
         if enough or len(kept) >= lines:
@@ -56,37 +61,42 @@ def last_events(
 
 
 def following(
-    history: History, since: str | None, lines: int | None, *, wants: Wants = lambda _: True
+    history: History,
+    since: str | None,
+    lines: int | None,
+    *,
+    queries: Sequence[Query] = (),
+    filters: Filters | None = None,
 ) -> Iterator[Event]:
-    """Yield the last `lines` events (from `since` on) that `wants` accepts, then each new one; ends by an exception.
+    """Yield the last `lines` events (from `since` on), then each new one; ends only by an exception.
 
-    Follows rotations: the active segment is found by name, and an event is new by its seq, whatever its segment.
-    Raises as `History.events` does.
+    `queries` and `filters` are those of `History.events`. Follows rotations: the active segment is found by name, and
+    an event is new by its seq, whatever its segment. Raises as `History.events` does.
     """
     before = _stamp(history)
-    last: Event | None = None
-    old: Iterator[Event]
+    last = next(last_events(history, None, None, 1, imported=False), None)
     if lines is None and since is not None:
-        old = filter(wants, history.events(since, imported=False))
+        old = history.events(since, imported=False, queries=queries, filters=filters)
     else:
-        old = last_events(history, since, None, LINES if lines is None else lines, imported=False, wants=wants)
+        count = LINES if lines is None else lines
+        old = last_events(history, since, None, count, imported=False, queries=queries, filters=filters)
     for event in old:
-        last = event
         yield event
-    if last is None:  # no old event was wanted, but new ones start behind the last
-        last = next(last_events(history, None, None, 1, imported=False), None)
+        if last is None or event["seq"] > last["seq"]:
+            last = event
     while True:
         time.sleep(PAUSE)
         now = _stamp(history)
         if now == before:
             continue
         before = now
-        after = last["seq"] if last else 0
-        for event in history.events(last["ts"] if last else since, imported=False):
+        after, begin = (last["seq"], last["ts"]) if last else (0, since)
+        last = next(last_events(history, None, None, 1, imported=False), None)
+        for event in history.events(begin, imported=False, queries=queries, filters=filters):
             if event["seq"] > after:
-                last = event
-                if wants(event):
-                    yield event
+                yield event
+                if last is None or event["seq"] > last["seq"]:
+                    last = event
 
 
 def _starts(history: History) -> list[str]:

@@ -53,7 +53,7 @@ def command(
 
     A value marked ! was declared to the plugin, but the kernel shows another. Where the clock was set back and showed
     the time of --at again, a note says so. A filter may be given several times, one of its patterns has to fit, and
-    all filters have to. --event selects associations that have such an event.
+    all filters have to. --event selects associations that such an event began or ended.
 
     Exit status 0, even when nothing is live; 1 when one WHAT fits nothing, and for a time before the ledger begins; 2
     when a line of standard input can be no WHAT: it is named, and all others are answered.

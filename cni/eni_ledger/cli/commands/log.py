@@ -11,15 +11,17 @@ import click
 from eni_ledger import timespec
 from eni_ledger.base.errors import NotFound, UsageError
 from eni_ledger.cli.asking import filter_options, form_options, request_of, time_options, whats_argument
+from eni_ledger.cli.found import Wanted, gather
 from eni_ledger.cli.options import Command, located, reading, session_of
 from eni_ledger.cli.period import Period, period_of
 from eni_ledger.cli.present import present
 from eni_ledger.cli.request import Request
-from eni_ledger.cli.selection import Selection
 from eni_ledger.cli.session import Session
 from eni_ledger.cli.tail import following, last_events
 from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.read.filters import Filters
+from eni_ledger.ledger.read.terms import Query
 from eni_ledger.render.events import EventLines
 from eni_ledger.render.text import moment
 
@@ -63,8 +65,8 @@ def command(
 ) -> None:
     """Print events in the order in which they were written: add, del, lost, add_failed, boot, checkpoint and the
     rest. With WHAT, as with who, the events of the associations that it fits, and calls that failed; - reads WHATs from
-    standard input. --at is the second, or without seconds the minute, that it names. Filters other than --event are
-    those of the association that an event is about.
+    standard input. --at is the second, or without seconds the minute, that it names. Filters other than --event, --via
+    and --mismatch are on the association that an event is about.
 
     With --json each line is one event with exactly the keys of the ledger file, so a program that reads ledger.jsonl
     can read it. Exit status 1 when there are no events of that time or of that WHAT; 2 when a line of standard input
@@ -76,15 +78,15 @@ def command(
     if follow:
         _check_following(request)
     history = session.history()
-    selection = Selection(history, request, period, follow=follow)
+    queries, filters = _queries(history, request), request.filters or None
     first, last = (period.first, period.last) if period else (None, None)
     events: Iterable[dict[str, Any]]
     if follow:
-        events = following(history, first, lines, wants=selection.wants)
+        events = following(history, first, lines, queries=queries, filters=filters)
     elif lines is not None:
-        events = last_events(history, first, last, lines, wants=selection.wants)
+        events = last_events(history, first, last, lines, queries=queries, filters=filters)
     else:
-        events = filter(selection.wants, history.events(first, last))
+        events = history.events(first, last, queries=queries, filters=filters)
     session.introduce(as_json=request.form.output not in ("table", "wide"))
     with located(history.state_dir):
         shown = _print(events, session, request, at_once=follow)
@@ -95,6 +97,15 @@ def command(
     if request.not_understood:
         details = f"{request.not_understood} of them, named above"
         raise UsageError("lines of standard input were not understood", details)
+
+
+def _queries(history: History, request: Request) -> list[Query]:
+    """Return what to look for; of what may mean several things the first that there is."""
+    wanted = [Wanted(what) for what in request.whats]
+    for each in wanted:
+        if len(each.queries) > 1:
+            gather(history, [each], None, Filters())
+    return [each.query for each in wanted]
 
 
 def _period(session: Session, request: Request) -> Period | None:
