@@ -20,6 +20,14 @@ from eni_ledger.render.text import safe
 class Group(Command, click.Group):
     """A command with subcommands; its help ends with examples, as a command's does."""
 
+    def print_help(self, ctx: click.Context, *, as_json: bool) -> None:
+        """Print the help, as JSON the names of the subcommands and what they are for."""
+        if as_json:
+            about = [{"name": name, "help": each.get_short_help_str(200)} for name, each in self.commands.items()]
+            Screen().json_document({"commands": about})
+        else:
+            click.echo(ctx.get_help())
+
 
 def tree_at(root: str) -> Tree:
     """Return the tree at `root`, the value of `--root`. Raises UsageError when that is not a directory."""

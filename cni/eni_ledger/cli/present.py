@@ -56,7 +56,7 @@ def _show(session: Session, document: Row, rows: list[Row]) -> None:
     """Print associations or events as the table form has them."""
     screen = session.screen
     if "events" in document:
-        lines = EventLines(screen)
+        lines = EventLines(screen, instances=len(session.ask().apart()) > 1)
         if rows and screen.headers:
             screen.line(lines.header())
         for row in rows:

@@ -7,12 +7,14 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eni_ledger.base.errors import LedgerDamaged, UsageError
+from eni_ledger.cli.main import COMMANDS, load
 from eni_ledger.cli.present import present, print_document
 from eni_ledger.cli.session import Session
 from eni_ledger.render.form import OUTPUTS, Form
@@ -21,6 +23,8 @@ from eni_ledger.render.text import safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from unit.cli.conftest import Ledger, Run
 
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/prod/5f8a2b3d5f8a2b3d5f8a2b3d5f8a2b3d"
 API: dict[str, Any] = {
@@ -238,3 +242,44 @@ def test_a_sorted_table_is_the_usual_one(printed: Any, capsys: pytest.CaptureFix
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["9", "101", "fd00::5"]
     present(session, Form(limit=1), {"events": iter([{"ts": API["since"], "event": "add", "vlan_id": 7}] * 2)})
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+OTHER_FORMS = {"capture", "enter", "export", "report", "serve"}
+"""Commands that print packets, run a program, or write files of a form that is asked for."""
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - OTHER_FORMS))
+def test_json_after_every_command(name: str) -> None:
+    command = load(name)
+    assert command is not None
+    each = [command, *(command.commands.values() if isinstance(command, click.Group) else [])]
+    for one in each:
+        assert any("--json" in param.opts for param in one.params), one.name
+
+
+def test_json_of_commands_that_had_none(run: Run) -> None:
+    assert run("completion", "bash", "--json").json()["shell"] == "bash"
+    assert "properties" in run("schema", "event", "--json").json()
+    assert {"name": "ecs"}.items() <= run("install", "--json").json()["commands"][0].items()
+    assert {row["name"] for row in run("help", "--json").json()["commands"]} >= {"list", "who"}
+    assert run("help", "who", "--json").json()["commands"][0]["text"].startswith("Usage: ")
+    assert run("version", "--json", "--query", "ledger_format").out == "1\n"
+
+
+def test_forms_of_answers(filled: Ledger, run: Run) -> None:
+    assert run("list", "-o", "csv", "--columns", "VLAN,task", "--sort", "vlan").out == (
+        "vlan_id,task\r\n101,a3a3a3a3a3a3\r\n102,web/3f9a1c20\r\n"
+    )
+    assert run("list", "--sort", "-vlan", "--limit", "1").out.splitlines()[1].split()[0] == "102"
+    assert run("who", "101", "-q").out.count("assoc-") == 2
+    assert run("log", "--query", "length(events)").out == "5\n"
+    assert len(run("log", "-o", "csv").out.splitlines()) == 6
+    assert run("fsck", "-o", "tsv", "--columns", "path,status", "--no-headers").out == "ledger.jsonl\tsound\n"
+    assert run("list", "--group-by", "family", "--json").json()["groups"][0]["count"] == 1
+    shown = run("list", "-q", "--limit", "1").out.strip()
+    assert len(run("show", shown, "-o", "jsonl").json_lines()) >= 1
+    assert run("list", "--json", "-o", "csv").code == 2
+    wrong = run("list", "--columns", "vlam")
+    assert (wrong.code, wrong.out, wrong.err.splitlines()[1]) == (2, "", "try: vlan")
+    assert run("list", "--query", "associations[").code == 2
+    assert run("list", "-q", "-o", "json").code == 2

@@ -40,15 +40,16 @@ bundle_option = click.option(
 
 
 @click.group(cls=Group, examples=EXAMPLES, invoke_without_command=True, short_help="Put eni-ledger to work here.")
+@click.option("--json", "as_json", is_flag=True, help="Print the names of the subcommands as JSON.")
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, as_json: bool) -> None:
     """Put eni-ledger where the container runtime calls it.
 
     install does only what is missing: run it again after an interruption, or to upgrade. `eni-ledger uninstall`
     restores what was there before.
     """
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        command.print_help(ctx, as_json=as_json)
 
 
 @command.command("ecs", cls=Command, examples=ECS_EXAMPLES, short_help="In front of the ECS agent's plugins.")

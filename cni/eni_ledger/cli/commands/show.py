@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import click
 
 from eni_ledger.base.errors import NotFound, UsageError
+from eni_ledger.cli.asking import form_of, form_options
 from eni_ledger.cli.completers import live_ids
 from eni_ledger.cli.damage import ask, events_of
-from eni_ledger.cli.options import Command, pager_option, reading, session_of
+from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.present import print_document
 from eni_ledger.cli.session import PROGRAM
 from eni_ledger.render.card import print_card
 from eni_ledger.render.events import EventLines
@@ -23,17 +26,17 @@ EXAMPLES = [
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="All about one association, and its events.")
 @click.argument("association_id", metavar="ID", shell_complete=live_ids)
-@click.option("--json", "as_json", is_flag=True, help='Print one document, {"associations": [one], "events": [...]}.')
-@pager_option
+@form_options
 @reading
 @click.pass_context
-def command(ctx: click.Context, association_id: str, as_json: bool, state_dir: str | None, no_color: bool) -> None:
+def command(ctx: click.Context, /, association_id: str, state_dir: str | None, no_color: bool, **options: Any) -> None:
     """Show one association and its events. ID is an association ID (eni-ledger list and who print them, with
-    --json in any case) or its beginning; "assoc-" may be left out.
+    --json in any case) or its beginning; "assoc-" may be left out. With --json one document,
+    {"associations": [one], "events": [...]}; tables such as -o csv are those of its events.
 
     Exit status 1 when there is no such association.
     """
-    session = session_of(ctx, state_dir, no_color)
+    session, form = session_of(ctx, state_dir, no_color), form_of(options)
     screen = session.screen
     prefix = _prefix(association_id)
     history = session.history(slow=True)
@@ -46,9 +49,9 @@ def command(ctx: click.Context, association_id: str, as_json: bool, state_dir: s
     if not answer.associations:
         raise answer.damage or NotFound("no such association", association_id, f"{PROGRAM} log --json")
     events, damage = events_of(history, answer.associations[0])
-    session.introduce(as_json=as_json)
-    if as_json:
-        screen.json_document(answer.document() | {"events": events})
+    session.introduce(as_json=not form.for_people)
+    if not form.for_people:
+        print_document(screen, form, answer.document() | {"events": events}, rows="events")
     else:
         print_card(answer.associations[0], screen, session.as_of())
         screen.line()

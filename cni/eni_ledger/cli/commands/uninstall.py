@@ -27,11 +27,12 @@ CNI_EXAMPLES = [
 
 
 @click.group(cls=Group, examples=EXAMPLES, invoke_without_command=True, short_help="Put everything back.")
+@click.option("--json", "as_json", is_flag=True, help="Print the names of the subcommands as JSON.")
 @click.pass_context
-def command(ctx: click.Context) -> None:
+def command(ctx: click.Context, as_json: bool) -> None:
     """Restore what `eni-ledger install` changed: lines, links and files, byte for byte."""
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        command.print_help(ctx, as_json=as_json)
 
 
 @command.command("ecs", cls=Command, examples=ECS_EXAMPLES, short_help="Out of the ECS agent's way.")
