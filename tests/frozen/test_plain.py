@@ -171,3 +171,12 @@ def test_an_output_that_is_closed_or_full(front: Path, bundle: Path, where: Path
             done = subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE_S)
             answers.append((done.returncode, done.stdout, done.stderr))
         assert answers[0] == answers[1], shell
+
+
+def test_the_sample_is_in_the_bundle(front: Path, tmp_path: Path) -> None:
+    """Nobody needs a ledger of their own, nor root, to try a question."""
+    command = [str(front), "who", "10.0.32.5", "--at", "2026-11-27 03:12", "--sample"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("the sample ledger, as of 2026-11-27 ")
+    assert "api:18/" in done.stdout

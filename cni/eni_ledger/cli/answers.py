@@ -240,11 +240,15 @@ def _neighbours(each: Wanted) -> dict[str, Any]:
 
 
 def _notes(session: Session, history: History, period: Period | None) -> list[str]:
-    """Return a sentence for each time that the clock, set back, showed the time asked for once more."""
+    """Return a sentence for each time that the clock, set back, showed the time asked for once more.
+
+    And one for each of several ledgers that knows nothing of that time.
+    """
+    unknown = coverage.unknown_parts(history, period.last, session.zone) if period and period.last else []
     if period is None or not period.moment or period.first is None or period.last is None:
-        return []
+        return unknown
     twice = f"so {clock(period.first, session.zone)} came twice; `log` shows both"
     return [
         f"{where + ': ' if where else ''}clock set back by {age(step / 1e6)} at {session.clock(ts)}, {twice}"
         for where, ts, step in clock_note.of_each(history, period.first, period.last)
-    ]
+    ] + unknown

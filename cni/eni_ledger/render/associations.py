@@ -7,7 +7,18 @@ from datetime import UTC
 from eni_ledger.render import table as tables
 from eni_ledger.render.card import how_ended, mismatch_text, print_card
 from eni_ledger.render.table import Cell, Column, Table
-from eni_ledger.render.text import addresses, clock, instance, label, mismatches, safe, short_id, since, zone_name
+from eni_ledger.render.text import (
+    addresses,
+    clock,
+    instance,
+    label,
+    mismatches,
+    moment,
+    safe,
+    short_id,
+    since,
+    zone_name,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +58,7 @@ def live_table(associations: list[Association], now: datetime, *, all_ips: bool 
         row += [
             Cell.of(safe(association.get("netns_inode"))),
             Cell.of(safe(association.get("pid"))),
-            Cell.of(since(association.get("since"), now)),
+            Cell.of(since(association.get("since"), moment(association.get("as_of")) or now)),
             Cell.of(short_id(association.get("association_id"))),
         ]
         rows.append(row)

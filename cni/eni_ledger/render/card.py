@@ -102,7 +102,7 @@ def _lifetime(association: Association, screen: Screen, now: datetime) -> str:
     zone = screen.zone
     begin = clock(association.get("since"), zone, named=True)
     if association.get("until") is None:
-        return f"live since {begin} ({since(association.get('since'), now)})"
+        return f"live since {begin} ({since(association.get('since'), moment(association.get('as_of')) or now)})"
     first, last = moment(association.get("since")), moment(association["until"])
     lasted = f" ({age((last - first).total_seconds())})" if first and last else ""
     end = clock(association["until"], zone, named=True)

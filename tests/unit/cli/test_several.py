@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eni_ledger.ledger.archive.prune import prune
+from eni_ledger.ledger.query.many import Many
+from eni_ledger.ledger.query.questions import History
 from helpers.ledgers import (
     ACTIVE,
     OTHER_BOOT,
@@ -261,3 +263,24 @@ def as_another_user(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=PATIENCE_S,
         check=False,
     )
+
+
+def test_ages_are_counted_to_the_last_event_of_their_copy(run: Run, copies: Path) -> None:
+    done = run("list", "--json", "--state-dir", f"{copies}/*").json()["associations"]
+    ends = {str(copies / name): prove(copies / name)[-1]["ts"] for name in ("one", "two")}
+    assert {one["ledger"]: one["as_of"] for one in done} == ends
+
+
+def test_a_ledger_that_begins_later_is_said_to_know_nothing(run: Run, copies: Path) -> None:
+    when = prove(copies / "one")[-1]["ts"]
+    done = run("list", "--at", when, "--state-dir", f"{copies}/*")
+    assert done.code == 0
+    assert f"note: {copies / 'two'}: nothing is known of " in done.err
+    assert f"{copies / 'one'}: nothing is known" not in done.err
+
+
+def test_many_answers_every_question_of_a_ledger() -> None:
+    """What `History` answers from one snapshot, `Many` has to ask each ledger."""
+    by_others = {"who"}  # asks `at` and `spans`
+    questions = {name for name in vars(History) if not name.startswith("_")}
+    assert questions - vars(Many).keys() == by_others

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 
 from eni_ledger import timespec
-from eni_ledger.base.errors import LedgerDamaged, NotFound
+from eni_ledger.base.errors import EniLedgerError, LedgerDamaged, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,23 @@ def begin(history: History) -> str | None:
         if event:
             first = min(first or event["ts"], event["ts"])
     return first
+
+
+def unknown_parts(history: History, when: str, zone: tzinfo = UTC) -> list[str]:
+    """Return a sentence for each of several ledgers that begins after `when`; its times are in `zone`.
+
+    One that cannot be read has none: the question itself reports why.
+    """
+    notes: list[str] = []
+    ledgers = history.apart()
+    for ledger in ledgers if len(ledgers) > 1 else ():
+        try:
+            error = unknown(ledger, when, zone)
+        except (EniLedgerError, OSError):
+            continue
+        if error:
+            notes.append(f"{ledger.state_dir}: {error}")
+    return notes
 
 
 def unknown(history: History, when: str, zone: tzinfo = UTC) -> NotFound | None:

@@ -1,7 +1,8 @@
 """Several ledgers as one: each is asked by itself, their answers are put together.
 
 Of several copies of one host's ledger the newest counts: what it says of an association, the older ones do not add to.
-An association or event has the ledger that it is from in `ledger`, if there are several.
+An association or event has the ledger that it is from in `ledger`, if there are several; an association that is live
+in a copy has in `as_of` the time of the copy's last event.
 """
 
 from __future__ import annotations
@@ -193,6 +194,8 @@ class Many(History):
                 if one["association_id"] not in found and not _is_over(part, one):
                     if len(self.parts) > 1:
                         one["ledger"] = part.name
+                        if "until" not in one and part.copy:
+                            one["as_of"] = part.copy.ts
                     found[one["association_id"]] = one
         answer = sorted(found.values(), key=_by_age)
         self._raise(answer, problems)
