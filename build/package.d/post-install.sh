@@ -1,5 +1,6 @@
 #!/bin/sh
 # After installation and upgrade. Nothing here can fail: the program works without all of it.
+set -e
 if command -v journalctl >/dev/null 2>&1; then
   journalctl --update-catalog >/dev/null 2>&1 || :
 fi

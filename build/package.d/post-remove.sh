@@ -1,5 +1,6 @@
 #!/bin/sh
 # After removal and upgrade. Ledgers stay, also when a configuration is purged: they are what the package was for.
+set -e
 if command -v journalctl >/dev/null 2>&1; then
   journalctl --update-catalog >/dev/null 2>&1 || :
 fi

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Before removal and upgrade. A runtime that calls a plugin which is gone starts no container any more, so the package
 # stays while something calls it.
+set -e
 if @REMOVING@; then
   # The directories of the CNI runtimes, and those that `install cni --bin-dir` was given.
   more=$(sed -n 's|^ *"\(/[^" ]*/eni-ledger\)": .*|\1|p' /opt/eni-ledger/installed.json 2>/dev/null |
-    grep -v '^/usr/local/bin/')
+    grep -v '^/usr/local/bin/' || :)
   # shellcheck disable=SC2086 # one word for each path
   for name in /opt/cni/bin/* /usr/l*/cni/* /usr/local/l*/cni/* $more; do
     case $(readlink "$name" 2>/dev/null) in

@@ -99,6 +99,33 @@ def rpm_query(package: Path, *query: str) -> list[str]:
     return [line for line in shown.splitlines() if line]
 
 
+def test_lintian_finds_nothing_without_a_reason(packages: dict[str, Path]) -> None:
+    need(shutil.which("lintian"), "lintian; build/setup installs it")
+    command: list[str | Path] = ["lintian", "--allow-root", "--fail-on", "error,warning", packages["deb"]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    found = [line for line in done.stdout.splitlines() if line.startswith(("E:", "W:"))]
+    assert (found, done.returncode) == ([], 0), done.stderr
+
+
+def test_rpmlint_finds_nothing_without_a_reason(packages: dict[str, Path]) -> None:
+    need(shutil.which("rpmlint"), "rpmlint; build/setup installs it")
+    reasons = REPOSITORY / "build/package.d/rpmlint.toml"
+    command: list[str | Path] = ["rpmlint", "--config", reasons, packages["rpm"]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    found = [line for line in done.stdout.splitlines() if re.search(r": [EW]: ", line)]
+    assert (found, done.returncode) == ([], 0), done.stderr
+
+
+@pytest.mark.parametrize("name", ["lintian-overrides", "rpmlint.toml"])
+def test_each_exception_has_its_reason_above(name: str) -> None:
+    reasoned = False
+    for line in (REPOSITORY / "build/package.d" / name).read_text().splitlines():
+        if re.match(r"(eni-ledger: |    \")", line):
+            assert reasoned, line
+        else:
+            reasoned = line.strip().startswith("#")
+
+
 @pytest.mark.parametrize("kind", ["gz", "deb", "rpm"])
 def test_runs_in_an_empty_root_survives_an_upgrade_and_leaves_the_ledger(packages: dict[str, Path], kind: str) -> None:
     done = subprocess.run(
@@ -149,6 +176,7 @@ def test_what_is_where(packages: dict[str, Path], bundle: Path, kind: str) -> No
         "/usr/lib/systemd/catalog/eni-ledger.catalog",
         "/usr/share/eni-ledger/schema/event.json",
         "/usr/share/eni-ledger/config.json",
+        *(("/usr/share/lintian/overrides/eni-ledger",) if kind == "deb" else ()),
         "/usr/share/bash-completion/completions/eni-ledger",
         f"/usr/share/zsh/{zsh}/_eni-ledger",
         "/usr/share/fish/vendor_completions.d/eni-ledger.fish",
