@@ -44,6 +44,8 @@ class Session:
         self.now = datetime.now(UTC)
         self._state_dirs = state_dirs
         self._sample = sample
+        self._paths: tuple[str, ...] = ()  # empty until `paths` has looked
+        self._plain = False
         self._opened: Opened | None = None
         self._copy: list[Copy | None] = []  # empty until `copy` has looked
 
@@ -53,7 +55,7 @@ class Session:
             hint = "list, who, show, log and other questions take --sample"
             raise UsageError("this command does not take the sample ledger", hint=hint)
         paths = self.paths()
-        if not _is_plain(paths):
+        if not self._plain:
             one = paths[0] if len(paths) == 1 else f"{len(paths)} ledgers"
             hint = "run it on one state directory; list, who, show, log and fsck take several, and copies of any form"
             raise UsageError("this command takes one state directory", f"{one} given", hint)
@@ -64,20 +66,24 @@ class Session:
 
         Raises UsageError, ConfigError.
         """
-        from eni_ledger.base.config import load
-
         if "" in self._state_dirs:
             raise UsageError("--state-dir is empty", hint=f"{PROGRAM} --state-dir /var/lib/eni-ledger list")
-        if len(self._state_dirs) > 1:
-            return self._state_dirs
-        return (load(None, os.environ, *self._state_dirs).state_dir,)
+        if not self._paths:
+            if len(self._state_dirs) > 1:
+                self._paths = self._state_dirs
+            else:
+                from eni_ledger.base.config import load
+
+                self._paths = (load(None, os.environ, *self._state_dirs).state_dir,)
+            self._plain = _is_plain(self._paths)
+        return self._paths
 
     def opened(self, progress: Progress | None = None) -> Opened | None:
         """Return the ledgers if they are not one state directory; opened once. Raises as `open_ledgers` does."""
         if self._sample:
             return self._open_sample(progress)
         paths = self.paths()
-        if self._opened is None and not _is_plain(paths):
+        if self._opened is None and not self._plain:
             from eni_ledger.base.config import load
             from eni_ledger.ledger.query.opening import open_ledgers  # not in the front door
 
