@@ -53,6 +53,7 @@ COMMANDS = {
     "uninstall": "eni_ledger.cli.commands.uninstall",
     "topology": "eni_ledger.cli.commands.topology",
     "report": "eni_ledger.cli.commands.report",
+    "serve": "eni_ledger.cli.commands.serve",
     "schema": "eni_ledger.cli.commands.schema",
     "version": "eni_ledger.cli.commands.version",
     "completion": "eni_ledger.cli.commands.completion",

@@ -108,8 +108,8 @@ def command_lines(ledger: Ledger, log: Path) -> Iterator[list[str]]:
         command = load(name)
         assert command is not None
         options = [param for param in command.params if isinstance(param, click.Option)]
-        if not any("--state-dir" in option.opts for option in options) or name in ("install", "uninstall"):
-            continue  # it does not show anything of a ledger
+        if not any("--state-dir" in option.opts for option in options) or name in ("install", "uninstall", "serve"):
+            continue  # it does not show anything of a ledger, or does not end
         line = [name]
         for param in command.params:
             if isinstance(param, click.Argument):
@@ -144,7 +144,8 @@ def check(run: Run, ledger: Ledger, log: Path, monkeypatch: pytest.MonkeyPatch, 
             assert "\r" not in text.replace("\r   ", ""), (line, width)
             assert "Traceback" not in text, (line, width)
             assert len(text) < 100 * size + 100_000, (line, width, len(text))
-        assert done.code in (0, 1, 2, 3), (line, width, done.err)
+        own = (252, 253, 254, 255) if line[0] == "describe-trunk-interface-associations" else ()
+        assert done.code in (0, 1, 2, 3, *own), (line, width, done.err)
         if "--json" in line and done.out:
             for part in [done.out] if line[0] not in ("log", "annotate") else done.out.splitlines():
                 json.loads(part)

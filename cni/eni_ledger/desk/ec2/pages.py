@@ -36,18 +36,24 @@ def position(association: Association) -> Position:
     return str(association["since"]), int(association["add_seq"]), str(association["association_id"])
 
 
-def page_of(associations: Sequence[Association], token: str | None, size: int | None) -> Page:
+def page_of(associations: Sequence[Association], token: str | None, size: int | None, largest: int = LARGEST) -> Page:
     """Return the page behind `token` and the token of the next one, None for the last.
 
-    Raises Refused for a token of another making and for a size out of range; a larger one counts as the largest.
+    Raises Refused for a token of another making and for a size out of range; one above `largest` counts as it.
     """
     if size is not None and size < SMALLEST:
         raise invalid_value(f"MaxResults {size} is below {SMALLEST}")
-    most = UNASKED if size is None else min(size, LARGEST)
+    return items_behind(associations, token, UNASKED if size is None else min(size, largest))
+
+
+def items_behind(associations: Sequence[Association], token: str | None, most: int) -> Page:
+    """Return the first `most` associations behind `token`, by age, and the token of the rest, None without one.
+
+    Raises Refused for a token of another making.
+    """
     start = _decoded(token) if token else None
     rest = sorted((one for one in associations if start is None or position(one) > start), key=position)
-    more = len(rest) > most
-    return rest[:most], _encoded(position(rest[most - 1])) if more else None
+    return rest[:most], _encoded(position(rest[most - 1])) if len(rest) > most else None
 
 
 def _encoded(where: Position) -> str:

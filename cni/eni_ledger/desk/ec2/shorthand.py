@@ -12,6 +12,7 @@ _MOST = 65536  # characters
 _KEY = re.compile(r"\s*([\w.#/:-]*)\s*=\s*", re.ASCII)
 _QUOTED = re.compile(r"'((?:\\.|[^'\\])*)'|\"((?:\\.|[^\"\\])*)\"", re.DOTALL)
 _BARE = re.compile(r"(?:\\,|[^,\[\]{}'\"])*", re.DOTALL)
+_FURTHER = re.compile(r"(?:\\,|[^,=\[\]{}'\"])*", re.DOTALL)
 _LISTED = re.compile(r"(?:\\,|[^,\]'\"])*", re.DOTALL)
 Filter = tuple[str, list[str]]
 
@@ -79,7 +80,7 @@ class _Shorthand:
                 break
             self._at += 1
             start = self._at
-            values.append(self._value(_BARE))
+            values.append(self._value(_FURTHER))
             if not self._text[start : self._at].strip():
                 raise _wrong(f"Expected: a value, received: {self._here() or 'EOF'!a}")
         return values if len(values) > 1 else values[0]
