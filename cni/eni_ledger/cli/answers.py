@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eni_ledger.base.errors import NotFound, UsageError
-from eni_ledger.cli.damage import with_every_key
+from eni_ledger.cli.damage import KEYS, with_every_key
 from eni_ledger.cli.found import Wanted, find_neighbours, gather
 from eni_ledger.cli.period import Period, period_of
 from eni_ledger.cli.session import require_ledger
@@ -134,9 +134,9 @@ def _print(session: Session, request: Request, told: _Told, present: Present | N
     human = form.output in _HUMAN and not (form.query or form.quiet)
     session.introduce(as_json=not human)
     if not form.plain or form.output == "json":
-        document = _document(told)
+        document = _document(told, every_key=not form.plain)
         if form.plain:
-            session.screen.json_document(document)
+            session.screen.json_document(document, {"associations": KEYS})
             return
         if human and period and told.answer.associations:
             period.echo(session, _subject(told))
@@ -217,7 +217,7 @@ def _rows(told: _Told) -> list[dict[str, Any]]:
     return rows
 
 
-def _document(told: _Told) -> dict[str, Any]:
+def _document(told: _Told, *, every_key: bool) -> dict[str, Any]:
     """Return what `--json` prints."""
     several = len(told.found) > 1
     fitted = told.found[0].query.fitted(told.answer.associations) if told.found and not several else {}
@@ -226,7 +226,7 @@ def _document(told: _Told) -> dict[str, Any]:
     if several:
         told_of = [{"what": each.what, **(_neighbours(each) if told.period else {})} for each, _ in told.misses]
         more["missing"] = told_of or None
-    document = told.answer.document(_rows(told), **more)
+    document = told.answer.document(_rows(told), every_key=every_key, **more)
     if told.misses and told.period and not several:
         each = told.misses[0][0]
         document |= _neighbours(each)
@@ -240,12 +240,17 @@ def _neighbours(each: Wanted) -> dict[str, Any]:
 
 
 def _notes(session: Session, history: History, period: Period | None) -> list[str]:
-    """Return a sentence for each time that the clock, set back, showed the time asked for once more.
+    """Return a sentence for each time that the clock, set back, showed the moment asked for once more.
 
-    And one for each of several ledgers that knows nothing of that time.
+    And one for each of several ledgers that knows nothing of that time, and for an interval that is known only in part.
     """
-    unknown = coverage.unknown_parts(history, period.last, session.zone) if period and period.last else []
-    if period is None or not period.moment or period.first is None or period.last is None:
+    if period is None:
+        return []
+    unknown = coverage.unknown_parts(history, period.last, session.zone) if period.last else []
+    if period.first and not period.moment:
+        begin = coverage.begin(history)
+        return [*unknown, *([f"the ledger begins at {session.clock(begin)}"] if begin and period.first < begin else [])]
+    if period.first is None or period.last is None:
         return unknown
     twice = f"so {clock(period.first, session.zone)} came twice; `log` shows both"
     return [

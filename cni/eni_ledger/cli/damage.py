@@ -44,10 +44,16 @@ class Answer:
         self.associations = associations
         self.damage = damage
 
-    def document(self, rows: list[Association] | None = None, **more: object) -> dict[str, Any]:
-        """Return what `--json` prints: `more`, the associations or `rows` of them, the damage if there is any."""
+    def document(
+        self, rows: list[Association] | None = None, *, every_key: bool = True, **more: object
+    ) -> dict[str, Any]:
+        """Return what `--json` prints: `more`, the associations or `rows` of them, the damage if there is any.
+
+        Without `every_key` the associations have no nulls, for `Screen.json_document` to add them.
+        """
         document = {key: value for key, value in more.items() if value is not None}
-        document["associations"] = list(map(with_every_key, self.associations if rows is None else rows))
+        shown = self.associations if rows is None else rows
+        document["associations"] = list(map(with_every_key, shown)) if every_key else shown
         if self.damage:
             document["damage"] = {
                 "path": self.damage.path,

@@ -46,7 +46,7 @@ class Wanted:
 
 
 def gather(
-    history: History, asked: Sequence[Wanted], period: Period | None, filters: Filters, *, live: bool = False
+    history: History, asked: Sequence[Wanted], period: Period | None, filters: Filters | None, *, live: bool = False
 ) -> Answer:
     """Return the associations of the time of `period` that pass the filters and fit one of those asked for, if any.
 
@@ -57,13 +57,13 @@ def gather(
 
     def fits(association: Association) -> bool:
         then = period.overlaps(association) if period else not live or is_live(association)
-        return then and filters.matches(association) and (not queries or bool(fitting([association])))
+        return then and (not filters or filters.matches(association)) and (not queries or bool(fitting([association])))
 
     def question() -> list[Association]:
         if period is None and live:
             return list(filter(fits, history.live())) if queries or filters else history.live()
         first, last = (period.first, period.last) if period else (None, None)
-        return history.find(queries, first=first, last=last, filters=filters or None)
+        return history.find(queries, first=first, last=last, filters=filters)
 
     answer = ask(history, question, fits)
     if asked:
@@ -75,7 +75,7 @@ def gather(
     return answer
 
 
-def find_neighbours(history: History, missing: Sequence[Wanted], period: Period, filters: Filters) -> None:
+def find_neighbours(history: History, missing: Sequence[Wanted], period: Period, filters: Filters | None) -> None:
     """Look for who had each of `missing` last before `period`, and next after it; one pass for all of them.
 
     Damage is left to the answer itself.
@@ -84,8 +84,8 @@ def find_neighbours(history: History, missing: Sequence[Wanted], period: Period,
     fitting = Queries(queries).group
     answer = ask(
         history,
-        lambda: history.find(queries, filters=filters or None),
-        lambda one: filters.matches(one) and bool(fitting([one])),
+        lambda: history.find(queries, filters=filters),
+        lambda one: (not filters or filters.matches(one)) and bool(fitting([one])),
     )
     groups = fitting(answer.associations)
     for each in missing:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from eni_ledger.ledger.read.filters import Filters
 from eni_ledger.render.form import Form
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from eni_ledger.ledger.read.filters import Filters
 
 
 class Request:
@@ -34,6 +35,6 @@ class Request:
         self.at = at
         self.since = since
         self.until = until
-        self.filters = filters or Filters()
+        self.filters = filters or None
         self.form = form or Form()
         self.not_understood = not_understood

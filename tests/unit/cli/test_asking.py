@@ -202,6 +202,13 @@ class TestIntervals:
             done = run(*question, "--since", "2001-01-01", "--until", "2002-01-01")
             assert (done.code, "nothing is known of 2002-01-01 00:00:00 UTC" in done.err) == (1, True)
 
+    def test_an_interval_of_which_the_ledger_knows_a_part(self, run: Run) -> None:
+        done = run("list", "--since", at("02:00"), "--until", at("03:04"))
+        assert (done.code, done.err) == (0, "note: the ledger begins at 2026-10-25 03:00:00 UTC\n")
+        document = run("who", "101", "--since", at("02:00"), "--json").json()
+        assert document["notes"] == ["the ledger begins at 2026-10-25 03:00:00 UTC"]
+        assert run("list", "--since", at("03:00")).err == ""
+
     def test_log_at_is_a_minute_or_a_second(self, run: Run) -> None:
         assert [event["event"] for event in run("log", "--at", at("03:12"), "--json").json_lines()] == ["add"]
         assert [event["event"] for event in run("log", "--at", at("03:11:58"), "--json").json_lines()] == ["del"]
@@ -310,6 +317,10 @@ class TestJson:
                 assert set(one) - keys <= {"what", "fitted"}
         document = run("who", "10.0.32.4", "--at", at("03:12"), "--json").json()
         assert keys == set(document["before"]) == set(document["after"])
+
+    def test_a_form_with_a_library_has_the_same_document(self, run: Run) -> None:
+        for question in (["list"], ["who", "101", "102"], ["who", "10.0.32.4", "--at", at("03:12")]):
+            assert run(*question, "--json").json() == run(*question, "--json", "--limit", "9").json()
 
     def test_what_is_not_known_is_null(self, run: Run) -> None:
         (one,) = run("list", "10.0.32.5", "--json").json()["associations"]

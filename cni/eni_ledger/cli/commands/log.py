@@ -20,7 +20,6 @@ from eni_ledger.cli.session import Session
 from eni_ledger.cli.tail import following, last_events
 from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.query.questions import History
-from eni_ledger.ledger.read.filters import Filters
 from eni_ledger.ledger.read.terms import Query
 from eni_ledger.render.events import EventLines
 from eni_ledger.render.text import moment
@@ -78,7 +77,7 @@ def command(
     if follow:
         _check_following(request)
     history = session.history()
-    queries, filters = _queries(history, request), request.filters or None
+    queries, filters = _queries(history, request), request.filters
     first, last = (period.first, period.last) if period else (None, None)
     events: Iterable[dict[str, Any]]
     if follow:
@@ -102,9 +101,8 @@ def command(
 def _queries(history: History, request: Request) -> list[Query]:
     """Return what to look for; of what may mean several things the first that there is."""
     wanted = [Wanted(what) for what in request.whats]
-    for each in wanted:
-        if len(each.queries) > 1:
-            gather(history, [each], None, Filters())
+    if several := [each for each in wanted if len(each.queries) > 1]:
+        gather(history, several, None, None)
     return [each.query for each in wanted]
 
 
