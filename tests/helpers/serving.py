@@ -46,9 +46,9 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Serving:
-    """A server: its process, and `url`, where it listens as it says."""
+    """A server: its process, None for one of systemd's, and `url`, where it listens as it says."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+    def __init__(self, process: subprocess.Popen[str] | None, url: str) -> None:
         self.process = process
         self.url = url
 

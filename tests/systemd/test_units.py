@@ -15,6 +15,7 @@ from eni_ledger.base import host
 from helpers import ledgers
 from helpers.http_server import Reply, Request, serve
 from helpers.patience import until
+from helpers.serving import Serving
 from systemd.conftest import REPOSITORY, journal, systemctl
 
 if TYPE_CHECKING:
@@ -76,6 +77,22 @@ def test_prune(state_dir: Path) -> None:
     assert {oct(path.stat().st_mode & 0o777) for path in made} == {"0o640"}
     assert len(list(state_dir.glob("ledger-*.index"))) == 2
     assert ledgers.raw_events(state_dir) == events
+
+
+def test_serve() -> None:
+    """The socket starts it, root's group may connect, and it answers from where the ledger is configured to be."""
+    history(ELSEWHERE)
+    configure(ELSEWHERE)
+    systemctl("start", "eni-ledger-serve.socket")
+    path = Path("/run/eni-ledger.sock")
+    assert (path.stat().st_mode & 0o777, path.stat().st_gid) == (0o660, 0)
+    server = Serving(None, f"unix:{path}")
+    assert len(server.ask("/v1/associations").json()["associations"]) == 3
+    assert server.ask("/").status == 200
+    ledgers.record(ELSEWHERE, ledgers.add_event(4, boot_id=host.boot_id()))
+    assert len(server.ask("/v1/who?what=10.0.0.4").json()["associations"]) == 1
+    systemctl("stop", "eni-ledger-serve.socket", "eni-ledger-serve.service")
+    assert "eni-ledger-serve" not in systemctl("list-units", "--failed", "--plain")
 
 
 def test_identify() -> None:
