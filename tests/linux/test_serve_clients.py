@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -117,7 +118,7 @@ def test_exit_statuses_are_those_of_the_aws_cli_2(server: Serving, state_dir: Pa
 
 
 def test_a_token_of_one_goes_on_in_the_other(server: Serving, state_dir: Path) -> None:
-    token = ours(state_dir, "--max-items", "4", "--query", "NextToken", "--output", "text").stdout.split()[0]
+    token = json.loads(ours(state_dir, "--max-items", "4").stdout)["NextToken"]
     args = ["--starting-token", token, "--max-items", "20"]
     original = aws(ONE, server, DESCRIBE, *args)
     assert original.returncode == 0, original.stderr
