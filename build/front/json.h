@@ -1,6 +1,6 @@
 /* JSON (RFC 8259) as base/minijson.py reads it, without an interpreter: nothing is built, texts are looked through. */
 
-#define DEEPEST 500 /* JSON nested deeper is refused; Python refuses it near 1000 */
+#define DEEPEST 500 /* objects and arrays within each other; config.py refuses more as well */
 
 /* The character at `at`, which is UTF-8 (RFC 3629), and behind it; NULL for anything else, the end too. */
 static const char *past_character(const char *at, uint32_t *found)
@@ -131,6 +131,8 @@ static const char *past_value(const char *at, int depth)
             return at + strlen(WORDS[i]);
     if (*at != '{' && *at != '[')
         return past_number(at);
+    if (depth >= DEEPEST)
+        return NULL;
     if (*(at = past_space(at + 1)) == last)
         return at + 1;
     for (;; at = past_space(at + 1)) {
@@ -139,7 +141,7 @@ static const char *past_value(const char *at, int depth)
                 return NULL;
             at = past_space(at + 1);
         }
-        if (depth > DEEPEST || !(at = past_value(at, depth + 1)))
+        if (!(at = past_value(at, depth + 1)))
             return NULL;
         if (*(at = past_space(at)) != ',')
             return *at == last ? at + 1 : NULL;

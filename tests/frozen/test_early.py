@@ -17,6 +17,7 @@ from eni_ledger.base import config, errors, runtime
 from eni_ledger.ledger.write import probe
 from eni_ledger.plugin import delegate, process, protocol
 from helpers.agent import Agent, Branch
+from helpers.damage import damage
 from helpers.delegate import script
 from helpers.patience import PATIENCE_S
 
@@ -35,11 +36,10 @@ def agent(tmp_path: Path, front: Path) -> Agent:
 
 @pytest.fixture
 def damaged(tmp_path: Path, copy: Path) -> Callable[..., Agent]:
-    """Give a bundle in which no Python of ours can run: a C module that all of it needs is not there."""
+    """Give a bundle in which no Python of ours can run."""
 
     def make(*lines: str, **settings: object) -> Agent:
-        for path in copy.rglob("_json.*"):
-            path.unlink()
+        damage(copy)
         script(tmp_path / "real/vpc-branch-eni", *lines)
         return Agent(tmp_path / "eni-ledger", copy / "eni-ledger", tmp_path / "real", **settings)
 
@@ -62,6 +62,7 @@ def test_it_knows_what_the_python_knows() -> None:
         assert found, name
         return [word.strip('"') for word in found[1].split(", ")]
 
+    assert number("DEEPEST") == config.CONFIG_DEPTH_LIMIT
     assert number("CONFIG_LIMIT") == config.CONFIG_FILE_LIMIT
     assert number("STDIN_LIMIT") == protocol.STDIN_LIMIT
     assert number("FAILURES_LIMIT") == probe.FAILURES_LIMIT
@@ -129,6 +130,9 @@ CONFIGURATIONS = [
     '{"x" 1, "delegateDir": "%s"}',
     '{"x": [}, "delegateDir": "%s"}',
     '{"x": ' + "[" * 400 + "]" * 400 + ', "delegateDir": "%s"}',
+    '{"x": ' + "[" * 499 + "]" * 499 + ', "delegateDir": "%s"}',
+    '{"x": ' + "[" * 500 + "]" * 500 + ', "delegateDir": "%s"}',
+    '{"x": "' + "[" * 600 + '\\\\", "delegateDir": "%s"}',
     '{"x": ' + "[" * 5000 + "]" * 5000 + ', "delegateDir": "%s"}',
     '\ufeff{"delegateDir": "%s"}',
     '{"x": "\udcff", "delegateDir": "%s"}',
@@ -205,7 +209,7 @@ def test_the_answer_is_handed_on(damaged: Callable[..., Agent], status: int) -> 
     answer = agent.delete(BRANCH)
     assert (answer.status, answer.stdout) == (status, BRANCH.stdin() + b"y\n" * 150_000)
     assert answer.stderr.startswith("said\n") or answer.stderr.endswith("said\n")
-    assert "eni-ledger: the installation is damaged: " in answer.stderr
+    assert "the installation is damaged: " in answer.stderr
 
 
 @pytest.mark.c_front

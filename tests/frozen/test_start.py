@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from helpers.damage import damage
 from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
@@ -129,11 +130,6 @@ def test_starting_leaves_nothing_behind(copy: Path) -> None:
     before = sorted(path.relative_to(copy) for path in copy.rglob("*"))
     assert answered(version(copy / "eni-ledger", {"TMPDIR": str(copy)}))
     assert sorted(path.relative_to(copy) for path in copy.rglob("*")) == before
-
-
-def damage(bundle: Path) -> None:
-    """Take a C module away that all Python of ours needs."""
-    next((bundle / "_internal").glob("python3*/lib-dynload/_json.*.so")).write_bytes(b"")
 
 
 @pytest.mark.c_front

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from helpers.agent import Agent, Branch
+from helpers.damage import damage
 from helpers.delegate import script
 from helpers.journal import Journal
 from helpers.patience import PATIENCE_S
@@ -230,8 +231,7 @@ def test_standard_error_is_the_delegates(agent: Agent, copy: Path, tmp_path: Pat
     agent.configure(journald=True)
     agent.state_dir.mkdir(0o750)
     if wrong == "damaged":
-        for path in copy.rglob("_json.*"):
-            path.unlink()
+        damage(copy)
         (agent.plugins / "vpc-branch-eni").unlink()
         (agent.plugins / "vpc-branch-eni").symlink_to(copy / "eni-ledger")
     elif wrong == "state":

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "/etc/eni-ledger/config.json"
 CONFIG_FILE_LIMIT = 64 * 1024
+CONFIG_DEPTH_LIMIT = 500  # objects and arrays within each other; what Python itself refuses depends on its version
 DEFAULT_STATE_DIR = "/var/lib/eni-ledger"
 # Where things are in the ECS agent's container, which is where an interposed plugin runs.
 AGENT_PLUGIN_DIR = "/amazon-ecs-cni-plugins"
@@ -158,6 +159,26 @@ def _open(path: str) -> int:
     return fd
 
 
+def _is_too_deep(data: bytes) -> bool:
+    """Return whether a JSON text has more than CONFIG_DEPTH_LIMIT objects and arrays within each other."""
+    if data.count(b"[") + data.count(b"{") <= CONFIG_DEPTH_LIMIT:
+        return False
+    depth, in_string, escaped = 0, False, False
+    for byte in data:
+        if in_string:
+            in_string = escaped or byte != 0x22
+            escaped = not escaped and byte == 0x5C
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"[{":
+            depth += 1
+            if depth > CONFIG_DEPTH_LIMIT:
+                return True
+        elif byte in b"]}":
+            depth -= 1
+    return False
+
+
 def read_config_file(path: str) -> dict[str, Any] | None:
     """Return the object in the configuration file, None when there is no such file; raise ConfigError."""
     try:
@@ -174,6 +195,8 @@ def read_config_file(path: str) -> dict[str, Any] | None:
         os.close(fd)
     if len(data) > CONFIG_FILE_LIMIT:
         raise ConfigError("the configuration file is too long", f"{path}: more than {CONFIG_FILE_LIMIT} bytes")
+    if _is_too_deep(data):
+        raise ConfigError("the configuration file is not JSON", f"{path}: nested more than {CONFIG_DEPTH_LIMIT} deep")
     try:
         document = loads(data)
     except ValueError as exc:

@@ -311,3 +311,25 @@ def test_a_relative_name(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text('{"delegateDir": "/ours"}')
     monkeypatch.chdir(file.parent)
     assert load(None, {"ENI_LEDGER_CONFIG": file.name}).delegate_dir == "/ours"
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ('{"x": ' + "[" * 499 + "]" * 499 + "}", True),
+        ('{"x": ' + "[" * 500 + "]" * 500 + "}", False),
+        ('{"x": ' + '{"x":' * 500 + "1" + "}" * 500 + "}", False),
+        ('{"x": [' + ",".join(["[]"] * 900) + "]}", True),
+        ('{"x": "' + "[" * 900 + '\\""}', True),
+        ('{"x": "\\\\", "y": ' + "[" * 900 + "]" * 900 + "}", False),
+    ],
+    ids=["499", "500", "objects", "beside", "string", "behind a string"],
+)
+def test_nested_too_deeply_whatever_the_version_of_python(tmp_path: Path, text: str, good: bool) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    if good:
+        assert config.read_config_file(str(path)) is not None
+        return
+    with pytest.raises(ConfigError, match=r"not JSON"):
+        config.read_config_file(str(path))
