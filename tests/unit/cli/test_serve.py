@@ -188,6 +188,7 @@ class TestEc2:
             ("Action=DescribeNetworkInterfaces&MaxResults=many", 400, "InvalidParameterValue"),
             ("Action=DescribeNetworkInterfaces&NextToken=nonsense", 400, "InvalidNextToken"),
             ("Action=DescribeNetworkInterfaces&DryRun=true", 412, "DryRunOperation"),
+            ("Action=DescribeNetworkInterfaces&Version=1", 400, "NoSuchVersion"),
             ("Action=DescribeNetworkInterfaces&Action=x", 400, "InvalidParameterValue"),
             ("Action=%ff", 400, "MalformedQueryString"),
             ("Action=DescribeTrunkInterfaceAssociations&AssociationId.1=x", 400, "InvalidAssociationID.NotFound"),

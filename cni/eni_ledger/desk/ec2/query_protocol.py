@@ -141,6 +141,8 @@ def _request(given: Parameters, operation: _Operation) -> tuple[list[str], list[
     if values.keys() - names.keys():
         raise invalid_value("A filter has no name")
     filters = [(name, [text for _, text in sorted(values.get(n, {}).items())]) for n, name in sorted(names.items())]
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given.get("Version", "2016-11-15"), re.ASCII):
+        raise Refused("NoSuchVersion", "The specified API version does not exist")
     size = given.get("MaxResults")
     if size is not None and not re.fullmatch(r"[0-9]{1,6}", size, re.ASCII):
         raise invalid_value(f"Value ({safe(size[:40])}) for parameter MaxResults is invalid")
