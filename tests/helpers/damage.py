@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def damage(bundle: Path) -> None:
-    """Empty a C module that all Python of ours needs; where all of them are linked in (3.13), take the interpreter away."""
+    """Empty a C module that all Python of ours needs; where it is linked in (3.13), take the interpreter away."""
     modules = [*bundle.glob("_internal/python3*/lib-dynload/_json.*.so")]
     for path in modules:
         path.write_bytes(b"")
