@@ -241,10 +241,9 @@ def test_members_takes_one_object_only(text: str) -> None:
 
 
 WITHOUT_JSON = r"""
-import ast
 from eni_ledger.base import minijson
 with open(sys.argv[1], encoding="utf-8") as file:
-    texts = ast.literal_eval(file.read())
+    texts = eval(file.read())
 bad = []
 for text, value in texts["good"]:
     if minijson.loads(text) != value or minijson.dumps(value) != text:
@@ -276,6 +275,5 @@ def test_the_same_where_json_is_not_loaded(tmp_path: Any) -> None:
     good = [(json.dumps(value, ensure_ascii=False, separators=(",", ":")), value) for value in values]
     cases = tmp_path / "cases"
     cases.write_text(repr({"bad": NOT_JSON, "good": good}), encoding="utf-8")
-    # ast is loaded by the test only; neither it nor minijson loads json.
     done = bare_python(WITHOUT_JSON, cases)
     assert (done.stdout, done.stderr) == ("[] []\n", "")
