@@ -84,7 +84,8 @@ class _Walk:
 
     def take(self, event: Event) -> None:
         """Take the next event of the ledger."""
-        ts, happened = event["ts"], live_state.happened_at(event)
+        ts = event["ts"]
+        happened = event.get("spooled_ts") or ts
         if ts > self._first:
             if self._then is None:
                 self._hold()
@@ -175,7 +176,7 @@ def _add_ends(
     index = _next_loss(segments, end, set(open_ids))
     while open_ids and index < len(segments):
         live = live if index == end else Live()  # of a segment that does not follow on, the checkpoint is read
-        lookup.ids = set(open_ids)
+        lookup.follow(set(open_ids))
         _ends_among(list(lookup.events(index)), live, open_ids)
         end = index + 1
         index = _next_loss(segments, end, set(open_ids))

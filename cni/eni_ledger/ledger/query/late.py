@@ -63,9 +63,10 @@ def collect(snapshot: Snapshot, lookup: Lookup, sought: Sought | None, start: in
 
 def complete(snapshot: Snapshot, lookup: Lookup, late: Late, associations: list[Association]) -> list[Association]:
     """Return the associations, each with what was identified after its end."""
-    ids = [index_keys.association(one["association_id"]) for one in associations]
+    ids: list[index_keys.Range] = []
     for number, part in enumerate(snapshot.segments):
-        if ids and number not in late.complete_segments and continuity.contains_mark(part, "late"):
+        if associations and number not in late.complete_segments and continuity.contains_mark(part, "late"):
+            ids = ids or [index_keys.association(one["association_id"]) for one in associations]
             for event in lookup.containing(number, ids, "late"):
                 late.note(event)
     return [late.complete(one) for one in associations]

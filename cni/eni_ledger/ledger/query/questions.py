@@ -7,6 +7,7 @@ then LedgerDamaged is raised.
 
 from __future__ import annotations
 
+import gc
 from _bisect import bisect_right
 
 from eni_ledger.base.bulk_json import loads
@@ -201,7 +202,14 @@ class History:
         fits = Queries(queries).matches if len(queries) > 1 else queries[0].matches if queries else None
         damage: list[LedgerDamaged] = []
         with self.snapshot() as whole:
-            found = [one for each in ledgers(whole) for one in self._found(each, wanted, first, last, damage)]
+            # There is nothing to collect, and with many associations looking for it takes as long as finding them.
+            collects = gc.isenabled()
+            gc.disable()
+            try:
+                found = [one for each in ledgers(whole) for one in self._found(each, wanted, first, last, damage)]
+            finally:
+                if collects:
+                    gc.enable()
         if fits is not None:
             found = list(filter(fits, found))
         return _answer(list(filter(filters.matches, found)) if filters else found, damage)
@@ -218,7 +226,7 @@ class History:
         if not snapshot.segments:
             return []
         during = None if first is None and last is None else (first or "", last or "~")
-        lookup = Lookup(snapshot, damage, wanted, self._progress, during=during)
+        lookup = Lookup(snapshot, damage, wanted, self._progress, during=during, brief=True)
         start = as_of.segments_at(snapshot.segments, first)[0] if first is not None else 0
         learned = late.collect(snapshot, lookup, wanted, start)
         then = as_of.live_during(snapshot, lookup, first, last, wanted, damage)

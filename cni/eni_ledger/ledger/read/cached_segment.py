@@ -13,7 +13,7 @@ from eni_ledger.ledger.read import line_filter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from eni_ledger.ledger.read.line_filter import Line
 
@@ -69,7 +69,7 @@ class Asked:
         found = (number for text in texts for number, line in enumerate(lines) if text in line)
         return self._take([*unknown, *found])
 
-    def about(self, ids: Iterable[str]) -> list[Line]:
+    def about(self, ids: Iterable[str], _complete: Container[str] = ()) -> list[Line]:
         """Return the lines that are about one of the associations `ids` and have not been returned before."""
         return self._take(number for one in ids for number in self._whole.numbers.get(one, ()))
 

@@ -26,8 +26,10 @@ _LIVE, _BETWEEN = b'"live":[', b"},"
 _CONTAINER = b'{"id":'
 _TS, _SEQ_AT = slice(7, 34), 42  # where such a line has them
 _EVENT, _ABOUT = b',"v":1,"event":"', b'","association_id":"'
-_BEGINNERS = (b"add", b"adopt")
-_TELLING = (*_BEGINNERS, b"identify")
+_DEL = b',"v":1,"event":"del","association_id":"'
+_NOT_PLAIN = (b"\\", b'"spooled_ts"', b'"reason"')
+BEGINS, ENDS = (b"add", b"adopt"), (b"del", b"lost")
+_TELLING = (*BEGINS, b"identify")
 
 
 def _kind(line: bytes) -> tuple[bytes, int] | None:
@@ -56,13 +58,32 @@ def association(line: bytes) -> str | None:
     None, too, for an event that has to do with others: a boot, a checkpoint, an add that superseded associations.
     """
     found = _kind(line)
-    if found is None or (found[0] in _BEGINNERS and b'"supersedes":' in line):
+    if found is None or (found[0] in BEGINS and b'"supersedes":' in line):
         return None
     at = found[1] + len(_ABOUT)
     if line[found[1] : at] != _ABOUT:
         return None if b'"association_id":' in line else ""
     about = line[at : line.find(b'"', at)]
     return about.decode() if about.isascii() else None
+
+
+def kind(line: bytes) -> bytes:
+    """Return the kind of the event of a line that begins as usual."""
+    found = _kind(line)
+    return found[0] if found is not None else b""
+
+
+def end(line: bytes) -> Event | None:
+    """Return time, seq, kind and association of a `del` that says no more that matters; None for any other line."""
+    at = line.find(_DEL, _SEQ_AT, _SEQ_AT + 18 + len(_DEL))
+    if at < 0 or not has_canonical_prefix(line) or any(text in line for text in _NOT_PLAIN):
+        return None
+    begins = at + len(_DEL)
+    try:
+        about = line[begins : line.index(b'"', begins)].decode()
+        return {"ts": line[_TS].decode(), "seq": int(line[_SEQ_AT:at]), "event": "del", "association_id": about}
+    except ValueError:
+        return None
 
 
 def ts(line: bytes) -> bytes:
@@ -150,6 +171,16 @@ def loads_since(since: str) -> Loads:
         return found
 
     return loads
+
+
+def unparsed(line: bytes) -> Event:
+    """Return an event without a kind that has the `line` itself; parsed, if it does not begin as usual.
+
+    Raises ValueError for a line that has to be parsed.
+    """
+    if _kind(line) is None:
+        return {**parse(line), "line": line}
+    return {**_passed_over(line), "line": line}
 
 
 def _passed_over(line: bytes) -> Event:

@@ -7,34 +7,49 @@ more, by the CRC that the line before each states: one that this does not fit is
 from __future__ import annotations
 
 import os
+from _thread import allocate_lock, start_new_thread
+from itertools import accumulate
 
 from eni_ledger.base.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger.archive.index_keys import association
 from eni_ledger.ledger.format import gzip_members
 from eni_ledger.ledger.format.line import TRAILER, stated_crc, verified_crc
-from eni_ledger.ledger.read import line_filter
+from eni_ledger.ledger.read import line_filter, replay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from eni_ledger.ledger.archive.index import Index
     from eni_ledger.ledger.archive.index_keys import Range
     from eni_ledger.ledger.read.line_filter import Line
+    from eni_ledger.ledger.read.queries import Accepts
     from eni_ledger.ledger.read.snapshot import Segment
 
 _ENDING = {"boot": line_filter.BOOT, "damage": line_filter.CHECKPOINT}
 """Marks of events that can end an association without naming it, with what such a line has in it."""
+_ENDING_TEXTS = (*_ENDING.values(), None)
+
+
+_ABOUT, _ANY_ID, _SUPERSEDES = b'"association_id":"', b"association_id", b'"supersedes"'
+_LENGTH = len("assoc-0123456789abcdef0")
+_FEW = 2
+"""Associations that are searched for one by one in a member."""
 
 
 class Members:
     """What is read of the packed segment `part`. Damage that is met goes into the list `damage`.
 
+    A line with a text that is asked for need not be given if `accepts` does not accept it (`queries.Sought.line_test`).
+
     All methods raise ValueError, as `Index` does; LedgerError when retention removed what was to be read; OSError.
     """
 
-    def __init__(self, part: Segment, index: Index, damage: list[LedgerDamaged]) -> None:
+    def __init__(
+        self, part: Segment, index: Index, damage: list[LedgerDamaged], accepts: Accepts | None = None
+    ) -> None:
         self._part = part
+        self._accepts = accepts
         self._index = index
         self._damage = damage
         self._read: dict[int, _Member] = {}
@@ -56,22 +71,73 @@ class Members:
         With them those that can end an association without naming it, and the checkpoint if it is asked for. When what
         was live `during` an interval is asked for, less what was over by then, or began later.
         """
-        index = self._index
-        here = index.place(during[0]) if during is not None else 0
-        found = index.find(ranges, here) if ranges is not None else set(range(len(index.members())))
-        if during is not None and not index.has("spooled"):  # in the spool it may have waited since before
-            there = index.place(during[1])
-            found = {number for number in found if number <= there}
-        wanted = [(number, text) for number in found for text in (texts or (None,))]
+        wanted = [(number, text) for number in self._with(ranges, during) for text in (texts or (None,))]
         for mark, ending in _ENDING.items():
-            wanted += [(number, ending) for number in index.marked(mark)]
+            wanted += [(number, ending) for number in self._index.marked(mark)]
         if checkpoint:
             wanted.append((0, line_filter.CHECKPOINT))
         return self._lines(wanted)
 
-    def about(self, ids: Iterable[str]) -> list[Line]:
-        """Return the lines that name one of the associations `ids` and have not been returned before."""
-        return self._lines((number, one.encode()) for one in ids for number in self._index.find([association(one)]))
+    def replayed(self, during: tuple[str, str]) -> list[Line]:
+        """Return the lines that tell what was live in the interval, and how that ended (`replay.kept`)."""
+        numbers = range(len(self._index.members()))
+        self._lines((number, b"") for number in numbers)
+        places = [(self._read[number], start, line) for number in numbers for start, line in self._read[number].lines()]
+        keep = replay.kept((line for _, _, line in places), during)
+        wanted: dict[int, tuple[_Member, list[int]]] = {}
+        for (member, start, _), needed in zip(places, keep, strict=True):
+            if needed:
+                wanted.setdefault(id(member), (member, []))[1].append(start)
+        return [line for member, starts in wanted.values() for line in member.take(starts, parsed=True)]
+
+    def _with(self, ranges: list[Range] | None, during: tuple[str, str] | None) -> set[int]:
+        """Return the numbers of the members of which `of` reads."""
+        index = self._index
+        here = index.place(during[0]) if during is not None else 0
+        found = index.find(ranges, here) if ranges is not None else set(range(len(index.members())))
+        if during is None or index.has("spooled"):  # in the spool it may have waited since before
+            return found
+        there = index.place(during[1])
+        return {number for number in found if number <= there}
+
+    def read_ahead(self, ranges: list[Range] | None, during: tuple[str, str] | None) -> Members:
+        """Inflate what `of` will read, in another thread; what is damaged is left to that. Raises as `of` does."""
+        places = self._index.members()
+        fd = self._open()
+        try:
+            for number in self._with(ranges, during):
+                at, length, _ = places[number]
+                try:
+                    member, data = gzip_members.read_member(fd, at, length)
+                except ValueError:
+                    continue
+                self._read[number] = _Member(self._part.name, member, data, self._damage)
+        finally:
+            os.close(fd)
+        return self
+
+    @property
+    def count(self) -> int:
+        """How many members have been read."""
+        return len(self._read)
+
+    def about(self, ids: Iterable[str], complete: Container[str] = ()) -> list[Line]:
+        """Return the lines that name one of the associations `ids` and have not been returned before.
+
+        Of those that are `complete` only what is in a member with an identify; with them may be some others.
+        """
+        ids = list(ids)
+        wanted: dict[int, set[bytes]] = {}
+        for one in ids:
+            if one not in complete:
+                for number in self._index.find([association(one)]):
+                    wanted.setdefault(number, set()).add(one.encode())
+        if complete:
+            every = {one.encode() for one in ids}
+            wanted |= dict.fromkeys(self._index.marked("identify"), every)
+        usual = all(len(one) == _LENGTH for one in ids)
+        self._lines((number, b"") for number in wanted if number not in self._read)
+        return [line for number, some in sorted(wanted.items()) for line in self._read[number].about(some, usual=usual)]
 
     def taken(self) -> Iterator[Line]:
         """Yield all lines that have been returned, in order."""
@@ -86,7 +152,8 @@ class Members:
                 if number not in self._read:
                     fd = self._open() if fd < 0 else fd
                     self._read[number] = self._member(fd, places[number][0], places[number][1])
-                new += self._read[number].with_text(text)
+                if text != b"":
+                    new += self._read[number].with_text(text, self._accepts if text not in _ENDING_TEXTS else None)
         finally:
             if fd >= 0:
                 os.close(fd)
@@ -131,10 +198,16 @@ class _Member:
             if line is not None:
                 yield line
 
-    def with_text(self, text: bytes | None) -> list[Line]:
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield each line, unproven, with its offset."""
+        lines = gzip_members.split(self._data)
+        return zip(accumulate(map(len, lines), initial=0), lines, strict=False)
+
+    def with_text(self, text: bytes | None, accepts: Accepts | None = None) -> list[Line]:
         """Return the lines with `text` in them that were not asked for before, all of them for None.
 
-        All, too, where it could be written in another way: with escapes, or an event's kind not as we write it.
+        Less those that `accepts` does not. All, too, where it could be written in another way: with escapes, or an
+        event's kind not as we write it.
         """
         if text in self._texts or None in self._texts:
             return []
@@ -142,11 +215,34 @@ class _Member:
         if not starts and (text in (None, *_ENDING.values()) or b"\\" in self._data):
             text, starts = None, list(_starts(self._data, b"\n"))
         self._texts.add(text)
-        new = [(start, self._line(start)) for start in starts if start not in self._taken]
+        if accepts is not None and text is not None:
+            data = self._data
+            starts = [start for start in starts if accepts(data, start, data.find(b"\n", start))]
+        return self.take(starts, parsed=text is not None)
+
+    def about(self, ids: set[bytes], *, usual: bool) -> list[Line]:
+        """Return the lines about one of `ids`, or with it in them, that were not asked for before; and some others.
+
+        `usual` is whether all of them are as long as those of a writer.
+        """
+        data = self._data
+        if len(ids) <= _FEW or not usual:
+            return [line for one in sorted(ids) for line in self.with_text(one)]
+        pieces = data.split(_ABOUT)
+        if b"\\" in data or len(pieces) != data.count(_ANY_ID) + 1:
+            return self.with_text(None)  # in some lines the ID may not be where it is as a rule
+        ends = list(accumulate(map(len, pieces)))
+        found = [n for n, piece in enumerate(pieces) if piece[:_LENGTH] in ids and n]
+        starts = [data.rfind(b"\n", 0, ends[n - 1] + n * len(_ABOUT)) + 1 for n in found]
+        return self.take([*starts, *_starts(data, _SUPERSEDES)], parsed=True)
+
+    def take(self, starts: list[int], *, parsed: bool) -> list[Line]:
+        """Return the lines at `starts` that were not asked for before; those that are to be `parsed` in any case."""
+        new = [(start, self._line(start, parsed=parsed)) for start in starts if start not in self._taken]
         self._taken.update(new)
         return [line for _, line in new if line is not None]
 
-    def _line(self, start: int) -> Line | None:
+    def _line(self, start: int, *, parsed: bool) -> Line | None:
         """Return the line at `start`, None when it is not what was written."""
         line = self._data[start : self._data.find(b"\n", start) + 1]
         try:
@@ -158,7 +254,35 @@ class _Member:
             offset = self._member.offset + start
             self._damage.append(LedgerDamaged("the ledger is damaged", path=self._name, line=number, offset=offset))
             return None
-        return line, line_filter.association(line)
+        return line, None if parsed else line_filter.association(line)
+
+
+class Ahead:
+    """What is read of the segment `part` by another thread, which a `Members.read_ahead` is given to as `read`."""
+
+    def __init__(self, part: Segment, read: Callable[[], Members]) -> None:
+        self.part = part
+        self._read = read
+        self._found: Members | BaseException
+        self._done = allocate_lock()
+        self._done.acquire()
+        start_new_thread(self._run, ())
+
+    def _run(self) -> None:
+        try:
+            self._found = self._read()
+        except BaseException as exc:  # whatever it is, it is raised where it is waited for
+            self._found = exc
+        finally:
+            self._done.release()
+
+    def result(self) -> Members:
+        """Return what was read, once it is. Raises as `Members.read_ahead` does."""
+        with self._done:
+            found = self._found
+        if isinstance(found, BaseException):
+            raise found
+        return found
 
 
 def _number(wanted: tuple[int, bytes | None]) -> int:

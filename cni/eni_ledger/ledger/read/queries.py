@@ -10,7 +10,7 @@ from eni_ledger.ledger.archive import index, index_keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Protocol
 
     from eni_ledger.ledger.read.filters import Filters
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Association = dict[str, Any]
     Range = index_keys.Range
+    Accepts = Callable[[bytes, int, int], bool]
 
     class Sought(Protocol):
         """What is looked for, as a reader of events uses it. With `in_add` what fits does so by its add."""
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
         def literals(self) -> tuple[bytes, ...] | None:
             """Return texts of which the line of such an event has at least one; None if there are none."""
+
+        def line_test(self) -> Accepts | None:
+            """Return what tells whether a line with such a text, `(data, start, end)`, may be of such an event."""
 
 
 _MASKS = tuple((1 << bits) - 1 for bits in range(0, 64, 8))
@@ -48,6 +52,28 @@ def sought(queries: Sequence[Query], filters: Filters | None) -> Sought | None:
     if queries:
         return Queries(queries)
     return filters.narrowest() if filters else None
+
+
+class Nothing:
+    """Nothing is sought but associations that are known by their IDs."""
+
+    in_add = True
+
+    def may_match(self, _: Association) -> bool:
+        """Return False."""
+        return False
+
+    def ranges(self, _: int = index.VERSION) -> list[Range] | None:
+        """Return no ranges."""
+        return []
+
+    def literals(self) -> tuple[bytes, ...] | None:
+        """Return no texts."""
+        return ()
+
+    def line_test(self) -> Accepts | None:
+        """Return None: there are no such lines."""
+        return None
 
 
 class Queries:
@@ -96,6 +122,10 @@ class Queries:
                 return None
             found.update(literals)
         return tuple(found) if len(found) <= _MOST_LITERALS else None
+
+    def line_test(self) -> Accepts | None:
+        """Return None: a line with one of the texts is parsed."""
+        return None
 
     def of(self, association: Association) -> list[Query]:
         """Return the queries that an association fits."""

@@ -14,10 +14,12 @@ from eni_ledger.base.bulk_json import loads as parse
 from eni_ledger.base.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger.archive.index_keys import identified
 from eni_ledger.ledger.format import segment
-from eni_ledger.ledger.read import cached_segment, line_filter
+from eni_ledger.ledger.read import cached_segment, line_filter, replay
 from eni_ledger.ledger.read.continuity import Chain
 from eni_ledger.ledger.read.line_filter import loads_about, loads_of, loads_since
-from eni_ledger.ledger.read.packed_segment import Members
+from eni_ledger.ledger.read.packed_segment import Ahead, Members
+from eni_ledger.ledger.read.queries import Nothing
+from eni_ledger.ledger.read.relevant import Relevant
 from eni_ledger.ledger.read.segment_index import distrust, load_segment
 from eni_ledger.ledger.read.segment_index import index_for as index_of
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from eni_ledger.ledger.archive.index import Index
     from eni_ledger.ledger.archive.index_keys import Range
-    from eni_ledger.ledger.read.line_filter import Line, Loads
+    from eni_ledger.ledger.read.line_filter import Loads
     from eni_ledger.ledger.read.queries import Sought
     from eni_ledger.ledger.read.snapshot import Segment, Snapshot
 
@@ -44,11 +46,10 @@ _KINDS = {
 
 _FEW = 2
 """Segments of a question about a moment. They are kept: it is often put again, in other words."""
+_BUSY = 64
+"""Members of one segment from which on reading them takes so long that another thread reads on."""
 _MANY = 256
 """Ranges of keys for which it is quicker to read every member with a mark than to look for each of them."""
-
-_TELLING = ("add", "adopt", "identify")
-"""Events that say what an association has; the others only repeat it."""
 
 
 class Lookup:
@@ -57,7 +58,7 @@ class Lookup:
     `ids` are the associations that are looked for besides: those that were found to be what is asked for, and those
     that the caller adds. With `during` the question is what was live from the first of these times to the second: the
     checkpoint of a segment is given, too, if the one before it was not, and what began later need not be. With `loads`
-    what that passes over is an event without a kind.
+    what that passes over is an event without a kind; `brief` is as of `Relevant`.
     """
 
     def __init__(
@@ -69,20 +70,31 @@ class Lookup:
         *,
         during: tuple[str, str] | None = None,
         loads: Loads | None = None,
+        brief: bool = False,
     ) -> None:
         self._given_loads = loads
         self._during = during
-        self.ids: set[str] = set()
         self._snapshot = snapshot
         self._damage = damage
         self._sought = sought
-        self._texts = sought.literals() if sought else None
+        self._relevant = Relevant(sought, brief=brief)
+        self._texts = self._relevant.texts
         self._progress = progress
         self._links = Chain(snapshot, damage)
         self._last = -1
         self._leaps = False
+        self._ahead: Ahead | None = None
         self._numbers = range(len(snapshot.segments))  # that will be asked for
         self._total = self._done = 0
+
+    @property
+    def ids(self) -> set[str]:
+        """The associations that are looked for."""
+        return self._relevant.ids
+
+    @ids.setter
+    def ids(self, ids: set[str]) -> None:
+        self._relevant.ids = ids
 
     def only(self, numbers: range) -> None:
         """Take note that no more than the segments `numbers` will be asked for: progress is of these."""
@@ -107,7 +119,7 @@ class Lookup:
         else:
             index = index_of(part) if since else None
             for event in self._walk(part, _place(index, since), self._links, self._loads(since)):
-                if self._sought is None or self._note(event, self._sought):
+                if self._relevant.note(event):
                     yield event
             self._progressed(part.size)
         if self._total:
@@ -126,9 +138,11 @@ class Lookup:
     def _looked_up(self, part: Segment, since: str, until: str | None) -> list[Event] | None:
         """Return the events of a segment that matter, None when it takes going through it to find them."""
         try:
-            index = index_of(part) if self._sought else None
+            index = index_of(part) if self._sought or self._during else None
             if self._sought and index is not None:
                 return self._by_index(part, self._sought, index)
+            if self._during and not self._sought:
+                return self._replayed(part, index, self._during)
             return self._of_the_whole(part, since, until)
         except ValueError:  # no index that is what was written, or a line that is, and yet no JSON
             distrust(part)
@@ -137,12 +151,47 @@ class Lookup:
 
     def _by_index(self, part: Segment, sought: Sought, index: Index) -> list[Event]:
         """Do so for a packed segment with an index. Raises ValueError when that is not what was written."""
-        lines = Members(part, index, self._damage)
+        ahead, self._ahead = self._ahead, None
+        lines = (
+            ahead.result() if ahead and ahead.part is part else Members(part, index, self._damage, sought.line_test())
+        )
         checkpoint = self._leaps or part is self._snapshot.segments[0]
         first = lines.of(sought.ranges(index.version), self._texts, self._during, checkpoint=checkpoint)
-        found = self._selected(part, sought, first, lines)
+        if lines.count > _BUSY:
+            self._read_ahead(sought)
+            self._progressed(0)
+        found = self._relevant.events(part, first, lines)
+        if lines.count > _BUSY:
+            self._progressed(part.size)
         self._links.skip(part, segment.sealed_range(part.name) or (0, 0), index.before, index.crc)
         return found
+
+    def follow(self, ids: set[str]) -> None:
+        """Look for nothing but these associations from now on."""
+        self._relevant.ids = ids
+        if self._sought is None:
+            self._sought = self._relevant.sought = Nothing()
+            self._texts = self._relevant.texts = ()
+
+    def _replayed(self, part: Segment, index: Index | None, during: tuple[str, str]) -> list[Event]:
+        """Return the events that matter to an interval. Raises ValueError for a line that holds no JSON."""
+        if index is not None:
+            lines = (line for line, _ in Members(part, index, self._damage).replayed(during))
+            self._links.skip(part, segment.sealed_range(part.name) or (0, 0), index.before, index.crc)
+        else:
+            raw = [event["line"] for event in self._walk(part, links=self._links, loads=line_filter.unparsed)]
+            lines = (line for line, keep in zip(raw, replay.kept(raw, during), strict=True) if keep)
+        self._progressed(part.size)
+        return list(self._relevant.parsed(part, lines))
+
+    def _read_ahead(self, sought: Sought) -> None:
+        """Have another thread inflate what will be read of the next segment, if it is one with an index."""
+        part = self._snapshot.segments[self._last + 1] if self._last + 1 in self._numbers else None
+        index = index_of(part) if part is not None else None
+        if part is not None and index is not None:
+            lines = Members(part, index, self._damage, sought.line_test())
+            ranges = sought.ranges(index.version)
+            self._ahead = Ahead(part, lambda: lines.read_ahead(ranges, self._during))
 
     def _of_the_whole(self, part: Segment, since: str, until: str | None) -> list[Event] | None:
         """Do so for a segment that is kept, or worth it: it will be asked again. Raises ValueError as `parse` does."""
@@ -154,7 +203,7 @@ class Lookup:
             return None
         if self._sought and self._texts:
             asked = cached_segment.Asked(kept)
-            found = self._selected(part, self._sought, asked.with_texts(self._texts), asked)
+            found = self._relevant.events(part, asked.with_texts(self._texts), asked)
         elif since and not self._sought:
             found = list(_events(part, kept.between(since, until), parse))
         else:
@@ -246,60 +295,6 @@ class Lookup:
                 links.end()
         finally:
             os.close(fd)
-
-    def _selected(
-        self, part: Segment, sought: Sought, first: list[Line], source: Members | cached_segment.Asked
-    ) -> list[Event]:
-        """Return the events that matter of the lines `first`, and of those about what is found in them, and so on."""
-        asked: set[str] = set()
-        parsed: dict[bytes, Event] = {}
-        lines = first
-        while True:
-            for event in self._relevant(part, lines, parsed):
-                self._note(event, sought)
-            new = self.ids - asked
-            if not new:
-                break
-            asked |= new
-            lines = source.about(new)
-        return [event for event in self._relevant(part, source.taken(), parsed) if self._note(event, sought)]
-
-    def _relevant(self, part: Segment, lines: Iterable[Line], parsed: dict[bytes, Event]) -> Iterator[Event]:
-        """Yield the events of proven lines, without most of those that have nothing to do with what is asked for."""
-        texts, ids = self._texts, self.ids
-        wanted = (
-            line
-            for line, about in lines
-            if texts is None or about is None or about in ids or any(text in line for text in texts)
-        )
-
-        def loads(line: bytes) -> Event:
-            if line not in parsed:
-                checkpoint = texts and line_filter.CHECKPOINT in line[: line_filter.BEGINNING]
-                parsed[line] = (
-                    line_filter.checkpoint(line, (*(texts or ()), *map(str.encode, ids))) if checkpoint else parse(line)
-                )
-            return parsed[line]
-
-        return _events(part, wanted, loads)
-
-    def _note(self, event: Event, sought: Sought) -> bool:
-        """Tell whether an event matters; remember the associations in it that may be what is asked for."""
-        kind = event["event"]
-        if kind == "checkpoint":
-            self.ids.update(str(one["association_id"]) for one in event.get("live") or () if sought.may_match(one))
-            return True
-        if kind == "boot":
-            return True
-        one = event.get("association_id")
-        if one is None:
-            return False
-        if one in self.ids:
-            return True
-        if kind in _TELLING and sought.may_match(event):
-            self.ids.add(str(one))
-            return True
-        return not self.ids.isdisjoint(event.get("supersedes") or ())
 
 
 def _events(part: Segment, lines: Iterable[bytes], loads: Loads) -> Iterator[Event]:

@@ -10,7 +10,7 @@ from eni_ledger.ledger.read.spelling import bare_mac
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     Association = dict[str, Any]
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _PLAIN = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.-:/")
 _MOST_ADDRESSES = 256
 """Addresses of a CIDR up to which an index is asked for each of them."""
+_ADDRESSES, _OBSERVED = b'"addresses":["', b'"observed_addresses"'
 _MOST_STARTS = 16
 """Texts that a line is searched for one after the other."""
 
@@ -114,6 +115,22 @@ class Query:
         elif self.kind in ("family", "cluster", "trunk", "instance", "revision", "service"):
             texts = [f'"{value if isinstance(value, str) else value[0]}"']
         return tuple(text.encode() for text in texts) if all(map(_is_plain, texts)) else None
+
+    def line_test(self) -> Callable[[bytes, int, int], bool] | None:
+        """Return what tells whether a line with a literal in it, `(data, start, end)`, may tell of what fits.
+
+        None if all may. The literals of a CIDR are whole octets, which all addresses of a host may share.
+        """
+        return self._accepts if self.kind == "cidr" and isinstance(self.value[0], int) else None
+
+    def _accepts(self, data: bytes, start: int, end: int) -> bool:
+        at = data.find(_ADDRESSES, start, end) + len(_ADDRESSES)
+        addresses = data[at : data.find(b"]", at, end)] if at > start + len(_ADDRESSES) else b""
+        if not addresses or b"," in addresses or data.find(_OBSERVED, start, end) >= 0:
+            return True
+        text = addresses.rstrip(b'"').partition(b"/")[0].decode("ascii", "replace")
+        low, high = self.value
+        return not spelling.is_ipv4(text) or low <= spelling.number_of(text) <= high
 
     def best(self, found: Iterable[Association]) -> list[Association]:
         """Return those that fit best by one of the fields: a whole ID is not meant as the start of others."""
