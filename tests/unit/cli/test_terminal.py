@@ -182,6 +182,11 @@ def test_an_evil_name_is_shown_and_not_obeyed_on_a_terminal(ledger: Ledger) -> N
         assert "[red]x" in out
 
 
+def heed_interrupts() -> None:
+    """Undo that a shell has the commands that it puts in the background ignore SIGINT, which their children inherit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(ledger: Ledger, *args: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*PROGRAM, *args],
@@ -190,6 +195,7 @@ def start(ledger: Ledger, *args: str) -> subprocess.Popen[str]:
         stdin=subprocess.DEVNULL,
         text=True,
         env=environment(ledger),
+        preexec_fn=heed_interrupts,
     )
 
 
@@ -333,7 +339,12 @@ def test_watch_on_a_terminal_marks_what_is_new(filled: Ledger) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
     process = subprocess.Popen(
-        [*PROGRAM, "list", "--watch", "0.1"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment(filled)
+        [*PROGRAM, "list", "--watch", "0.1"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(filled),
+        preexec_fn=heed_interrupts,
     )
     os.close(theirs)
     seen = ""
