@@ -55,19 +55,19 @@ def print_report(screen: Screen, report: InstallReport, done: str, *, form: Form
         print_document(screen, form, report.document(), rows="steps")
         return
     for proof in report.shown:
-        screen.line(f"proven: {safe(proof)}")
+        screen.prose(f"proven: {safe(proof)}")
     head = "would do:" if report.dry_run else "done:"
     if report.unproven:
-        screen.line(f"not proven: {safe(str(report.unproven))}")
+        screen.prose(f"not proven: {safe(str(report.unproven))}")
         head = "would do with --no-proof (without it: nothing):"
     if report.steps:
         screen.line(screen.paint(head, "bold"))
         for step in report.steps:
-            screen.line(f"  {safe(step.path)}: {safe(step.what)}")
+            screen.prose(f"  {safe(step.path)}: {safe(step.what)}")
     else:
         screen.line(f"nothing to do: already {done}")
     for note in report.notes:
-        screen.line(f"note: {safe(note)}")
+        screen.prose(f"note: {safe(note)}")
     if report.timers:
         screen.line(f"timers are off; turn them on: {screen.paint(safe(report.timers), 'bold')}")
     if report.restarted:

@@ -168,8 +168,8 @@ class _Printer:
             return fields(name for name in known if name != "task" or not ours)
         wide = form.output == "wide"
         if self.key == "events":
-            return self._filled(fields(WIDE_EVENT if wide else EVENT), rows)
-        return self._filled(fields(WIDE_ASSOCIATION if wide else ASSOCIATION), rows)
+            return self._filled(fields(WIDE_EVENT if wide else EVENT, short=True), rows)
+        return self._filled(fields(WIDE_ASSOCIATION if wide else ASSOCIATION, short=True), rows)
 
     def _filled(self, columns: list[Field], rows: Iterable[Row]) -> list[Field]:
         """Return the columns that have a value in any row; all of them while the rows are not known."""

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from eni_ledger.base.errors import UsageError
-from eni_ledger.render.text import clock, label, safe, zone_name
+from eni_ledger.render.text import SHORT, clock, label, safe, zone_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -52,12 +52,16 @@ WIDE_EVENT = (
 
 
 class Field:
-    """One column: `name` as programs read it, `header` as people do, `value` of a row."""
+    """One column: `name` as programs read it, `header` as people do, `value` of a row.
 
-    __slots__ = ("header", "name", "value")
+    `short` is for people: a container ID as Docker prints it.
+    """
 
-    def __init__(self, name: str, value: Callable[[Row], Any] | None = None) -> None:
+    __slots__ = ("header", "name", "short", "value")
+
+    def __init__(self, name: str, value: Callable[[Row], Any] | None = None, *, short: bool = False) -> None:
         self.name = name
+        self.short = short
         self.header = HEADERS.get(name, name.upper().replace("_", " "))
         self.value = value or (_task if name == "task" else lambda row: row.get(name))
 
@@ -72,7 +76,7 @@ class Field:
             return clock(value, zone)
         if self.name == "addresses" and isinstance(value, list):
             return ", ".join(safe(address).partition("/")[0] for address in value)
-        return safe(value)
+        return safe(value)[:SHORT] if self.short and self.name == "container_id" else safe(value)
 
 
 def _task(row: Row) -> Any:
@@ -80,9 +84,9 @@ def _task(row: Row) -> Any:
     return row["task"] if "task" in row else label(row) or None
 
 
-def fields(names: Iterable[str]) -> list[Field]:
+def fields(names: Iterable[str], *, short: bool = False) -> list[Field]:
     """Return the columns of these keys."""
-    return [Field(name) for name in names]
+    return [Field(name, short=short) for name in names]
 
 
 def keys_of(rows: Sequence[Row]) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from eni_ledger.cli.commands import doctor as command
-from eni_ledger.cli.commands.doctor import _wrapped
+from eni_ledger.cli.session import Session
+from eni_ledger.doctor.host import WARN, Finding
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from unit.cli.conftest import Ledger, Run
 
@@ -47,9 +48,16 @@ def test_an_empty_state_directory_option(run: Run) -> None:
     assert run("doctor", "--state-dir", "").code == 2
 
 
-def test_lines_break_between_words_only() -> None:
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_lines_break_between_words_only(
+    width: int, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = "no network configuration in /etc/cni/net.d calls eni-ledger, and there is no ECS agent"
-    lines = _wrapped(words, 80, 32)
-    assert " ".join(lines) == words
-    assert all(len(line) <= 48 for line in lines)
-    assert _wrapped(words, None, 32) == _wrapped(words, 40, 32) == [words]
+    found = [Finding("agent-configuration", WARN, words, "eni-ledger install cni"), Finding("disk", WARN, "full")]
+    session = Session()
+    session.screen.width = width
+    monkeypatch.setattr(command, "session_of", lambda *_: session)
+    monkeypatch.setattr(command, "run_checks", lambda *_, **__: found)
+    out = run("doctor").out
+    assert max(len(line) for line in out.splitlines() if "config.json" not in line) <= width
+    assert " ".join(words.split()) in " ".join(out.split())

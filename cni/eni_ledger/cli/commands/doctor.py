@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from eni_ledger.cli.present import print_document
 from eni_ledger.cli.session import Session
 from eni_ledger.doctor.host import FAIL, OK, SKIPPED, WARN, Finding
 from eni_ledger.doctor.run import run_checks
-from eni_ledger.render.text import safe
+from eni_ledger.render.text import fold, safe
 
 FAILED = 1
 _NARROW = 20  # columns; what is left of a narrower terminal is not worth wrapping for
@@ -85,22 +84,17 @@ def _configuration(path: str) -> str:
 def _print(findings: list[Finding], session: Session) -> None:
     screen = session.screen
     width = max(len(finding.name) for finding in findings)
-    margin = " " * (9 + width + 2)
+    margin = 9 + width + 2
+    if screen.width is not None and screen.width - margin < _NARROW:
+        margin = 2  # a line for the name, the message below it
     for finding in findings:
         status = screen.paint(finding.status.ljust(7), _STYLES[finding.status])
-        first, *more = _wrapped(safe(finding.message), screen.width, len(margin))
-        screen.line(f"{status}  {finding.name.ljust(width)}  {first}")
-        for text in more:
-            screen.line(margin + text)
+        texts = [safe(finding.message)]
         if finding.hint and finding.status != SKIPPED:
-            for text in _wrapped(f"try: {safe(finding.hint)}", screen.width, len(margin)):
-                screen.line(margin + text)
+            texts.append(f"try: {safe(finding.hint)}")
+        lines = [line for text in texts for line in fold(text, screen.width and screen.width - margin)]
+        head = f"{status}  {finding.name}" if margin == 2 else f"{status}  {finding.name.ljust(width)}  {lines.pop(0)}"
+        for line in (head, *(" " * margin + line for line in lines)):
+            screen.line(line)
     counts = [(status, sum(finding.status == status for finding in findings)) for status in (OK, WARN, FAIL, SKIPPED)]
     screen.line(", ".join(f"{count} {status}" for status, count in counts if count))
-
-
-def _wrapped(text: str, width: int | None, margin: int) -> list[str]:
-    """Return the lines that fit beside the margin of a terminal, broken between words only; for a pipe one line."""
-    if width is None or width - margin < _NARROW:
-        return [text]
-    return textwrap.wrap(text, width - margin, break_long_words=False, break_on_hyphens=False) or [""]

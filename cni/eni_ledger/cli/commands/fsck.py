@@ -145,10 +145,10 @@ def _print(report: FsckReport, state_dir: str, session: Session) -> None:
         table.rows.append([*cells, Cell.of(size(int(row["bytes"]))), status])
     tables.show(table, screen)
     for note in report.notes:
-        screen.line(f"note: {safe(note)}")
+        screen.prose(f"note: {safe(note)}")
     if report.sound:
         words = f"{counted(report.events, 'event')}, {report.live} live: every line is what was written"
-        screen.line(screen.paint("sound", "green") + f": {words}")
+        screen.prose(f"sound: {words}", "green")
         return
     screen.flush()
     _complain(report.damage, session)

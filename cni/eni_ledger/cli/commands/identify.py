@@ -171,14 +171,14 @@ def _print(outcome: Outcome, events: list[Event], session: Session, *, dry_run: 
     screen = session.screen
     for event in events:
         fields = ", ".join(f"{key} {_value(event, key)}" for key in _given(event))
-        screen.line(f"{short_id(event['association_id'])}  {safe(event['identity_source'])}: {fields}")
+        screen.prose(f"{short_id(event['association_id'])}  {safe(event['identity_source'])}: {fields}")
     for disagreement in outcome.disagreements:
         answers = f"{disagreement.source} says {safe(disagreement.said)}"
         answers += f", {disagreement.known_from} {safe(disagreement.known)}"
         words = f"{short_id(disagreement.association_id)}  {disagreement.key}: {answers}; the recorded value stays"
-        screen.line(screen.paint(words, "bold red"))
+        screen.prose(words, "bold red", indent=10)
     done = "would be recorded" if dry_run else "recorded"
-    screen.line(f"{len(events)} {done}, {len(outcome.incomplete)} still incomplete")
+    screen.prose(f"{len(events)} {done}, {len(outcome.incomplete)} still incomplete")
     for name, why in outcome.unavailable.items():
         screen.note(f"{name} skipped: {safe(_sentence(why))}")
 

@@ -66,22 +66,22 @@ def command(
 
 def _print(report: ImportReport, session: Session, *, dry_run: bool) -> None:
     screen = session.screen
-    screen.line(f"{len(report.files)} files, {report.read.lines} lines")
+    screen.prose(f"{len(report.files)} files, {report.read.lines} lines")
     if report.first:
-        screen.line(f"the log speaks of {session.clock(report.first)} to {session.clock(report.last)}")
+        screen.prose(f"the log speaks of {session.clock(report.first)} to {session.clock(report.last)}")
     counts = ", ".join(f"{count} {kind}" for kind, count in report.imported.items()) or "nothing"
-    screen.line(f"{'would import' if dry_run else 'imported'}: {counts}")
+    screen.prose(f"{'would import' if dry_run else 'imported'}: {counts}")
     if report.known or report.recorded:
-        screen.line(
+        screen.prose(
             f"left out: {report.known} that are there already, {report.recorded} that the ledger recorded itself"
         )
     if report.unsettled:
-        screen.line(f"{report.unsettled} at the end of the log are not over yet: import it again in two minutes")
+        screen.prose(f"{report.unsettled} at the end of the log are not over yet: import it again in two minutes")
     if report.read.unread:
-        screen.line(f"{report.read.unread} lines could not be read:")
+        screen.prose(f"{report.read.unread} lines could not be read:")
         for source, numbers in report.read.unread_lines.items():
             more = ", ..." if len(numbers) > SHOWN else ""
-            screen.line(f"  {safe(source)}: line {', '.join(map(str, numbers[:SHOWN]))}{more}")
+            screen.prose(f"  {safe(source)}: line {', '.join(map(str, numbers[:SHOWN]))}{more}")
 
 
 def _why_nothing(report: ImportReport) -> str:

@@ -87,25 +87,25 @@ def _print(report: PruneReport, session: Session, imported: str, *, dry_run: boo
     screen = session.screen
     would = "would be " if dry_run else ""
     if imported == "copied":
-        screen.line(f"{would}copied: what version 0.1.0 imported, to imported/")
+        screen.prose(f"{would}copied: what version 0.1.0 imported, to imported/")
     elif imported:
-        screen.line(f"{would}removed: imported/, beyond retention")
+        screen.prose(f"{would}removed: imported/, beyond retention")
     if report.removed:
         freed = sum(row["bytes"] for row in report.removed)
         names = f"{report.removed[0]['segment']} to {report.removed[-1]['segment']}"
         segments = counted(len(report.removed), "segment")
-        screen.line(f"{would}removed: {segments}, {size(freed)}, beyond retention ({safe(names)})")
+        screen.prose(f"{would}removed: {segments}, {size(freed)}, beyond retention ({safe(names)})")
     if report.packed:
         before = sum(row["bytes"] for row in report.packed)
         words = f"{would}packed: {counted(len(report.packed), 'segment')}, {size(before)}"
         if not dry_run:
             after = sum(row["packed_bytes"] for row in report.packed)
             words += f" to {size(after)}, and {size(sum(row['index_bytes'] for row in report.packed))} of index"
-        screen.line(words)
+        screen.prose(words)
     if report.indexed:
-        screen.line(f"{would}indexed: {counted(len(report.indexed), 'segment')}")
+        screen.prose(f"{would}indexed: {counted(len(report.indexed), 'segment')}")
     if not (imported or report.removed or report.packed or report.indexed or report.left):
-        screen.line("nothing to do: every sealed segment is packed, none is beyond retention")
+        screen.prose("nothing to do: every sealed segment is packed, none is beyond retention")
     screen.flush()
     for segment in report.left:
         for line in error_lines(

@@ -98,7 +98,7 @@ def _not_compared(report: VerifyReport, session: Session, form: Form) -> int:
     if not form.for_people:
         print_document(session.screen, form, document(report, [], Left(report, [], mark_lost=False)))
     else:
-        session.screen.line(f"{len(report.verdicts)} live then; not compared with this kernel: the ledger is a copy")
+        session.screen.prose(f"{len(report.verdicts)} live then; not compared with this kernel: the ledger is a copy")
     return DIFFERENT
 
 
@@ -170,7 +170,7 @@ def _print(report: VerifyReport, session: Session) -> None:
         tables.show(table, screen)
     counts = [f"{report.count(status)} {status}" for status in ("fine", "gone", "changed", "unknown")]
     counts += [counted(len(report.conflicts), "conflict")] if report.conflicts else []
-    screen.line(", ".join([*counts, f"{len(report.unrecorded)} unrecorded"]))
+    screen.prose(", ".join([*counts, f"{len(report.unrecorded)} unrecorded"]))
 
 
 def _print_done(written: list[dict[str, Any]], left: Left, session: Session) -> None:
