@@ -98,6 +98,11 @@ def verified_crc(line: bytes, previous_crc: int) -> int:
     return crc if line[-TRAILER:] == _END % crc else -1
 
 
+def trailer(crc: int) -> bytes:
+    """Return the end of a line with this CRC, which the CRC does not cover."""
+    return _END % crc
+
+
 def stated_crc(line: bytes) -> int:
     """Return the CRC that a line (with its newline) states. Raises ValueError if it does not end like a line."""
     tail = line[-TRAILER:]

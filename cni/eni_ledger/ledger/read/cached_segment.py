@@ -1,51 +1,52 @@
-"""A segment that is not packed, every line of it proven and kept, for a question that has to ask it more than once.
-
-That is the active one as a rule: what happened of late is what is asked about most.
-"""
+"""A segment that is not packed, every line of it proven. The active one is kept: it is asked about most."""
 
 from __future__ import annotations
 
 from _bisect import bisect_left, bisect_right
+from binascii import crc32
 
 from eni_ledger.ledger.format import gzip_members
-from eni_ledger.ledger.format.line import verified_crc
+from eni_ledger.ledger.format.line import TRAILER, trailer
 from eni_ledger.ledger.read import line_filter
+from eni_ledger.ledger.read.member_lines import LENGTH, MemberLines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
     from eni_ledger.ledger.read.line_filter import Line
+    from eni_ledger.ledger.read.queries import Accepts
 
 MOST = 64 * 1024 * 1024
-"""Bytes of a segment that is kept."""
+"""Bytes of a segment that is read as a whole."""
 
 _PREV_CRC = b'"prev_crc":"'
 
 
 class Whole:
-    """The `lines` of a segment, and `numbers`, for each association which of them are about it (None: who knows).
+    """All lines of a segment. `before` is the CRC that the first is chained to, `crc` that of the last.
 
-    `before` is the CRC that the first is chained to, `crc` that of the last; `first` and `last` are their seq. Raises
-    ValueError when not every line of `data` is what was written, which a walk through it can tell more about.
+    `first` and `last` are their seq, `boots` is whether there is a boot. Raises ValueError when not every line of `data`
+    is what was written, or as a writer of this version begins it; going through them tells more about that.
     """
 
     def __init__(self, data: bytes) -> None:
+        self.data = data
         self.lines = gzip_members.split(data)
-        self.numbers: dict[str | None, list[int]] = {}
         head = self.lines[0] if data else b""
         at = head.find(_PREV_CRC) + len(_PREV_CRC)
         if at < len(_PREV_CRC) or line_filter.CHECKPOINT not in head[: line_filter.BEGINNING]:
             raise ValueError("it does not begin with a checkpoint")
         crc = self.before = int(head[at : at + 8], 16)
-        numbers, association = self.numbers, line_filter.association
-        for number, line in enumerate(self.lines):
-            crc = verified_crc(line, crc)
-            if crc < 0:
+        kind_at, self.boots = line_filter.kind_at, False
+        for line in self.lines:
+            crc = crc32(line[:-TRAILER], crc)
+            if line[-TRAILER:] != trailer(crc):
                 raise ValueError("a line is not what was written")
-            numbers.setdefault(association(line), []).append(number)
-        if not all(line_filter.has_canonical_prefix(self.lines[number]) for number in numbers.get(None, ())):
-            raise ValueError("a line is not as a writer writes it")
+            at = kind_at(line)
+            if not at:
+                raise ValueError("a line is not as a writer writes it")
+            self.boots = self.boots or line[at : at + 5] == b'boot"'
         self.crc = crc
         self.first, self.last = line_filter.seq(head), line_filter.seq(self.lines[-1])
 
@@ -57,28 +58,27 @@ class Whole:
 
 
 class Asked:
-    """The lines of a segment that can have to do with one question."""
+    """The lines of a segment that can have to do with one question; `identified`: there are identify events in it."""
 
-    def __init__(self, whole: Whole) -> None:
+    def __init__(self, whole: Whole, *, identified: bool) -> None:
         self._whole = whole
-        self._taken: set[int] = set()
+        self._identified = identified
+        self._lines = MemberLines(whole.data)
 
-    def with_texts(self, texts: Sequence[bytes]) -> list[Line]:
-        """Return the lines with one of `texts` in them, and those whose association takes parsing to tell."""
-        lines, unknown = self._whole.lines, self._whole.numbers.get(None, [])
-        found = (number for text in texts for number, line in enumerate(lines) if text in line)
-        return self._take([*unknown, *found])
+    def with_texts(self, texts: Sequence[bytes], accepts: Accepts | None = None) -> list[Line]:
+        """Return the lines with one of `texts` in them that `accepts` accepts, the checkpoint, and boots."""
+        found = [line for text in texts for line in self._lines.with_text(text, accepts)]
+        ending = (line_filter.CHECKPOINT, *((line_filter.BOOT,) if self._whole.boots else ()))
+        return [*found, *(line for text in ending for line in self._lines.with_text(text))]
 
-    def about(self, ids: Iterable[str], _complete: Container[str] = ()) -> list[Line]:
-        """Return the lines that are about one of the associations `ids` and have not been returned before."""
-        return self._take(number for one in ids for number in self._whole.numbers.get(one, ()))
+    def about(self, ids: Iterable[str], complete: Container[str] = ()) -> list[Line]:
+        """Return the lines that name one of the associations `ids` and have not been returned before.
+
+        Of those that are `complete` only if there is an identify in the segment; with them may be some others.
+        """
+        wanted = {one.encode() for one in ids if self._identified or one not in complete}
+        return self._lines.about(wanted, usual=all(len(one) == LENGTH for one in wanted))
 
     def taken(self) -> Iterator[Line]:
         """Yield all lines that have been returned, in order."""
-        for number in sorted(self._taken):
-            yield self._whole.lines[number], None
-
-    def _take(self, numbers: Iterable[int]) -> list[Line]:
-        new = sorted(set(numbers) - self._taken)
-        self._taken.update(new)
-        return [(self._whole.lines[number], None) for number in new]
+        yield from self._lines.taken()

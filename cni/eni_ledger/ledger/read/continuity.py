@@ -95,6 +95,8 @@ def contains_mark(part: Segment, mark: str) -> bool:
     index = index_of(part)
     if index is not None:
         return index.has(mark)
+    if mark == "late" and not contains_mark(part, "identify"):
+        return False  # what has been looked for already
     if mark not in part.marks:
         marks, size = part.state_marks or ((), 0)
         part.marks[mark] = mark in marks or _contains(part, _TEXTS[mark], size)

@@ -91,6 +91,12 @@ def ts(line: bytes) -> bytes:
     return line[_TS]
 
 
+def kind_at(line: bytes) -> int:
+    """Return where the kind of a line's event stands; 0 if what is before it is not where a writer writes it."""
+    at = line.find(_EVENT, _SEQ_AT, _SEQ_AT + 18 + len(_EVENT)) if line[34:_SEQ_AT] == b'","seq":' else -1
+    return at + len(_EVENT) if at > 0 else 0
+
+
 def has_canonical_prefix(line: bytes) -> bool:
     """Tell whether `ts` and `seq` are where a writer writes them, whatever follows."""
     return line[:7] == b'{"ts":"' and line[34:_SEQ_AT] == b'","seq":'
@@ -171,16 +177,6 @@ def loads_since(since: str) -> Loads:
         return found
 
     return loads
-
-
-def unparsed(line: bytes) -> Event:
-    """Return an event without a kind that has the `line` itself; parsed, if it does not begin as usual.
-
-    Raises ValueError for a line that has to be parsed.
-    """
-    if _kind(line) is None:
-        return {**parse(line), "line": line}
-    return {**_passed_over(line), "line": line}
 
 
 def _passed_over(line: bytes) -> Event:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock, start_new_thread
-from itertools import accumulate
 
 from eni_ledger.base.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger.archive.index_keys import association
 from eni_ledger.ledger.format import gzip_members
-from eni_ledger.ledger.format.line import TRAILER, stated_crc, verified_crc
 from eni_ledger.ledger.read import line_filter, replay
+from eni_ledger.ledger.read.member_lines import LENGTH, MemberLines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,13 +27,6 @@ if TYPE_CHECKING:
 
 _ENDING = {"boot": line_filter.BOOT, "damage": line_filter.CHECKPOINT}
 """Marks of events that can end an association without naming it, with what such a line has in it."""
-_ENDING_TEXTS = (*_ENDING.values(), None)
-
-
-_ABOUT, _ANY_ID, _SUPERSEDES = b'"association_id":"', b"association_id", b'"supersedes"'
-_LENGTH = len("assoc-0123456789abcdef0")
-_FEW = 2
-"""Associations that are searched for one by one in a member."""
 
 
 class Members:
@@ -52,7 +44,7 @@ class Members:
         self._accepts = accepts
         self._index = index
         self._damage = damage
-        self._read: dict[int, _Member] = {}
+        self._read: dict[int, MemberLines] = {}
 
     def all(self, numbers: Iterable[int]) -> list[Line]:
         """Return all lines of these members."""
@@ -84,7 +76,7 @@ class Members:
         self._lines((number, b"") for number in numbers)
         places = [(self._read[number], start, line) for number in numbers for start, line in self._read[number].lines()]
         keep = replay.kept((line for _, _, line in places), during)
-        wanted: dict[int, tuple[_Member, list[int]]] = {}
+        wanted: dict[int, tuple[MemberLines, list[int]]] = {}
         for (member, start, _), needed in zip(places, keep, strict=True):
             if needed:
                 wanted.setdefault(id(member), (member, []))[1].append(start)
@@ -111,7 +103,7 @@ class Members:
                     member, data = gzip_members.read_member(fd, at, length)
                 except ValueError:
                     continue
-                self._read[number] = _Member(self._part.name, member, data, self._damage)
+                self._read[number] = MemberLines(data, self._part.name, member, self._damage)
         finally:
             os.close(fd)
         return self
@@ -135,7 +127,7 @@ class Members:
         if complete:
             every = {one.encode() for one in ids}
             wanted |= dict.fromkeys(self._index.marked("identify"), every)
-        usual = all(len(one) == _LENGTH for one in ids)
+        usual = all(len(one) == LENGTH for one in ids)
         self._lines((number, b"") for number in wanted if number not in self._read)
         return [line for number, some in sorted(wanted.items()) for line in self._read[number].about(some, usual=usual)]
 
@@ -153,7 +145,7 @@ class Members:
                     fd = self._open() if fd < 0 else fd
                     self._read[number] = self._member(fd, places[number][0], places[number][1])
                 if text != b"":
-                    new += self._read[number].with_text(text, self._accepts if text not in _ENDING_TEXTS else None)
+                    new += self._read[number].with_text(text, self._accepts if text not in _ENDING.values() else None)
         finally:
             if fd >= 0:
                 os.close(fd)
@@ -169,7 +161,7 @@ class Members:
             raise ValueError("the index is of another segment")
         return fd
 
-    def _member(self, fd: int, at: int, length: int) -> _Member:
+    def _member(self, fd: int, at: int, length: int) -> MemberLines:
         """Return a member; of one that is not sound there is nothing in it."""
         try:
             member, data = gzip_members.read_member(fd, at, length)
@@ -178,83 +170,7 @@ class Members:
             damaged.__cause__ = exc
             self._damage.append(damaged)
             member, data = gzip_members.Member(at, length, 1, 0, 0), b""
-        return _Member(self._part.name, member, data, self._damage)
-
-
-class _Member:
-    """The lines of one member, as far as they were asked for."""
-
-    def __init__(self, name: str, member: gzip_members.Member, data: bytes, damage: list[LedgerDamaged]) -> None:
-        self._name = name
-        self._member = member
-        self._data = data
-        self._damage = damage
-        self._taken: dict[int, Line | None] = {}
-        self._texts: set[bytes | None] = set()
-
-    def taken(self) -> Iterator[Line]:
-        """Yield the lines that were asked for so far, in order."""
-        for _, line in sorted(self._taken.items()):
-            if line is not None:
-                yield line
-
-    def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Yield each line, unproven, with its offset."""
-        lines = gzip_members.split(self._data)
-        return zip(accumulate(map(len, lines), initial=0), lines, strict=False)
-
-    def with_text(self, text: bytes | None, accepts: Accepts | None = None) -> list[Line]:
-        """Return the lines with `text` in them that were not asked for before, all of them for None.
-
-        Less those that `accepts` does not. All, too, where it could be written in another way: with escapes, or an
-        event's kind not as we write it.
-        """
-        if text in self._texts or None in self._texts:
-            return []
-        starts = [] if text is None or b"\\" in self._data else list(_starts(self._data, text))
-        if not starts and (text in (None, *_ENDING.values()) or b"\\" in self._data):
-            text, starts = None, list(_starts(self._data, b"\n"))
-        self._texts.add(text)
-        if accepts is not None and text is not None:
-            data = self._data
-            starts = [start for start in starts if accepts(data, start, data.find(b"\n", start))]
-        return self.take(starts, parsed=text is not None)
-
-    def about(self, ids: set[bytes], *, usual: bool) -> list[Line]:
-        """Return the lines about one of `ids`, or with it in them, that were not asked for before; and some others.
-
-        `usual` is whether all of them are as long as those of a writer.
-        """
-        data = self._data
-        if len(ids) <= _FEW or not usual:
-            return [line for one in sorted(ids) for line in self.with_text(one)]
-        pieces = data.split(_ABOUT)
-        if b"\\" in data or len(pieces) != data.count(_ANY_ID) + 1:
-            return self.with_text(None)  # in some lines the ID may not be where it is as a rule
-        ends = list(accumulate(map(len, pieces)))
-        found = [n for n, piece in enumerate(pieces) if piece[:_LENGTH] in ids and n]
-        starts = [data.rfind(b"\n", 0, ends[n - 1] + n * len(_ABOUT)) + 1 for n in found]
-        return self.take([*starts, *_starts(data, _SUPERSEDES)], parsed=True)
-
-    def take(self, starts: list[int], *, parsed: bool) -> list[Line]:
-        """Return the lines at `starts` that were not asked for before; those that are to be `parsed` in any case."""
-        new = [(start, self._line(start, parsed=parsed)) for start in starts if start not in self._taken]
-        self._taken.update(new)
-        return [line for _, line in new if line is not None]
-
-    def _line(self, start: int, *, parsed: bool) -> Line | None:
-        """Return the line at `start`, None when it is not what was written."""
-        line = self._data[start : self._data.find(b"\n", start) + 1]
-        try:
-            before = stated_crc(self._data[max(0, start - TRAILER) : start]) if start else self._member.before
-        except ValueError:
-            before = -1
-        if before < 0 or verified_crc(line, before) < 0:
-            number = self._member.line + self._data.count(b"\n", 0, start)
-            offset = self._member.offset + start
-            self._damage.append(LedgerDamaged("the ledger is damaged", path=self._name, line=number, offset=offset))
-            return None
-        return line, None if parsed else line_filter.association(line)
+        return MemberLines(data, self._part.name, member, self._damage)
 
 
 class Ahead:
@@ -287,14 +203,6 @@ class Ahead:
 
 def _number(wanted: tuple[int, bytes | None]) -> int:
     return wanted[0]
-
-
-def _starts(data: bytes, text: bytes) -> Iterator[int]:
-    """Yield the offset of each line that has `text` in it."""
-    at = data.find(text)
-    while at >= 0:
-        yield data.rfind(b"\n", 0, at) + 1
-        at = data.find(text, data.find(b"\n", at) + 1)
 
 
 def _where(fd: int, part: Segment, at: int) -> LedgerDamaged:

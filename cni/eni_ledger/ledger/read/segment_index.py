@@ -43,15 +43,17 @@ def _from_heads(part: Segment, file_name: str) -> Index | None:
         return None
 
 
-def load_segment(part: Segment) -> cached_segment.Whole | None:
-    """Return a plain segment with all its lines verified, kept with the snapshot. Raises OSError.
+def load_segment(part: Segment, *, keep: bool) -> cached_segment.Whole | None:
+    """Return a plain segment with all its lines verified; `keep` it with the snapshot. Raises OSError.
 
-    None if it is packed, gone, too large to keep, or not all lines are verified.
+    None if it is packed, gone, too large, or not all lines are verified.
     """
-    if not part.whole_read:
-        part.whole = None if part.packed else _load(part)
-        part.whole_read = True
-    return part.whole
+    if part.whole_read:
+        return part.whole
+    whole = None if part.packed else _load(part)
+    if keep or whole is None:
+        part.whole, part.whole_read = whole, True
+    return whole
 
 
 def _load(part: Segment) -> cached_segment.Whole | None:

@@ -14,8 +14,8 @@ from eni_ledger.base.bulk_json import loads as parse
 from eni_ledger.base.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger.archive.index_keys import identified
 from eni_ledger.ledger.format import segment
-from eni_ledger.ledger.read import cached_segment, line_filter, replay
-from eni_ledger.ledger.read.continuity import Chain
+from eni_ledger.ledger.read import cached_segment, replay
+from eni_ledger.ledger.read.continuity import Chain, contains_mark
 from eni_ledger.ledger.read.line_filter import loads_about, loads_of, loads_since
 from eni_ledger.ledger.read.packed_segment import Ahead, Members
 from eni_ledger.ledger.read.queries import Nothing
@@ -141,7 +141,7 @@ class Lookup:
             index = index_of(part) if self._sought or self._during else None
             if self._sought and index is not None:
                 return self._by_index(part, self._sought, index)
-            if self._during and not self._sought:
+            if self._during and index is not None:
                 return self._replayed(part, index, self._during)
             return self._of_the_whole(part, since, until)
         except ValueError:  # no index that is what was written, or a line that is, and yet no JSON
@@ -173,16 +173,13 @@ class Lookup:
             self._sought = self._relevant.sought = Nothing()
             self._texts = self._relevant.texts = ()
 
-    def _replayed(self, part: Segment, index: Index | None, during: tuple[str, str]) -> list[Event]:
+    def _replayed(self, part: Segment, index: Index, during: tuple[str, str]) -> list[Event]:
         """Return the events that matter to an interval. Raises ValueError for a line that holds no JSON."""
-        if index is not None:
-            lines = (line for line, _ in Members(part, index, self._damage).replayed(during))
-            self._links.skip(part, segment.sealed_range(part.name) or (0, 0), index.before, index.crc)
-        else:
-            raw = [event["line"] for event in self._walk(part, links=self._links, loads=line_filter.unparsed)]
-            lines = (line for line, keep in zip(raw, replay.kept(raw, during), strict=True) if keep)
+        lines = (line for line, _ in Members(part, index, self._damage).replayed(during))
+        found = list(self._relevant.parsed(part, lines))
+        self._links.skip(part, segment.sealed_range(part.name) or (0, 0), index.before, index.crc)
         self._progressed(part.size)
-        return list(self._relevant.parsed(part, lines))
+        return found
 
     def _read_ahead(self, sought: Sought) -> None:
         """Have another thread inflate what will be read of the next segment, if it is one with an index."""
@@ -194,21 +191,30 @@ class Lookup:
             self._ahead = Ahead(part, lambda: lines.read_ahead(ranges, self._during))
 
     def _of_the_whole(self, part: Segment, since: str, until: str | None) -> list[Event] | None:
-        """Do so for a segment that is kept, or worth it: it will be asked again. Raises ValueError as `parse` does."""
+        """Return the events that matter of a segment that is read as a whole, None if it has to be gone through.
+
+        Raises ValueError for a line that holds no JSON.
+        """
         kept = part.whole
-        few = self._during is not None and len(self._numbers) <= _FEW
-        if self._texts and (few or part is self._snapshot.segments[-1]):
-            kept = load_segment(part)
+        if self._texts is not None or self._during:
+            keep = part is self._snapshot.segments[-1] or (self._during is not None and len(self._numbers) <= _FEW)
+            kept = load_segment(part, keep=keep)
         if kept is None:
             return None
-        if self._sought and self._texts:
-            asked = cached_segment.Asked(kept)
-            found = self._relevant.events(part, asked.with_texts(self._texts), asked)
-        elif since and not self._sought:
+        if self._sought is not None and self._texts is not None:
+            asked = cached_segment.Asked(kept, identified=contains_mark(part, "identify"))
+            found = self._relevant.events(part, asked.with_texts(self._texts, self._sought.line_test()), asked)
+        elif self._sought is not None:
+            return None
+        elif self._during:
+            keeps = zip(kept.lines, replay.kept(kept.lines, self._during), strict=True)
+            found = list(self._relevant.parsed(part, (line for line, keep in keeps if keep)))
+        elif since:
             found = list(_events(part, kept.between(since, until), parse))
         else:
             return None
         self._links.skip(part, (kept.first, kept.last), kept.before, kept.crc)
+        self._progressed(part.size)
         return found
 
     def containing(self, number: int, ranges: list[Range], mark: str | None) -> Iterator[Event]:

@@ -11,13 +11,13 @@ import pytest
 from eni_ledger.ledger.format import gzip_members
 from eni_ledger.ledger.format.line import encode
 from eni_ledger.ledger.read import line_filter
-from eni_ledger.ledger.read.packed_segment import _Member
+from eni_ledger.ledger.read.member_lines import MemberLines
 from helpers.ledgers import BOOT, add_event
 
 TS = "2026-11-23T14:00:00.000000Z"
 
 
-def member(*events: dict[str, Any] | bytes, before: int = 7) -> tuple[_Member, list[bytes], list[Any]]:
+def member(*events: dict[str, Any] | bytes, before: int = 7) -> tuple[MemberLines, list[bytes], list[Any]]:
     """Return a member of these events, its lines, and the damage that it finds; of bytes the line is made of them."""
     lines, crc = [], before
     for seq, event in enumerate(events, 1):
@@ -29,7 +29,7 @@ def member(*events: dict[str, Any] | bytes, before: int = 7) -> tuple[_Member, l
             lines.append(line)
     damage: list[Any] = []
     about = gzip_members.Member(0, 0, 1, 0, before)
-    return _Member("ledger-1.jsonl.gz", about, b"".join(lines), damage), lines, damage
+    return MemberLines(b"".join(lines), "ledger-1.jsonl.gz", about, damage), lines, damage
 
 
 def spaced(seq: int, **event: Any) -> bytes:
@@ -54,11 +54,11 @@ def test_a_text_gives_the_lines_that_have_it_and_each_line_once() -> None:
 def test_what_was_asked_before_is_not_searched_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     there, _, _ = member(add_event(1), add_event(2))
     there.with_text(b"10.0.0.2/")
-    monkeypatch.setattr("eni_ledger.ledger.read.packed_segment._starts", None)
+    monkeypatch.setattr("eni_ledger.ledger.read.member_lines._starts", None)
     assert there.with_text(b"10.0.0.2/") == []
     monkeypatch.undo()
     there.with_text(None)
-    monkeypatch.setattr("eni_ledger.ledger.read.packed_segment._starts", None)
+    monkeypatch.setattr("eni_ledger.ledger.read.member_lines._starts", None)
     assert there.with_text(b"10.0.0.1/") == []  # all lines have been given
 
 
