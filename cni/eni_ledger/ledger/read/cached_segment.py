@@ -26,8 +26,8 @@ _PREV_CRC = b'"prev_crc":"'
 class Whole:
     """All lines of a segment. `before` is the CRC that the first is chained to, `crc` that of the last.
 
-    `first` and `last` are their seq, `boots` is whether there is a boot. Raises ValueError when not every line of `data`
-    is what was written, or as a writer of this version begins it; going through them tells more about that.
+    `first` and `last` are their seq; `boots` says whether there is a boot. Raises ValueError when not every line of
+    `data` is what was written, or begins as a writer of this version begins it; going through them tells more.
     """
 
     def __init__(self, data: bytes) -> None:

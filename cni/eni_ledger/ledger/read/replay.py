@@ -28,8 +28,10 @@ def kept(lines: Iterable[bytes], during: tuple[str, str]) -> list[bool]:
             continue
         ts, kind = line_filter.ts(line), line_filter.kind(line)
         if ts <= first:
-            if kind not in line_filter.ENDS:
-                standing.setdefault(about, []).append(number)
+            if kind in line_filter.BEGINS:
+                standing[about] = [number]
+            elif kind not in line_filter.ENDS:
+                standing.get(about, []).append(number)
             elif (numbers := standing.pop(about, None)) is not None:
                 for each in (*numbers, number):
                     keep[each] = False
