@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -17,12 +19,14 @@ from eni_ledger.desk.serve.stream import MOST_STREAMS, Streams
 _THREADS = 8  # beside those of the streams
 _CONNECTIONS = 128
 _LARGEST_HEADER = 16384
+_M_ARENA_MAX = -8  # malloc.h
 _SILENT_S = 60  # then a connection without a request ends
 
 
 def serve(app: Any, sockets: Sequence[socket.socket], streams: Streams, ready: Callable[[], None]) -> None:
     """Answer requests on `sockets` until SIGTERM or SIGINT; `ready` is called once requests are answered."""
     logging.getLogger("waitress").setLevel(logging.ERROR)
+    _share_one_arena()
 
     def end(_: int, __: FrameType | None) -> NoReturn:
         streams.stop()  # the server waits for its threads, and they for the streams
@@ -51,3 +55,9 @@ def serve(app: Any, sockets: Sequence[socket.socket], streams: Streams, ready: C
     finally:
         streams.stop()
         server.close()
+
+
+def _share_one_arena() -> None:
+    """Have all threads share one arena of malloc's: each of its own would keep what it once needed (mallopt(3))."""
+    with suppress(OSError, AttributeError, MemoryError):  # another C library; no callbacks without executable memory
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
