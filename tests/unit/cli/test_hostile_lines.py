@@ -108,8 +108,9 @@ def command_lines(ledger: Ledger, log: Path) -> Iterator[list[str]]:
         command = load(name)
         assert command is not None
         options = [param for param in command.params if isinstance(param, click.Option)]
-        if not any("--state-dir" in option.opts for option in options) or name in ("install", "uninstall", "serve"):
-            continue  # it does not show anything of a ledger, or does not end
+        others = ("install", "uninstall", "serve", "capture", "enter")
+        if not any("--state-dir" in option.opts for option in options) or name in others:
+            continue  # it does not show anything of a ledger, runs another program, or does not end
         line = [name]
         for param in command.params:
             if isinstance(param, click.Argument):
@@ -118,7 +119,7 @@ def command_lines(ledger: Ledger, log: Path) -> Iterator[list[str]]:
         yield base
         for option in options:
             long = option.opts[-1]
-            if long in ("--state-dir", "--no-color", "--follow", "--source", "--read"):
+            if long in ("--state-dir", "--no-color", "--follow", "--watch", "--source", "--read"):
                 continue
             yield [*base, long] if option.is_flag else [*base, long, values.get(long, "50")]
     for form in ("svg", "html", "mermaid", "dot"):

@@ -91,7 +91,7 @@ def test_disagreement_is_told_and_nothing_is_overwritten(
     assert f"agent-db says {eni_id(1, 1)}, ledger {eni_id(9, 9)}; the recorded value stays" in done.out
     (live,) = run("list", "--json").json()["associations"]
     assert live["eni_id"] == eni_id(9, 9)
-    assert "task_arn" not in live
+    assert live["task_arn"] is None
     (told,) = identify("--source", "agent-db", "--json").json()["disagreements"]
     assert told["key"] == "eni_id"
 
@@ -135,7 +135,7 @@ def test_containers_are_recorded_as_they_are_made(
 
     def recorded() -> list[str]:
         (one,) = run("who", added["association_id"], "--json").json()["associations"]
-        return [each["name"] for each in one.get("containers", [])]
+        return [each["name"] for each in one["containers"] or ()]
 
     save(database, pause(pause_id))
     assert "private_dns_name ip-10-0-32-5.eu-west-1.compute.internal" in identify("--source", "agent-db").out
