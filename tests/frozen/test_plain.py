@@ -82,6 +82,11 @@ def questions(where: Path) -> list[list[str]]:
     asked = [["who", what, *at] for at in ([], ["--at", moments[-9]]) for what in others]
     asked += [["who", what] for what in whats] + [["list"], ["list", "--at", "2020-01-01T00:00:00Z"]] * 2
     asked += [["list", "--at", when] for when in [*moments[::9], moments[-1][:19]]]
+    between = [["--since", moments[3]], ["--until", moments[-9]], ["--since", moments[9], "--until", moments[-9]]]
+    filters = [["--vlan", "3"], ["--family", "web"], ["--trunk", "0a:00:00:00:00:01", "--mismatch"], ["--via", "*"]]
+    asked += [["list", *more] for more in (*between, *filters, [*between[2], *filters[0]], ["10.0.0.3"], ["nobody"])]
+    asked += [["who", what, *more] for what in ("3", "10.0.0.0/28") for more in (*between, *filters)]
+    asked += [["who", what] for what in ("vlan:3", "family:web", "web:3", "colour:red", "10.0.0.1/20")]
     for number, what in enumerate(whats):
         for when in moments[number % 4 :: 17]:
             asked += [["who", what, "--at", when], ["who", what, "--at", f"{when[:19]}Z"]]
@@ -121,7 +126,7 @@ def test_the_front_door_answers_alone(copy: Path, where: Path) -> None:
     whats = ["10.0.0.3", "3", "0a:00:00:00:00:01", ENI, f"{7:064x}", TASK, "4026532000", "/proc/1007/ns/net"]
     whats += ["0a00.0000.0001", TASK.rpartition("/")[2][:12], "/host/proc/1007/ns/net", f"default-{7:064x}", "3!"]
     whats += ["10.0.0.0/20", "nobody", "vlan:3", "family:web", "web:3", "trunk:0a:00:00:00:00:01"]
-    for question in (["list"], *(["who", what] for what in whats)):
+    for question in (["list"], ["list", "--via", "*"], *(["who", what] for what in whats)):
         for form in ([], ["--json"]):
             for at in ([], ["--at", moments[len(moments) // 3]], ["--at", moments[-1][:19]]):
                 for _ in range(20):  # on a busy machine it may give up, for the command line to answer

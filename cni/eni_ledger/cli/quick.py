@@ -1,4 +1,4 @@
-"""A plain question, answered by the front door itself: `list` or `who WHAT`, with `--at TIME` or without.
+"""A plain question, answered by the front door itself: `list` or `who WHAT`, with times and filters or without.
 
 Starting the command line takes several times as long as such an answer: its libraries are loaded for what is hardly
 ever asked of them. So the front door, which has an interpreter of its own, tries first, with the same code less the
@@ -17,6 +17,7 @@ from eni_ledger.base.errors import NotFound
 from eni_ledger.base.host import DOCKER_SOCKET
 from eni_ledger.cli.request import Request
 from eni_ledger.cli.session import ZONE_VAR, Session, tell
+from eni_ledger.ledger.read.filters import FIELDS, Filters
 from eni_ledger.render.form import Form
 
 TYPE_CHECKING = False
@@ -28,9 +29,13 @@ PATIENCE = 0.2
 
 _MAKES_IT_ANOTHER = ("_ENI_LEDGER_COMPLETE", ZONE_VAR)
 """Variables of the environment with which a question is not plain."""
-_WITH_A_VALUE = ("--state-dir", "--at")
-_WORDS = {"list": 1, "who": 2}
-_FLAGS = ("--json", "--no-color")
+_TIMES = ("--at", "--since", "--until")
+_FILTERS = {f"--{name}": name for name in FIELDS}
+_OF_A_QUESTION = frozenset((*_TIMES, *_FILTERS, "--mismatch", "--json"))
+"""Options of `list` and `who`, which stand behind the command."""
+_WITH_A_VALUE = frozenset(("--state-dir", *_TIMES, *_FILTERS))
+_WORDS = {"list": (1, 2), "who": (2,)}
+_FLAGS = ("--json", "--mismatch", "--no-color")
 _FOUND_NOTHING, _FAILED, _PIPE_CLOSED = 1, 3, 141  # as `main` has them
 
 
@@ -92,7 +97,10 @@ def main(arguments: Sequence[str]) -> int | None:
         session = _Plain(*(options[name] for name in ("--state-dir",) if name in options))
         try:
             form = Form("json" if as_json else "table")
-            request = Request(words[1:], at=options.get("--at"), form=form)
+            given = {name: (options[option],) for option, name in _FILTERS.items() if option in options}
+            at, since, until = map(options.get, _TIMES)
+            filters = Filters(given, mismatch="--mismatch" in options)
+            request = Request(words[1:], at=at, since=since, until=until, filters=filters, form=form)
             (answers.live if words[0] == "list" else answers.who)(session, request)
         except NotFound as exc:
             nothing = exc
@@ -119,15 +127,17 @@ def _parsed(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     for each in left:
         if each in options or not each.isascii():
             raise _NotPlain
-        if each in _WITH_A_VALUE and (words or each != "--at"):
+        if each in _OF_A_QUESTION and not words:
+            raise _NotPlain
+        if each in _WITH_A_VALUE:
             options[each] = next(left, "")
-        elif each in _FLAGS and (words or each != "--json"):
+        elif each in _FLAGS:
             options[each] = each
         elif each.startswith("-"):
             raise _NotPlain
         else:
             words.append(each)
-    if len(words) != _WORDS.get(words[0] if words else "") or "" in (*words, *options.values()):
+    if len(words) not in _WORDS.get(words[0] if words else "", ()) or "" in (*words, *options.values()):
         raise _NotPlain
     return words, options
 

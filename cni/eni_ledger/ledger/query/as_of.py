@@ -117,9 +117,9 @@ class _Walk:
         for event in self._late:
             then.apply(event)
         ids = dict.fromkeys([*(one["association_id"] for one in then), *self._begun])
-        known = [self._ended.get(each) or self.live.get(each) for each in ids]
+        known = (self._ended.get(each) or self.live.get(each) for each in ids)
         # What waited in the spool may have ended something before it began.
-        return [dict(one) for one in known if one is not None and one.get("until", "~") > self._first]
+        return [one for one in known if one is not None and one.get("until", "~") > self._first]
 
 
 def segments_at(segments: list[Segment], when: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from eni_ledger.ledger.read.member_lines import LENGTH, MemberLines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from eni_ledger.ledger.read.line_filter import Line
     from eni_ledger.ledger.read.queries import Accepts
@@ -78,7 +78,3 @@ class Asked:
         """
         wanted = {one.encode() for one in ids if self._identified or one not in complete}
         return self._lines.about(wanted, usual=all(len(one) == LENGTH for one in wanted))
-
-    def taken(self) -> Iterator[Line]:
-        """Yield all lines that have been returned, in order."""
-        yield from self._lines.taken()

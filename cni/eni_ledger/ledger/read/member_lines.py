@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.ledger.format import gzip_members
-from eni_ledger.ledger.format.line import TRAILER, stated_crc, verified_crc
+from eni_ledger.ledger.format.line import verified_crc
 from eni_ledger.ledger.read import line_filter
 
 TYPE_CHECKING = False
@@ -20,6 +20,9 @@ LENGTH = len("assoc-0123456789abcdef0")
 """Characters of an association ID, as writers make them."""
 
 _ABOUT, _ANY_ID, _SUPERSEDES = b'"association_id":"', b"association_id", b'"supersedes"'
+_CLOSING = len('"}\n')
+_DIGITS = 8 + _CLOSING
+"""Bytes from the CRC that a line states, in eight digits, to the line behind it."""
 _FEW = 2
 """Associations that are searched for one by one."""
 
@@ -44,12 +47,6 @@ class MemberLines:
         self._taken: dict[int, Line | None] = {}
         self._texts: set[bytes | None] = set()
 
-    def taken(self) -> Iterator[Line]:
-        """Yield the lines that were asked for so far, in order."""
-        for _, line in sorted(self._taken.items()):
-            if line is not None:
-                yield line
-
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield each line, unproven, with its offset."""
         lines = gzip_members.split(self._data)
@@ -63,13 +60,10 @@ class MemberLines:
         """
         if text in self._texts or None in self._texts:
             return []
-        starts = [] if text is None or b"\\" in self._data else list(_starts(self._data, text))
+        starts = [] if text is None or b"\\" in self._data else list(_starts(self._data, text, accepts))
         if not starts and (text in (None, line_filter.BOOT, line_filter.CHECKPOINT) or b"\\" in self._data):
             text, starts = None, list(_starts(self._data, b"\n"))
         self._texts.add(text)
-        if accepts is not None and text is not None:
-            data = self._data
-            starts = [start for start in starts if accepts(data, start, data.find(b"\n", start))]
         return self.take(starts, parsed=text is not None)
 
     def about(self, ids: set[bytes], *, usual: bool) -> list[Line]:
@@ -108,15 +102,18 @@ class MemberLines:
     def _is_proven(self, line: bytes, start: int, before: int) -> bool:
         """Tell whether a line is chained to the one before it, the first one to `before`."""
         try:
-            crc = stated_crc(self._data[max(0, start - TRAILER) : start]) if start else before
+            crc = int(self._data[start - _DIGITS : start - _CLOSING], 16) if start else before
         except ValueError:
             return False
         return verified_crc(line, crc) >= 0
 
 
-def _starts(data: bytes, text: bytes) -> Iterator[int]:
-    """Yield the offset of each line that has `text` in it."""
+def _starts(data: bytes, text: bytes, accepts: Accepts | None = None) -> Iterator[int]:
+    """Yield the offset of each line that has `text` in it, where `accepts` accepts it."""
     at = data.find(text)
     while at >= 0:
-        yield data.rfind(b"\n", 0, at) + 1
-        at = data.find(text, data.find(b"\n", at) + 1)
+        if accepts is None or accepts(data, at):
+            yield data.rfind(b"\n", 0, at) + 1
+            at = data.find(text, data.find(b"\n", at) + 1)
+        else:
+            at = data.find(text, at + 1)

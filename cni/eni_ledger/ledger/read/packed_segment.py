@@ -7,7 +7,6 @@ more, by the CRC that the line before each states: one that this does not fit is
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock, start_new_thread
 
 from eni_ledger.base.errors import LedgerDamaged, LedgerError
 from eni_ledger.ledger.archive.index_keys import association
@@ -17,7 +16,7 @@ from eni_ledger.ledger.read.member_lines import LENGTH, MemberLines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from eni_ledger.ledger.archive.index import Index
     from eni_ledger.ledger.archive.index_keys import Range
@@ -92,22 +91,6 @@ class Members:
         there = index.place(during[1])
         return {number for number in found if number <= there}
 
-    def read_ahead(self, ranges: list[Range] | None, during: tuple[str, str] | None) -> Members:
-        """Inflate what `of` will read, in another thread; what is damaged is left to that. Raises as `of` does."""
-        places = self._index.members()
-        fd = self._open()
-        try:
-            for number in self._with(ranges, during):
-                at, length, _ = places[number]
-                try:
-                    member, data = gzip_members.read_member(fd, at, length)
-                except ValueError:
-                    continue
-                self._read[number] = MemberLines(data, self._part.name, member, self._damage)
-        finally:
-            os.close(fd)
-        return self
-
     @property
     def count(self) -> int:
         """How many members have been read."""
@@ -130,11 +113,6 @@ class Members:
         usual = all(len(one) == LENGTH for one in ids)
         self._lines((number, b"") for number in wanted if number not in self._read)
         return [line for number, some in sorted(wanted.items()) for line in self._read[number].about(some, usual=usual)]
-
-    def taken(self) -> Iterator[Line]:
-        """Yield all lines that have been returned, in order."""
-        for _, member in sorted(self._read.items()):
-            yield from member.taken()
 
     def _lines(self, wanted: Iterable[tuple[int, bytes | None]]) -> list[Line]:
         new: list[Line] = []
@@ -171,34 +149,6 @@ class Members:
             self._damage.append(damaged)
             member, data = gzip_members.Member(at, length, 1, 0, 0), b""
         return MemberLines(data, self._part.name, member, self._damage)
-
-
-class Ahead:
-    """What is read of the segment `part` by another thread, which a `Members.read_ahead` is given to as `read`."""
-
-    def __init__(self, part: Segment, read: Callable[[], Members]) -> None:
-        self.part = part
-        self._read = read
-        self._found: Members | BaseException
-        self._done = allocate_lock()
-        self._done.acquire()
-        start_new_thread(self._run, ())
-
-    def _run(self) -> None:
-        try:
-            self._found = self._read()
-        except BaseException as exc:  # whatever it is, it is raised where it is waited for
-            self._found = exc
-        finally:
-            self._done.release()
-
-    def result(self) -> Members:
-        """Return what was read, once it is. Raises as `Members.read_ahead` does."""
-        with self._done:
-            found = self._found
-        if isinstance(found, BaseException):
-            raise found
-        return found
 
 
 def _number(wanted: tuple[int, bytes | None]) -> int:

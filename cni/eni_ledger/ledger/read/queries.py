@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Association = dict[str, Any]
     Range = index_keys.Range
-    Accepts = Callable[[bytes, int, int], bool]
+    Accepts = Callable[[bytes, int], bool]
 
     class Sought(Protocol):
         """What is looked for, as a reader of events uses it. With `in_add` what fits does so by its add."""
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
             """Return texts of which the line of such an event has at least one; None if there are none."""
 
         def line_test(self) -> Accepts | None:
-            """Return what tells whether a line with such a text, `(data, start, end)`, may be of such an event."""
+            """Return what tells of such a text in some lines, `(data, place)`, whether it may be of such an event."""
 
 
 _MASKS = tuple((1 << bits) - 1 for bits in range(0, 64, 8))

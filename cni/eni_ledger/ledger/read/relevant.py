@@ -25,9 +25,6 @@ if TYPE_CHECKING:
             identify.
             """
 
-        def taken(self) -> Iterator[Line]:
-            """Yield all lines that have been returned, in order."""
-
 
 MANY = 256
 """Associations from which on it is quicker to parse a checkpoint than to look for each of them in it."""
@@ -55,12 +52,18 @@ class Relevant:
         Raises FutureFormat, and ValueError for a line that holds no JSON.
         """
         known, asked = frozenset(self.ids), set[str]()
-        parsed: dict[bytes, Event] = {}
+        found: list[Event] = []
+        others: list[Event] = []
+        skipped: list[Line] = []
         lines = first
         while True:
             begun, ended = set(known), set[str]()
-            for event in self._parsed(part, lines, parsed):
-                self.note(event)
+            wanted, skipped = self._chosen([*skipped, *lines])
+            for event in self.parsed(part, wanted):
+                if not self.note(event):
+                    others.append(event)
+                    continue
+                found.append(event)
                 kind = event["event"]
                 if kind in _ENDS:
                     ended.add(str(event.get("association_id")))
@@ -72,29 +75,34 @@ class Relevant:
             asked |= new
             # The end repeats what an association has: with many, to look for more about each takes longest of all.
             lines = source.about(new, begun & ended if len(new) > MANY else ())
-        return [event for event in self._parsed(part, source.taken(), parsed) if self.note(event)]
+        found += filter(self.note, others)  # by now it may be about one of them
+        found.sort(key=_seq)
+        return found
 
-    def _parsed(self, part: Segment, lines: Iterable[Line], parsed: dict[bytes, Event]) -> Iterator[Event]:
-        """Yield the events of proven lines, without most of those that have nothing to do with what is asked for."""
+    def _chosen(self, lines: list[Line]) -> tuple[list[bytes], list[Line]]:
+        """Return the lines that can have to do with what is asked for, by what is known by now, and the others."""
         texts, ids = self.texts, self.ids
-        for line, about in lines:
-            event = parsed.get(line)
-            if event is None:
-                if about is not None and about not in ids and texts and not any(text in line for text in texts):
-                    continue
-                if texts and len(ids) < MANY and line_filter.CHECKPOINT in line[: line_filter.BEGINNING]:
-                    event = line_filter.checkpoint(line, (*texts, *map(str.encode, ids)))
-                else:
-                    event = (line_filter.end(line) if self.brief else None) or parse(line)
-                segment.check_version(event, part.name)
-                parsed[line] = event
-            yield event
+        chosen: list[bytes] = []
+        others: list[Line] = []
+        for one in lines:
+            line, about = one
+            if about is None or about in ids or not texts or any(text in line for text in texts):
+                chosen.append(line)
+            else:
+                others.append(one)
+        return chosen, others
 
     def parsed(self, part: Segment, lines: Iterable[bytes]) -> Iterator[Event]:
         """Yield the events of lines. Raises as `events` does."""
+        texts = self.texts
         for line in lines:
-            event = (line_filter.end(line) if self.brief else None) or parse(line)
-            segment.check_version(event, part.name)
+            event = line_filter.end(line) if self.brief else None
+            if event is None:
+                if texts and len(self.ids) < MANY and line_filter.CHECKPOINT in line[: line_filter.BEGINNING]:
+                    event = line_filter.checkpoint(line, (*texts, *map(str.encode, self.ids)))
+                else:
+                    event = parse(line)
+                segment.check_version(event, part.name)
             yield event
 
     def note(self, event: Event) -> bool:
@@ -117,3 +125,7 @@ class Relevant:
             self.ids.add(str(one))
             return True
         return not self.ids.isdisjoint(event.get("supersedes") or ())
+
+
+def _seq(event: Event) -> int:
+    return int(event["seq"])

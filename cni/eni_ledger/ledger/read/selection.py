@@ -17,7 +17,7 @@ from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.read import cached_segment, replay
 from eni_ledger.ledger.read.continuity import Chain, contains_mark
 from eni_ledger.ledger.read.line_filter import loads_about, loads_of, loads_since
-from eni_ledger.ledger.read.packed_segment import Ahead, Members
+from eni_ledger.ledger.read.packed_segment import Members
 from eni_ledger.ledger.read.queries import Nothing
 from eni_ledger.ledger.read.relevant import Relevant
 from eni_ledger.ledger.read.segment_index import distrust, load_segment
@@ -47,7 +47,7 @@ _KINDS = {
 _FEW = 2
 """Segments of a question about a moment. They are kept: it is often put again, in other words."""
 _BUSY = 64
-"""Members of one segment from which on reading them takes so long that another thread reads on."""
+"""Members of one segment from which on reading them takes so long that progress is told."""
 _MANY = 256
 """Ranges of keys for which it is quicker to read every member with a mark than to look for each of them."""
 
@@ -83,7 +83,6 @@ class Lookup:
         self._links = Chain(snapshot, damage)
         self._last = -1
         self._leaps = False
-        self._ahead: Ahead | None = None
         self._numbers = range(len(snapshot.segments))  # that will be asked for
         self._total = self._done = 0
 
@@ -151,14 +150,10 @@ class Lookup:
 
     def _by_index(self, part: Segment, sought: Sought, index: Index) -> list[Event]:
         """Do so for a packed segment with an index. Raises ValueError when that is not what was written."""
-        ahead, self._ahead = self._ahead, None
-        lines = (
-            ahead.result() if ahead and ahead.part is part else Members(part, index, self._damage, sought.line_test())
-        )
+        lines = Members(part, index, self._damage, sought.line_test())
         checkpoint = self._leaps or part is self._snapshot.segments[0]
         first = lines.of(sought.ranges(index.version), self._texts, self._during, checkpoint=checkpoint)
         if lines.count > _BUSY:
-            self._read_ahead(sought)
             self._progressed(0)
         found = self._relevant.events(part, first, lines)
         if lines.count > _BUSY:
@@ -180,15 +175,6 @@ class Lookup:
         self._links.skip(part, segment.sealed_range(part.name) or (0, 0), index.before, index.crc)
         self._progressed(part.size)
         return found
-
-    def _read_ahead(self, sought: Sought) -> None:
-        """Have another thread inflate what will be read of the next segment, if it is one with an index."""
-        part = self._snapshot.segments[self._last + 1] if self._last + 1 in self._numbers else None
-        index = index_of(part) if part is not None else None
-        if part is not None and index is not None:
-            lines = Members(part, index, self._damage, sought.line_test())
-            ranges = sought.ranges(index.version)
-            self._ahead = Ahead(part, lambda: lines.read_ahead(ranges, self._during))
 
     def _of_the_whole(self, part: Segment, since: str, until: str | None) -> list[Event] | None:
         """Return the events that matter of a segment that is read as a whole, None if it has to be gone through.

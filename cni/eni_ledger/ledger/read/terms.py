@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PLAIN = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.-:/")
 _MOST_ADDRESSES = 256
 """Addresses of a CIDR up to which an index is asked for each of them."""
-_ADDRESSES, _OBSERVED = b'"addresses":["', b'"observed_addresses"'
+_LONGEST = len('"255.255.255.255/32"')
 _MOST_STARTS = 16
 """Texts that a line is searched for one after the other."""
 
@@ -116,21 +116,21 @@ class Query:
             texts = [f'"{value if isinstance(value, str) else value[0]}"']
         return tuple(text.encode() for text in texts) if all(map(_is_plain, texts)) else None
 
-    def line_test(self) -> Callable[[bytes, int, int], bool] | None:
-        """Return what tells whether a line with a literal in it, `(data, start, end)`, may tell of what fits.
+    def line_test(self) -> Callable[[bytes, int], bool] | None:
+        """Return what tells of a literal in some lines, `(data, place)`, whether it may be of something that fits.
 
-        None if all may. The literals of a CIDR are whole octets, which all addresses of a host may share.
+        None if it always may. The literals of a CIDR are whole octets, which all addresses of a host may share.
         """
         return self._accepts if self.kind == "cidr" and isinstance(self.value[0], int) else None
 
-    def _accepts(self, data: bytes, start: int, end: int) -> bool:
-        at = data.find(_ADDRESSES, start, end) + len(_ADDRESSES)
-        addresses = data[at : data.find(b"]", at, end)] if at > start + len(_ADDRESSES) else b""
-        if not addresses or b"," in addresses or data.find(_OBSERVED, start, end) >= 0:
-            return True
-        text = addresses.rstrip(b'"').partition(b"/")[0].decode("ascii", "replace")
+    def _accepts(self, data: bytes, at: int) -> bool:
+        octets = data[at + 1 : at + _LONGEST].partition(b'"')[0].partition(b"/")[0].split(b".")
         low, high = self.value
-        return not spelling.is_ipv4(text) or low <= spelling.number_of(text) <= high
+        try:
+            a, b, c, d = map(int, octets)
+        except ValueError:
+            return True
+        return bool(low <= a << 24 | b << 16 | c << 8 | d <= high)
 
     def best(self, found: Iterable[Association]) -> list[Association]:
         """Return those that fit best by one of the fields: a whole ID is not meant as the start of others."""
