@@ -4,7 +4,7 @@
  * is the interpreter with our modules. Its arguments are PYTHON, its role, and those of the call, argv[0] first. Roles:
  *
  * CALL          nothing has been done yet
- * REFUSED errno the delegate cannot be executed; standard input is as it was
+ * REFUSED errno the delegate cannot be executed; nothing has been read of standard input
  * RECORD pid    the delegate works; descriptors 0 and 1 are a socket to the front door, the process of that number
  *
  * On that socket the recorder gets standard input (struct begun), and the delegate's end and answer (struct ended). It says

@@ -22,19 +22,9 @@ from helpers.prereq import need
 from helpers.trunk import Pause, named_netns, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
-
-@pytest.fixture(autouse=True)
-def _privileged() -> None:
-    need(os.geteuid() == 0, "root, for network namespaces")
-    need(shutil.which("ip") and shutil.which("nsenter"), "ip (iproute2) and nsenter")
-
-
-@pytest.fixture
-def pause() -> Iterator[Pause]:
-    with Pause() as made:
-        yield made
+pytestmark = pytest.mark.usefixtures("namespaces")
 
 
 def recorded(pause: Pause, **more: Any) -> dict[str, Any]:

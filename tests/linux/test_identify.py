@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import pytest
 
 from eni_ledger.identity.docker import DockerSource
 from eni_ledger.identity.identify import identify
 from eni_ledger.kernel.scan import scan
 from eni_ledger.reconcile.verify import container_of
 from helpers import dockerd
-from helpers.prereq import need
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 ARN = "arn:aws:ecs:eu-west-1:123456789012:task/prod/00000000000000000000000000000001"
 LABELS = {
@@ -26,15 +22,6 @@ LABELS = {
     "com.amazonaws.ecs.task-definition-version": "7",
     "com.amazonaws.ecs.container-name": "~internal~ecs~pause",
 }
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dockerd.Engine]:
-    need(os.geteuid() == 0, "root, for dockerd")
-    need(not dockerd.missing(), f"{dockerd.missing()}, for a Docker engine")
-    need(dockerd.BUSYBOX.exists(), "busybox-static")
-    with dockerd.Engine(tmp_path_factory.mktemp("docker")) as made:
-        yield made
 
 
 def test_a_pause_container(engine: dockerd.Engine, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,25 +11,14 @@ import pytest
 from eni_ledger.base.host import process_start
 from eni_ledger.kernel.scan import attachments, scan
 from eni_ledger.reconcile.verify import compare
-from helpers.prereq import need
 from helpers.trunk import Pause, named_netns, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
+
+pytestmark = pytest.mark.usefixtures("namespaces")
 
 MAC = "0a:1b:2c:3d:01:01"
-
-
-@pytest.fixture(autouse=True)
-def _privileged() -> None:
-    need(os.geteuid() == 0, "root, for network namespaces")
-    need(shutil.which("ip") and shutil.which("nsenter"), "ip (iproute2) and nsenter")
-
-
-@pytest.fixture
-def pause() -> Iterator[Pause]:
-    with Pause() as made:
-        yield made
 
 
 def proc_of(directory: Path, *pids: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -21,24 +20,14 @@ from helpers.trunk import Pause, link, named_netns, run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.usefixtures("namespaces")
+
 MAC = "0a:1b:2c:3d:01:01"
-
-
-@pytest.fixture(autouse=True)
-def _privileged() -> None:
-    need(os.geteuid() == 0, "root, for network namespaces")
-    need(shutil.which("ip") and shutil.which("nsenter"), "ip (iproute2) and nsenter")
 
 
 @pytest.fixture
 def plugin(front_door: Path, tmp_path: Path) -> Plugin:
     return Plugin(front_door, tmp_path / "state")
-
-
-@pytest.fixture
-def pause() -> Iterator[Pause]:
-    with Pause() as made:
-        yield made
 
 
 def veth(netns: str, ifname: str = "eth0", address: str = "10.9.0.2/24") -> None:

@@ -26,18 +26,14 @@ from helpers.trunk import Pause, named_netns, run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+pytestmark = pytest.mark.usefixtures("namespaces")
+
 # No JSON library writes this; so what comes out is what went in, and not the same said again.
 PREV = (
     b'{ "cniVersion":"1.0.0",\t"interfaces":[ {"name":"eth0","mac":"0A:1b:2c:3d:01:01","sandbox":"/x"} ],'
     b'"\\u0061":1.50 }'
 )
 ANOTHER_USER = 12345
-
-
-@pytest.fixture(autouse=True)
-def _privileged() -> None:
-    need(os.geteuid() == 0, "root, for mounts and network namespaces")
-    need(shutil.which("unshare") and shutil.which("ip"), "unshare and ip")
 
 
 @pytest.fixture

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 
 import pytest
 
 from helpers.patience import PATIENCE_S
-from helpers.prereq import need
 from helpers.trunk import Pause, run
 
-
-@pytest.fixture(autouse=True)
-def _privileged() -> None:
-    need(os.geteuid() == 0, "root, for network namespaces")
-    need(shutil.which("ip") and shutil.which("nsenter"), "ip (iproute2) and nsenter")
+pytestmark = pytest.mark.usefixtures("namespaces")
 
 
 def test_states_and_counters_of_links_in_other_namespaces() -> None:

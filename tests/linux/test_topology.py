@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
-
-import pytest
 
 from eni_ledger.desk.topology.facts import DockerFacts
 from eni_ledger.desk.topology.picture import branches, draw
 from eni_ledger.desk.topology.tree import TreeLines
 from helpers import dockerd
 from helpers.pictures import branch
-from helpers.prereq import need
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/prod/3f9a1c20de414f0a8a1b2c3d4e5f6071"
 LABELS = {
@@ -25,15 +21,6 @@ LABELS = {
     "com.amazonaws.ecs.task-definition-version": "7",
     "com.amazonaws.ecs.container-name": "~internal~ecs~pause",
 }
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dockerd.Engine]:
-    need(os.geteuid() == 0, "root, for dockerd")
-    need(not dockerd.missing(), f"{dockerd.missing()}, for a Docker engine")
-    need(dockerd.BUSYBOX.exists(), "busybox-static")
-    with dockerd.Engine(tmp_path_factory.mktemp("docker")) as made:
-        yield made
 
 
 def test_a_task_is_drawn_with_the_containers_that_docker_has_now(engine: dockerd.Engine) -> None:

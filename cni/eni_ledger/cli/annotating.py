@@ -29,7 +29,7 @@ _QUIET_S = 0.1  # a packet whose next line has not come by now has no further on
 
 
 class Wish(NamedTuple):
-    """What `annotate` was asked for, as it was typed."""
+    """The options of `annotate`, not yet parsed."""
 
     read_from: str | None
     write_to: str | None
@@ -107,7 +107,7 @@ def _moment(session: Session, text: str | None, zone: tzinfo) -> int | None:
 
 
 def _end_with_the_input() -> None:
-    """Let the first interrupt end tcpdump alone, so that its last lines are still read; the second one is ours."""
+    """Let the first interrupt end tcpdump alone, so that its last lines are read; the second one ends this program."""
 
     def first(*_: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)

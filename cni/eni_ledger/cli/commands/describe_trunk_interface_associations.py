@@ -25,7 +25,10 @@ EXAMPLES = [
     (f"eni-ledger {NAME}", "the branches that are live now"),
     (f"eni-ledger {NAME} --filters Name=vlan-id,Values=101", "which branch has the VLAN ID"),
     (f"eni-ledger {NAME} --filters 'Name=tag:eni-ledger:task-family,Values=api*' --output table", "of some families"),
-    (f"eni-ledger {NAME} --at 'yesterday 03:12' --query 'InterfaceAssociations[].VlanId' --output text", "as it was"),
+    (
+        f"eni-ledger {NAME} --at 'yesterday 03:12' --query 'InterfaceAssociations[].VlanId' --output text",
+        "at that time",
+    ),
 ]
 
 

@@ -18,7 +18,7 @@ from eni_ledger.render.text import counted, safe
 EXAMPLES = [
     ("eni-ledger names names && WIRESHARK_CONFIG_DIR=names tshark -N mnNv -r x.pcap", "who is live now"),
     ("eni-ledger names ~/.config/wireshark/profiles/tasks", "a profile, to be chosen in Wireshark"),
-    ("eni-ledger names names --at 'yesterday 03:12'", "as it was then"),
+    ("eni-ledger names names --at 'yesterday 03:12'", "the names of that time"),
     ("eni-ledger names names --since -2h", "with a VLAN of several tasks in that time named after all of them"),
 ]
 

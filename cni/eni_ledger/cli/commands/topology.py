@@ -25,7 +25,7 @@ from eni_ledger.render.text import safe
 FORMS = ("tree", "svg", "html", "mermaid", "dot", "json")
 EXAMPLES = [
     ("eni-ledger topology", "the trunks of this host and what hangs on them"),
-    ("eni-ledger topology --at 'yesterday 03:12'", "as it was then, with the containers that are recorded"),
+    ("eni-ledger topology --at 'yesterday 03:12'", "the picture of that time, with the containers recorded"),
     ("eni-ledger topology -o svg > trunk.svg", "a picture for a runbook, for light and dark pages"),
     ("eni-ledger topology --family api -o mermaid", "one family, for a Markdown page"),
     ("eni-ledger topology 10.0.32.4 -o json", "what this address hangs on"),
@@ -35,7 +35,7 @@ EXAMPLES = [
 
 @click.command(cls=Command, examples=EXAMPLES, short_help="The picture: instance, trunks, branches, containers.")
 @whats_argument(required=False)
-@click.option("--at", metavar="TIME", help="As it was at that time; to the second means at any moment of it.")
+@click.option("--at", metavar="TIME", help="The picture of that time; to the second means any moment of it.")
 @click.option(
     "-o", "--output", "form", metavar="FORM", type=click.Choice(FORMS), default="tree", help=f"{', '.join(FORMS)}."
 )

@@ -6,6 +6,8 @@ and 8200 for what is inside.
 
 from __future__ import annotations
 
+import socket
+
 from eni_ledger.desk.capture.packet import Packet, Tag
 
 ETHERNET, COOKED, COOKED2 = 1, 113, 276
@@ -51,15 +53,17 @@ def _addresses(kind: int, data: bytes, at: int) -> tuple[str, str]:
     if kind == _IPV4 and len(data) >= at + 20:
         return _ipv4(data[at + 12 : at + 16]), _ipv4(data[at + 16 : at + 20])
     if kind == _IPV6 and len(data) >= at + 40:
-        from ipaddress import IPv6Address
-
-        return str(IPv6Address(data[at + 8 : at + 24])), str(IPv6Address(data[at + 24 : at + 40]))
+        return _ipv6(data[at + 8 : at + 24]), _ipv6(data[at + 24 : at + 40])
     if kind == _ARP and len(data) >= at + 28 and data[at : at + 6] == b"\0\1\x08\0\6\4":
         source, target = _ipv4(data[at + 14 : at + 18]), _ipv4(data[at + 24 : at + 28])
         if data[at + 7] == 2:  # a reply: it says who has the sender's address
             target = ""
         return "" if source == "0.0.0.0" else source, target  # noqa: S104 - a probe, RFC 5227
     return "", ""
+
+
+def _ipv6(data: bytes) -> str:
+    return socket.inet_ntop(socket.AF_INET6, data)
 
 
 def _mac(data: bytes) -> str:

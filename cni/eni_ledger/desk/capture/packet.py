@@ -16,7 +16,7 @@ class Tag(NamedTuple):
 
 
 class Packet(NamedTuple):
-    """The part of a packet that is looked up. Texts are in lower case, IPv6 as `ipaddress` writes it; empty: not known.
+    """The part of a packet that is looked up. Texts are in lower case, IPv6 as of inet_ntop(3); empty: not known.
 
     `tags` stand outermost first.
     """

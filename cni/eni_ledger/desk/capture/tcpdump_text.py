@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from eni_ledger.base.addresses import ip
 from eni_ledger.desk.capture import stamps
 from eni_ledger.desk.capture.packet import Packet, Tag
 
@@ -128,11 +129,6 @@ def _address(text: bytes) -> str:
         return match[1].decode()
     if b":" not in text:
         return ""
-    from ipaddress import IPv6Address
-
     # The port is behind a dot; so is the last part of ::ffff:10.0.0.1, which then has three.
     address, dot, _ = text.rpartition(b".")
-    try:
-        return str(IPv6Address((address if dot and address.count(b".") != 2 else text).decode()))
-    except ValueError:
-        return ""
+    return ip((address if dot and address.count(b".") != 2 else text).decode(errors="replace")) or ""

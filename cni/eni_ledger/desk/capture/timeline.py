@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from datetime import UTC, tzinfo
-from ipaddress import ip_address
 from typing import Any, NamedTuple, Protocol
 
+from eni_ledger.base.addresses import ip
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.desk.capture.stamps import DAY, SECOND, ledger_time, micros
 from eni_ledger.render.text import moment
@@ -212,7 +212,4 @@ def is_mac(text: str) -> bool:
 
 def _canonical(address: object) -> str:
     """Return an IP address without its prefix length, in the form that packets are read in; empty for none."""
-    try:
-        return str(ip_address(str(address).partition("/")[0]))
-    except ValueError:
-        return ""
+    return ip(str(address).partition("/")[0]) or ""

@@ -103,19 +103,47 @@ def choose(
 
     Raises Refused for an ID that none of them has, and for filters as `predicate` does.
     """
-    if len(association_ids) > MOST_IDS:
-        raise invalid_value(f"there are more than {MOST_IDS} association IDs")
-    holds = predicate(filters, FIELDS, tags)
+    return branches_with(associations, ASSOCIATION, association_ids, predicate(filters, FIELDS, tags))
+
+
+class Resource:
+    """A kind of resource that a request names by ID: the key of its ID, EC2's word and error code, a hint."""
+
+    __slots__ = ("code", "hint", "key", "word")
+
+    def __init__(self, key: str, word: str, code: str, hint: str = "") -> None:
+        self.key = key
+        self.word = word
+        self.code = code
+        self.hint = hint
+
+
+ASSOCIATION = Resource(
+    "association_id",
+    "association",
+    "InvalidAssociationID.NotFound",
+    "AssociationId is assoc- and 17 hex digits",
+)
+
+
+def branches_with(
+    associations: Sequence[Association],
+    resource: Resource,
+    ids: Sequence[str],
+    holds: Callable[[Association], bool],
+) -> list[Association]:
+    """Return those of a branch that have one of `ids` (any, without one) and for which `holds` is true.
+
+    Raises Refused for more IDs than EC2 takes, and for one that none of the branches has.
+    """
+    if len(ids) > MOST_IDS:
+        raise invalid_value(f"there are more than {MOST_IDS} {resource.word} IDs")
     branches = [one for one in associations if is_branch(one)]
-    if association_ids:
-        wanted = dict.fromkeys(association_ids)
-        branches = [one for one in branches if one["association_id"] in wanted]
-        for one in branches:
-            wanted.pop(one["association_id"], None)
-        if wanted:
-            raise Refused(
-                "InvalidAssociationID.NotFound",
-                f"The association ID '{safe(next(iter(wanted))[:100])}' does not exist",
-                "AssociationId is assoc- and 17 hex digits",
-            )
+    if ids:
+        known = {one.get(resource.key) for one in branches}
+        for wanted in ids:
+            if wanted not in known:
+                msg = f"The {resource.word} ID '{safe(wanted[:100])}' does not exist"
+                raise Refused(resource.code, msg, resource.hint)
+        branches = [one for one in branches if one.get(resource.key) in ids]
     return [one for one in branches if holds(one)]

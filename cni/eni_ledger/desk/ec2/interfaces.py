@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from eni_ledger.desk.ec2.associations import MOST_IDS, Association, addresses, is_branch, tag_list, tags
+from eni_ledger.desk.ec2.associations import Association, Resource, addresses, branches_with, tag_list, tags
 from eni_ledger.desk.ec2.filters import predicate, text_values
-from eni_ledger.desk.ec2.refusals import Refused, invalid_value
 from eni_ledger.render.text import safe
 
 OPERATION = "DescribeNetworkInterfaces"
@@ -43,6 +42,7 @@ def _text(value: object) -> str | None:
     return None if value is None else safe(value)
 
 
+INTERFACE = Resource("eni_id", "networkInterface", "InvalidNetworkInterfaceID.NotFound")
 FIELDS: dict[str, Callable[[Association], Sequence[str]]] = {
     "network-interface-id": text_values("eni_id"),
     "mac-address": text_values("branch_mac"),
@@ -59,17 +59,4 @@ def choose(
 
     Raises Refused for an ID that none of them has, and for filters as `predicate` does.
     """
-    if len(interface_ids) > MOST_IDS:
-        raise invalid_value(f"there are more than {MOST_IDS} network interface IDs")
-    holds = predicate(filters, FIELDS, tags)
-    branches = [one for one in associations if is_branch(one)]
-    if interface_ids:
-        known = {one.get("eni_id") for one in branches}
-        for wanted in interface_ids:
-            if wanted not in known:
-                raise Refused(
-                    "InvalidNetworkInterfaceID.NotFound",
-                    f"The networkInterface ID '{safe(wanted[:100])}' does not exist",
-                )
-        branches = [one for one in branches if one.get("eni_id") in interface_ids]
-    return [one for one in branches if holds(one)]
+    return branches_with(associations, INTERFACE, interface_ids, predicate(filters, FIELDS, tags))

@@ -88,8 +88,9 @@ FIELDS = st.lists(st.sampled_from(["version", "interface-id", "start", "end", "7
 
 
 @given(st.text(max_size=120) | FIELDS.map(" ".join))
-def test_any_line(text: str) -> None:
+def test_what_is_added_to_any_line_is_three_words_or_nothing(text: str) -> None:
     flows = FlowLogs(Timeline(FakeSource(list(ALL))))
     flows.read("version interface-id start end")
     for each in (text, record() + text, f"7 eni-0 {text} {text}"):
-        behind(flows, each)
+        added = behind(flows, each)
+        assert added is None or (len(added.split(" ")) == 3 and added.isprintable()), each

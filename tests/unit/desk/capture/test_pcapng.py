@@ -145,4 +145,6 @@ def test_any_bytes(bodies: list[bytes], rest: bytes) -> None:
     with contextlib.suppress(CaptureError):
         for each in blocks(b"", reader):
             if section_.read(each):
-                pcapng.commented(each, pcapng.comment_option("x"))
+                commented = pcapng.commented(each, pcapng.comment_option("x"))
+                assert len(commented) % 4 == 0
+                assert commented[4:8] == commented[-4:] == struct.pack("<I", len(commented))

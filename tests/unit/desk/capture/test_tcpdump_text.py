@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eni_ledger.base import addresses
 from eni_ledger.desk.capture import stamps
 from eni_ledger.desk.capture.packet import Packet, Tag
 from eni_ledger.desk.capture.tcpdump_text import read, read_second
@@ -22,7 +23,7 @@ PACKETS = {
     f"{LINK}, ethertype 802.1Q (0x8100), length 78: vlan 101, p 3, DEI, ethertype IPv6 (0x86dd),"
     " 2600:1f14::4.5000 > 2600:1f14::5.80: Flags [S]": Packet(TAG, *MACS, "2600:1f14::4", "2600:1f14::5"),
     f"{LINK}, {VLAN}ethertype IPv6 (0x86dd), (hlim 64, next-header TCP (6) payload length: 20)"
-    " 2600:1f14::4.5000 > ::ffff:10.0.0.1.80: Flags [S]": Packet(TAG, *MACS, "2600:1f14::4", "::ffff:a00:1"),
+    " 2600:1f14::4.5000 > ::ffff:10.0.0.1.80: Flags [S]": Packet(TAG, *MACS, "2600:1f14::4", "::ffff:10.0.0.1"),
     f"{LINK}, {VLAN}ethertype IPv6 (0x86dd), fe80::1 > ff02::1:ff00:4: ICMP6, neighbor solicitation": Packet(
         TAG, *MACS, "fe80::1", "ff02::1:ff00:4"
     ),
@@ -112,8 +113,10 @@ def test_no_packet(text: str) -> None:
     lambda text: st.tuples(st.integers(0, len(text)), st.binary(max_size=8)).map(
         lambda cut: text.encode()[: cut[0]] + cut[1] + text.encode()[cut[0] :])
 ))  # fmt: skip
-def test_any_line_is_read_or_is_none(data: bytes) -> None:
+def test_any_line_is_a_packet_of_possible_values_or_none(data: bytes) -> None:
     for line in data.split(b"\n"):
-        read(b"03:20:00.000005 " + line)
-        read(line)
-        read_second(b"    " + line)
+        lines = [found for found in (read(b"03:20:00.000005 " + line), read(line)) if found]
+        for packet in (*(found.packet for found in lines), read_second(b"    " + line)):
+            if packet:
+                assert all(0 <= tag.vlan_id <= 4095 for tag in packet.tags), line
+                assert all(addresses.ip(ip) == ip for ip in (packet.source_ip, packet.target_ip) if ip), line

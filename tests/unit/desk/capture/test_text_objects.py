@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import UTC, date
 
 from hypothesis import given
@@ -51,7 +52,8 @@ def test_lines_without_a_time(timeline: Timeline) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_text(data: bytes) -> None:
+def test_any_text_gives_objects_that_json_can_write(data: bytes) -> None:
     reader = TextObjects(Timeline(FakeSource(list(ALL))), Stamps(UTC, DAY))
-    reader.feed(data)
-    reader.finish()
+    found = reader.feed(data) + reader.finish()
+    assert json.loads(json.dumps(found)) == found
+    assert len(found) <= data.count(b"\n") + 1

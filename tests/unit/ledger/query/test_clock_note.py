@@ -98,7 +98,7 @@ def test_a_step_that_no_writer_writes_is_no_error(tmp_path: Path, clock: Clock, 
     where = tmp_path / "state"
     record(where, add_event(1))
     append_line(where, event="boot", clock_step_us=step)
-    at(where, -1)
+    assert at(where, -1) == []
 
 
 def test_an_empty_ledger_has_none(tmp_path: Path) -> None:
