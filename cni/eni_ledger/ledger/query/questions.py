@@ -73,7 +73,7 @@ class History:
     def is_there(self) -> bool:
         """Tell whether there is a ledger, which is not the same as an empty one. Raises as `Snapshot` does."""
         with self.snapshot() as snapshot:
-            return any(ledger.segments for ledger in ledgers(snapshot))
+            return bool(snapshot.segments) or any(ledger.segments for ledger in ledgers(snapshot))
 
     def path(self, name: str) -> str:
         """Return the path of one of the ledger's files, for messages."""
