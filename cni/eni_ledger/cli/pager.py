@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from eni_ledger.base.runtime import original_environment
+from eni_ledger.cli.on_terminal import OnTerminal
 
 _LESS = "FRX"  # quit on a single screen, pass colours through, leave the text on the screen
 _OFF = ("", "cat")
@@ -35,14 +36,14 @@ def command() -> list[str]:
     return words if words and shutil.which(words[0]) else []
 
 
-class PagedOutput:
+class PagedOutput(OnTerminal):
     """Stands for standard output on a terminal: keeps what is printed until it is longer than the screen.
 
     Then it starts the pager and hands everything to it. `note` is for what is said beside the answer.
     """
 
     def __init__(self, out: Any, words: list[str]) -> None:
-        self._out = out
+        super().__init__(out)
         self._words = words
         self._size = os.terminal_size(_screen(out))
         self._kept: list[str] = []
@@ -100,18 +101,6 @@ class PagedOutput:
             except KeyboardInterrupt:  # for the pager, which stops what it does
                 continue
             return
-
-    def isatty(self) -> bool:
-        """Tell that it is a terminal."""
-        return True
-
-    def fileno(self) -> int:
-        """Return the terminal's descriptor."""
-        descriptor: int = self._out.fileno()
-        return descriptor
-
-    def reconfigure(self, **_: Any) -> None:
-        """Do nothing: the pager gets UTF-8, and the terminal what it always gets."""
 
     @property
     def encoding(self) -> str:

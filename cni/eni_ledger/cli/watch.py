@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from eni_ledger.cli.on_terminal import OnTerminal
 from eni_ledger.render.text import columns
 
 SECONDS = 2.0
@@ -20,24 +21,12 @@ _HOME, _LINE_END, _BELOW, _CLEAR = "\x1b[H", "\x1b[K", "\x1b[J", "\x1b[2J"
 _CHANGED, _PLAIN = "\x1b[1m", "\x1b[0m"
 
 
-class _Frame(io.StringIO):
-    """Standard output for one picture: a terminal as far as widths and colours go."""
+class _Frame(OnTerminal, io.StringIO):
+    """Standard output for one picture."""
 
     def __init__(self, out: Any) -> None:
-        super().__init__()
-        self._out = out
-
-    def isatty(self) -> bool:
-        """Tell that it is a terminal."""
-        return True
-
-    def fileno(self) -> int:
-        """Return the terminal's descriptor."""
-        descriptor: int = self._out.fileno()
-        return descriptor
-
-    def reconfigure(self, **_: Any) -> None:
-        """Do nothing."""
+        io.StringIO.__init__(self)
+        OnTerminal.__init__(self, out)
 
 
 def watch(draw: Callable[[], None], seconds: float = SECONDS) -> None:

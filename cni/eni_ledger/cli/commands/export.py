@@ -15,7 +15,9 @@ import click
 
 from eni_ledger.base.errors import EniLedgerError, LedgerDamaged, UsageError
 from eni_ledger.cli.options import Command, reading, session_of
-from eni_ledger.cli.session import Session, full_path
+from eni_ledger.cli.period import period_of
+from eni_ledger.cli.request import Request
+from eni_ledger.cli.session import full_path
 from eni_ledger.desk.export import sqlite, text
 from eni_ledger.render.text import counted
 
@@ -76,7 +78,8 @@ def command(
         raise UsageError("which format?", file or "", f"--format {'|'.join(FORMATS)}")
     if file is None and form in BINARY:
         raise UsageError(f"{form} takes a file", hint=f"eni-ledger export --format {form} FILE")
-    first, last = _interval(session, since, until)
+    period = period_of(session, Request(since=since, until=until))
+    first, last = (period.first, period.last) if period else (None, None)
     history = session.history(slow=True)
     damage: LedgerDamaged | None = None
     try:
@@ -97,15 +100,6 @@ def command(
         session.screen.note(f"{file}: {counted(len(rows), 'association')}")
     if damage:
         raise damage
-
-
-def _interval(session: Session, since: str | None, until: str | None) -> tuple[str | None, str | None]:
-    """Return both as times of the ledger. Raises UsageError when the interval ends before it begins."""
-    begin, end = session.times(since, "--since"), session.times(until, "--until", future=True)
-    first, last = begin[0] if begin else None, end[1] if end else None
-    if first and last and first > last:
-        raise UsageError("--since is later than --until", f"{first} and {last}")
-    return first, last
 
 
 def _sound(events: Iterator[Row]) -> Iterator[Row]:

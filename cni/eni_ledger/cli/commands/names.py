@@ -9,6 +9,8 @@ import click
 from eni_ledger import timespec
 from eni_ledger.base.errors import LedgerDamaged, UsageError
 from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.period import period_of
+from eni_ledger.cli.request import Request
 from eni_ledger.cli.session import Session, full_path
 from eni_ledger.desk.capture.name_directory import write
 from eni_ledger.desk.capture.name_files import Users
@@ -76,20 +78,10 @@ def command(
 
 
 def _interval(session: Session, at: str | None, since: str | None, until: str | None) -> tuple[str, str]:
-    """Return the first and last moment that is asked for. Raises UsageError."""
-    ts = timespec.to_ledger(session.now)
-    now = (ts, ts)
-    if at is not None or (since is None and until is None):
-        return session.times(at, "--at") or now
-    first = (session.times(since, "--since") or ("",))[0]
-    last = (session.times(until, "--until", future=True) or now)[-1]
-    if first > last:
-        raise UsageError(
-            "the interval ends before it begins",
-            f"{session.clock(first)} to {session.clock(last)}",
-            "--since TIME --until TIME",
-        )
-    return first, last
+    """Return the first and last moment that is asked for, now by default. Raises as `period_of` does."""
+    now = timespec.to_ledger(session.now)
+    period = period_of(session, Request(at=at, since=since, until=until))
+    return (period.first or "", period.last or now) if period else (now, now)
 
 
 def _print(session: Session, directory: str, files: dict[str, str], times: tuple[str, str], *, as_json: bool) -> None:

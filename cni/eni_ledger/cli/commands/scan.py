@@ -12,7 +12,7 @@ from eni_ledger.cli.asking import form_options, request_of
 from eni_ledger.cli.options import Command, colour_option, session_of
 from eni_ledger.cli.present import present
 from eni_ledger.render.table import Cell, Column, Table, show
-from eni_ledger.render.text import SHORT, addresses, family, safe, size, task_id
+from eni_ledger.render.text import addresses, label, safe, size
 
 EXAMPLES = [
     ("eni-ledger scan", "primary ENI, trunks, and the branches in all network namespaces"),
@@ -86,8 +86,6 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 
 
 def _cells(row: dict[str, Any]) -> list[Cell]:
-    task = task_id(row.get("task_arn"))[:8]
-    owner = "/".join(part for part in (family(row), task) if part) or safe(row.get("container_id"))[:SHORT]
     counters = row.get("counters") or {}
     down = bool(row.get("problem"))
     return [
@@ -96,7 +94,7 @@ def _cells(row: dict[str, Any]) -> list[Cell]:
         Cell.of(safe(row.get("ifname"))),
         Cell.of(safe(row.get("eni_id") or row.get("branch_mac"))),
         Cell.of(next(iter(addresses(row)), "")),
-        Cell.of(owner),
+        Cell.of(label(row)),
         Cell.of(safe(row.get("state")), "bold red" if down else ""),
         Cell.of(size(counters["rx_bytes"]) if "rx_bytes" in counters else ""),
         Cell.of(size(counters["tx_bytes"]) if "tx_bytes" in counters else ""),

@@ -8,9 +8,9 @@ from eni_ledger.desk.capture.attribution import Attribution, Miss, Neighbour, Pa
 from eni_ledger.desk.capture.packet import Packet
 from eni_ledger.desk.capture.stamps import ledger_time
 from eni_ledger.desk.capture.timeline import VLAN, Association, Timeline
-from eni_ledger.render.text import SHORT, clock, family, safe, task_id
+from eni_ledger.render import text
+from eni_ledger.render.text import clock, safe
 
-_TASK_DIGITS = 8
 FIELDS = ("association_id", "eni_id", "vlan_id", "task_arn", "task_family", "task_revision", "service", "cluster",
            "container_id", "branch_mac", "addresses", "since", "until")  # fmt: skip
 """Keys of an association that JSON repeats."""
@@ -18,13 +18,10 @@ FIELDS = ("association_id", "eni_id", "vlan_id", "task_arn", "task_family", "tas
 
 def label(association: Association) -> str:
     """Return the name of whose an association is: ``api:17/5f8a2b3d``, or the container while the task is not known."""
-    task = task_id(association["task_arn"])[:_TASK_DIGITS] if association.get("task_arn") else ""
-    if name := family(association):
-        return f"{name}/{task}" if task else name
-    if task:
-        return f"task {task}"
-    container = safe(association.get("container_id") or "")[:SHORT]
-    return f"container {container}" if container else safe(association["association_id"])
+    name = text.label(association)
+    if association.get("task_family") or not name:
+        return name or safe(association["association_id"])
+    return f"task {name}" if association.get("task_arn") else f"container {name}"
 
 
 def named(association: Association) -> str:

@@ -12,7 +12,7 @@ from eni_ledger.desk.report.findings import ms
 from eni_ledger.desk.report.payload import payload
 from eni_ledger.desk.topology import svg, words
 from eni_ledger.desk.topology.picture import branches
-from eni_ledger.render.text import addresses, clock, counted, family, safe, size, task_id, zone_name
+from eni_ledger.render.text import addresses, clock, counted, label, safe, size, zone_name
 
 Document = dict[str, Any]
 
@@ -87,8 +87,7 @@ def _finding(one: dict[str, Any]) -> dict[str, Any]:
     """Return what a row of findings shows."""
     about = one["about"]
     vlan = f"VLAN {safe(about['vlan_id'])}" if about.get("vlan_id") is not None else ""
-    task = task_id(about["task_arn"])[:8] if about.get("task_arn") else safe(about.get("container_id"))[:12]
-    of = [vlan, *addresses(about)[:1], "/".join(filter(None, (family(about), task)))]
+    of = [vlan, *addresses(about)[:1], label(about)]
     return {**one, "of": "  ".join(filter(None, of)), "text": safe(one["text"])}
 
 

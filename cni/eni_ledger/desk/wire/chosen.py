@@ -6,7 +6,8 @@ from typing import Any
 
 from eni_ledger.base.errors import NotFound, UsageError
 from eni_ledger.ledger.query.questions import History
-from eni_ledger.render.text import SHORT, addresses, clock, family, safe, short_id, task_id
+from eni_ledger.render import text
+from eni_ledger.render.text import addresses, clock, safe, short_id
 
 Association = dict[str, Any]
 
@@ -36,11 +37,9 @@ def chosen(history: History, what: str) -> Association:
 
 def label(association: Association) -> str:
     """Return the name of an association for people: task or container, VLAN ID, address, ID."""
-    task = task_id(association.get("task_arn"))[:8]
-    owner = "/".join(part for part in (family(association), task) if part)
     vlan = association.get("vlan_id")
     parts = [
-        owner or safe(association.get("container_id"))[:SHORT],
+        text.label(association),
         f"VLAN {vlan}" if vlan is not None else "",
         next(iter(addresses(association)), ""),
         f"#{short_id(association.get('association_id'))}",
