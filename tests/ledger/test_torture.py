@@ -70,7 +70,7 @@ class Broken:
     new: str
 
 
-_LISTED = 'sorted(name for name in os.listdir(spool_fd) if name.endswith(".json") and name[0] != ".")'
+_LISTED = 'sorted(name for name in names if name.endswith(".json") and name[0] != ".")'
 BROKEN = (
     Broken(
         *(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,9 +18,11 @@ from helpers.serving import PROGRAM, Serving, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 DESCRIBE = "describe-trunk-interface-associations"
-ONE, TWO = Path(sys.executable).with_name("aws"), Path("/usr/bin/aws")
+# By module: the environment of the tests has the packages of another, and not its programs.
+ONE, TWO = (sys.executable, "-m", "awscli"), ("/usr/bin/aws",)
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "any",
     "AWS_SECRET_ACCESS_KEY": "any",
@@ -53,11 +54,16 @@ def server(state_dir: Path) -> Iterator[Serving]:
         yield server
 
 
-def aws(program: Path, server: Serving, *args: str) -> subprocess.CompletedProcess[str]:
-    need(os.access(program, os.X_OK), f"the AWS CLI, {program}")
+def need_aws(program: tuple[str, ...]) -> None:
+    there = find_spec("awscli") is not None if program is ONE else os.access(program[0], os.X_OK)
+    need(there, f"the AWS CLI, {' '.join(program)}")
+
+
+def aws(program: tuple[str, ...], server: Serving, *args: str) -> subprocess.CompletedProcess[str]:
+    need_aws(program)
     path = {"PYTHONWARNINGS": "ignore", "LC_ALL": "C.UTF-8"}
     return subprocess.run(
-        [program, "ec2", *args, "--endpoint-url", server.url],
+        [*program, "ec2", *args, "--endpoint-url", server.url],
         capture_output=True,
         text=True,
         env={**os.environ, **ENVIRONMENT, **path},
@@ -148,9 +154,9 @@ def test_a_profile_with_a_services_section(server: Serving, tmp_path: Path) -> N
         "[profile ledger]\nservices = ledger\nregion = eu-central-1\naws_access_key_id = any\n"
         f"aws_secret_access_key = any\n[services ledger]\nec2 =\n  endpoint_url = {server.url}\n"
     )
-    need(os.access(ONE, os.X_OK), f"the AWS CLI, {ONE}")
+    need_aws(ONE)
     done = subprocess.run(
-        [ONE, "--profile", "ledger", "ec2", DESCRIBE, "--query", "length(InterfaceAssociations)"],
+        [*ONE, "--profile", "ledger", "ec2", DESCRIBE, "--query", "length(InterfaceAssociations)"],
         capture_output=True,
         text=True,
         env={**os.environ, "AWS_CONFIG_FILE": str(config), "AWS_MAX_ATTEMPTS": "1"},
@@ -161,10 +167,20 @@ def test_a_profile_with_a_services_section(server: Serving, tmp_path: Path) -> N
 
 
 def test_schemathesis_finds_nothing(server: Serving, tmp_path: Path) -> None:
-    program = Path(sys.executable).with_name("schemathesis")
-    need(program.exists() or shutil.which("schemathesis"), "schemathesis")
+    need(find_spec("schemathesis"), "schemathesis")
     done = subprocess.run(
-        [program, "run", f"{server.url}/openapi.json", "--max-examples", "30", "--seed", "1", "--no-color"],
+        [
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "run",
+            f"{server.url}/openapi.json",
+            "--max-examples",
+            "30",
+            "--seed",
+            "1",
+            "--no-color",
+        ],
         capture_output=True,
         text=True,
         cwd=tmp_path,

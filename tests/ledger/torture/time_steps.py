@@ -92,14 +92,8 @@ def _ask(trial: Run, world: World, chance: random.Random) -> None:
 
 
 def _during(model: Model, first: int, last: int) -> list[Span]:
-    """Return what was live at any moment from `first` to `last`; what has no length was live at none."""
-    return [
-        span
-        for span in model.spans
-        if span.since <= last
-        and (span.until is None or first < span.until)
-        and (span.until is None or span.since < span.until)
-    ]
+    """Return what was live at any moment from `first` to `last`, and what has no length and lies between them."""
+    return [span for span in model.spans if span.since <= last and (span.until is None or first < span.until)]
 
 
 def _ids(found: list[dict[str, object]]) -> list[str]:
