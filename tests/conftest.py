@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def pytest_configure(config: pytest.Config) -> None:
         derandomize=bool(os.environ.get("CI")),
     )
     settings.load_profile("eni-ledger")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the command that repeats each test that failed; `build/test` collects these lines of all parts."""
+    stats = terminalreporter.stats
+    for test in sorted({report.nodeid for kind in ("failed", "error") for report in stats.get(kind, ())}):
+        part = test.split("/")[1] if test.startswith("tests/") else ""
+        terminalreporter.write_line(f"again: build/test {part} -- {shlex.quote(test)}")
 
 
 @pytest.fixture(scope="session")

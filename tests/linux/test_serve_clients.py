@@ -7,23 +7,26 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from eni_ledger.cli.main import main
+from helpers.aws_cli import AwsCli
 from helpers.ledgers import add_event, record
 from helpers.patience import PATIENCE_S
 from helpers.prereq import need
-from helpers.serving import PROGRAM, Serving, serving
+from helpers.serving import Serving, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 DESCRIBE = "describe-trunk-interface-associations"
-# By module: the environment of the tests has the packages of another, and not its programs.
-ONE, TWO = (sys.executable, "-m", "awscli"), ("/usr/bin/aws",)
+TWO = Path("/usr/bin/aws")
 ENVIRONMENT = {
+    "PYTHONWARNINGS": "ignore",
+    "LC_ALL": "C.UTF-8",
     "AWS_ACCESS_KEY_ID": "any",
     "AWS_SECRET_ACCESS_KEY": "any",
     "AWS_DEFAULT_REGION": "eu-central-1",
@@ -54,28 +57,44 @@ def server(state_dir: Path) -> Iterator[Serving]:
         yield server
 
 
-def need_aws(program: tuple[str, ...]) -> None:
-    there = find_spec("awscli") is not None if program is ONE else os.access(program[0], os.X_OK)
-    need(there, f"the AWS CLI, {' '.join(program)}")
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsCli]:
+    """Give the AWS CLI 1 of this environment."""
+    need(find_spec("awscli"), "the AWS CLI 1, of the Python package awscli")
+    with AwsCli(sys.executable, tmp_path_factory.mktemp("one"), ENVIRONMENT) as made:
+        yield made
 
 
-def aws(program: tuple[str, ...], server: Serving, *args: str) -> subprocess.CompletedProcess[str]:
-    need_aws(program)
-    path = {"PYTHONWARNINGS": "ignore", "LC_ALL": "C.UTF-8"}
-    return subprocess.run(
-        [*program, "ec2", *args, "--endpoint-url", server.url],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **ENVIRONMENT, **path},
-        timeout=PATIENCE_S,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AwsCli]:
+    """Give the AWS CLI 2 of the distribution, a script for the Python that its first line names."""
+    need(os.access(TWO, os.X_OK), f"the AWS CLI 2, {TWO} (package awscli)")
+    with TWO.open() as script:
+        python = script.readline().removeprefix("#!").strip()
+    with AwsCli(python, tmp_path_factory.mktemp("two"), ENVIRONMENT) as made:
+        yield made
 
 
-def ours(state_dir: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PROGRAM, DESCRIBE, "--state-dir", str(state_dir), *args], capture_output=True, text=True, check=False
-    )
+class Ours:
+    """The command, in this process."""
+
+    def __init__(self, state_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self._state_dir, self._capsys = state_dir, capsys
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [DESCRIBE, "--state-dir", str(self._state_dir), *arguments]
+        self._capsys.readouterr()
+        status = main(command)
+        return subprocess.CompletedProcess(command, status, *self._capsys.readouterr())
+
+
+@pytest.fixture
+def ours(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> Ours:
+    return Ours(state_dir, capsys)
+
+
+def aws(program: AwsCli, server: Serving, *args: str) -> subprocess.CompletedProcess[str]:
+    return program.run("ec2", DESCRIBE, *args, "--endpoint-url", server.url)
 
 
 FORMS = [
@@ -95,11 +114,13 @@ FORMS = [
 
 @pytest.mark.parametrize("args", FORMS, ids=lambda args: " ".join(args)[:60] or "everything")
 @pytest.mark.parametrize("output", ["json", "text", "table", "yaml"])
-def test_the_bytes_are_those_of_the_aws_cli(server: Serving, state_dir: Path, args: list[str], output: str) -> None:
-    said = ours(state_dir, *args, "--output", output)
+def test_the_bytes_are_those_of_the_aws_cli(
+    server: Serving, one: AwsCli, two: AwsCli, ours: Ours, args: list[str], output: str
+) -> None:
+    said = ours(*args, "--output", output)
     assert said.returncode == 0, said.stderr
-    for program in (TWO,) if output == "yaml" else (ONE, TWO):
-        original = aws(program, server, DESCRIBE, *args, "--output", output)
+    for program in (two,) if output == "yaml" else (one, two):
+        original = aws(program, server, *args, "--output", output)
         assert original.returncode == 0, original.stderr
         assert said.stdout == original.stdout
 
@@ -118,17 +139,35 @@ def test_the_bytes_are_those_of_the_aws_cli(server: Serving, state_dir: Path, ar
     ],
     ids=" ".join,
 )
-def test_exit_statuses_are_those_of_the_aws_cli_2(server: Serving, state_dir: Path, args: list[str]) -> None:
-    original = aws(TWO, server, DESCRIBE, *args)
-    assert ours(state_dir, *args).returncode == original.returncode, original.stderr
+def test_exit_statuses_are_those_of_the_aws_cli_2(server: Serving, two: AwsCli, ours: Ours, args: list[str]) -> None:
+    original = aws(two, server, *args)
+    assert ours(*args).returncode == original.returncode, original.stderr
 
 
-def test_a_token_of_one_goes_on_in_the_other(server: Serving, state_dir: Path) -> None:
-    token = json.loads(ours(state_dir, "--max-items", "4").stdout)["NextToken"]
+@pytest.mark.parametrize(("program", "command"), [("one", (sys.executable, "-m", "awscli")), ("two", (str(TWO),))])
+@pytest.mark.parametrize("args", [["--max-items", "4", "--output", "table"], ["--nonsense"]], ids=lambda args: args[0])
+def test_the_program_by_itself_says_the_same(
+    server: Serving, request: pytest.FixtureRequest, program: str, command: tuple[str, ...], args: list[str]
+) -> None:
+    """What the forked runs are held against is what the program says when it is started as people start it."""
+    forked = aws(request.getfixturevalue(program), server, *args)
+    alone = subprocess.run(
+        [*command, "ec2", DESCRIBE, *args, "--endpoint-url", server.url],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **ENVIRONMENT},
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (forked.returncode, forked.stdout, forked.stderr) == (alone.returncode, alone.stdout, alone.stderr)
+
+
+def test_a_token_of_one_goes_on_in_the_other(server: Serving, one: AwsCli, ours: Ours) -> None:
+    token = json.loads(ours("--max-items", "4").stdout)["NextToken"]
     args = ["--starting-token", token, "--max-items", "20"]
-    original = aws(ONE, server, DESCRIBE, *args)
+    original = aws(one, server, *args)
     assert original.returncode == 0, original.stderr
-    assert ours(state_dir, *args).stdout == original.stdout
+    assert ours(*args).stdout == original.stdout
 
 
 def test_boto3_pages_and_filters(server: Serving) -> None:
@@ -154,9 +193,19 @@ def test_a_profile_with_a_services_section(server: Serving, tmp_path: Path) -> N
         "[profile ledger]\nservices = ledger\nregion = eu-central-1\naws_access_key_id = any\n"
         f"aws_secret_access_key = any\n[services ledger]\nec2 =\n  endpoint_url = {server.url}\n"
     )
-    need_aws(ONE)
+    need(find_spec("awscli"), "the AWS CLI 1, of the Python package awscli")
     done = subprocess.run(
-        [*ONE, "--profile", "ledger", "ec2", DESCRIBE, "--query", "length(InterfaceAssociations)"],
+        [
+            sys.executable,
+            "-m",
+            "awscli",
+            "--profile",
+            "ledger",
+            "ec2",
+            DESCRIBE,
+            "--query",
+            "length(InterfaceAssociations)",
+        ],
         capture_output=True,
         text=True,
         env={**os.environ, "AWS_CONFIG_FILE": str(config), "AWS_MAX_ATTEMPTS": "1"},
