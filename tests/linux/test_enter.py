@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -62,6 +63,19 @@ def test_a_command_runs_in_the_namespace_and_its_status_is_ours(pause: Pause, tm
     assert (done.returncode, done.stderr) == (1, "error: there is no such program: 'no-such-program'\n")
 
 
+def test_the_command_line_is_printed_for_a_shell_and_as_json(pause: Pause, tmp_path: Path) -> None:
+    event = record(tmp_path, recorded(pause))
+    argv = ["nsenter", f"--net=/proc/{pause.pid}/ns/net", "ip", "-j", "link show"]
+    done = cli(tmp_path, "enter", "10.0.0.1", "--print", "--", *argv[2:])
+    assert (done.returncode, done.stdout) == (0, f"{shlex.join(argv)}\n"), done.stderr
+    done = cli(tmp_path, "enter", "10.0.0.1", "--json", "--", *argv[2:])
+    assert json.loads(done.stdout) == {"association_id": event["association_id"], "argv": argv}
+    assert done.returncode == 0
+    record(tmp_path, recorded(pause, container_id="ee" * 32, addresses=["10.0.0.9/20"], pid_start=1))
+    done = cli(tmp_path, "enter", "10.0.0.9", "--json")
+    assert (done.returncode, done.stdout) == (3, "")
+
+
 def test_what_has_ended_and_what_another_has_by_now_are_refused(pause: Pause, tmp_path: Path) -> None:
     event = record(tmp_path, recorded(pause, pid_start=1))
     done = cli(tmp_path, "enter", "10.0.0.1", "--", "true")
@@ -105,6 +119,9 @@ def test_a_whole_eni_is_captured_in_its_namespace(pause: Pause, tmp_path: Path) 
     record(tmp_path, recorded(pause, **about))
     shown = cli(tmp_path, "capture", "10.0.0.1", "--print", "--", "-c", "1", "udp")
     assert shown.stdout == f"nsenter --net=/proc/{pause.pid}/ns/net tcpdump -i lo -e -n -c 1 udp\n", shown.stderr
+    shown = cli(tmp_path, "capture", "10.0.0.1", "--json", "--", "-c", "1", "udp")
+    argv = ["nsenter", f"--net=/proc/{pause.pid}/ns/net", "tcpdump", "-i", "lo", "-e", "-n", "-c", "1", "udp"]
+    assert json.loads(shown.stdout)["argv"] == argv
     out = tmp_path / "out.pcap"
     own = [sys.executable, "-m", "eni_ledger.entry"]
     capture = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 from collections.abc import Sequence
@@ -36,6 +37,24 @@ def enter_netns(association: dict[str, Any]) -> None:
         ) from exc
     finally:
         os.close(fd)
+
+
+def nsenter(association: dict[str, Any]) -> list[str]:
+    """Return the beginning of a command line that runs a program in the association's network namespace.
+
+    Raises ObserveError when the namespace is not the one recorded.
+    """
+    os.close(open_netns(association))
+    path = f"/proc/{association['pid']}/ns/net" if "pid" in association else association.get("netns")
+    return ["nsenter", f"--net={path}"]
+
+
+def show(session: Session, association: dict[str, Any], argv: Sequence[str], *, as_json: bool) -> None:
+    """Print a command line that is not run, for a shell or as JSON."""
+    if as_json:
+        session.screen.json_document({"association_id": association["association_id"], "argv": list(argv)})
+    else:
+        session.screen.line(shlex.join(argv))
 
 
 def execute(argv: Sequence[str]) -> NoReturn:

@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 import click
 
 from eni_ledger.base.errors import UsageError
-from eni_ledger.cli.completers import live_names
+from eni_ledger.cli.completers import column_lists, column_names, live_names, live_tasks, live_values, sort_keys
 from eni_ledger.cli.options import pager_option
 from eni_ledger.cli.request import Request
 from eni_ledger.cli.whats import whats_of
+from eni_ledger.cli.words import one_of
+from eni_ledger.ledger.format.line import EVENTS
 from eni_ledger.ledger.read.filters import FIELDS, Filters
 from eni_ledger.render.form import OUTPUTS, Form
 
@@ -22,15 +24,16 @@ TIMES = (
 )
 F = TypeVar("F", bound=Callable[..., Any])
 
+_VIAS = ("chained", "interposed", "scan", "import")
 _FILTERS = {
-    "family": "family of the task definition",
-    "service": "ECS service",
-    "cluster": "ECS cluster",
-    "task": "task, by its ARN, its ID or the start of it",
-    "vlan": "VLAN ID",
-    "trunk": "trunk, by MAC, ENI ID or interface",
-    "event": "kind of event",
-    "via": "how it became known: chained, interposed, scan, import",
+    "family": ("family of the task definition", live_values(*FIELDS["family"])),
+    "service": ("ECS service", live_values(*FIELDS["service"])),
+    "cluster": ("ECS cluster", live_values(*FIELDS["cluster"])),
+    "task": ("task, by its ARN, its ID or the start of it", live_tasks),
+    "vlan": ("VLAN ID", live_values(*FIELDS["vlan"])),
+    "trunk": ("trunk, by MAC, ENI ID or interface", live_values(*FIELDS["trunk"])),
+    "event": ("kind of event", one_of(*EVENTS)),
+    "via": (f"how it became known: {', '.join(_VIAS)}", one_of(*_VIAS)),
 }
 
 
@@ -60,8 +63,13 @@ def filter_options(function: F) -> F:
         "--mismatch", is_flag=True, help="Only where the kernel shows another value than was declared."
     )(function)
     for name in reversed(FIELDS):
+        words, values = _FILTERS[name]
         function = click.option(
-            f"--{name}", metavar="PATTERN", multiple=True, help=f"Only of this {_FILTERS[name]}; * is any text."
+            f"--{name}",
+            metavar="PATTERN",
+            multiple=True,
+            shell_complete=values,
+            help=f"Only of this {words}; * is any text.",
         )(function)
     return function
 
@@ -70,12 +78,22 @@ def form_options(function: F) -> F:
     """Add the options that `form_of` reads, and `--no-pager`."""
     for option in (
         pager_option,
-        click.option("--group-by", metavar="COLUMN", help="Count the answers by the values of a column."),
+        click.option(
+            "--group-by",
+            metavar="COLUMN",
+            shell_complete=column_names,
+            help="Count the answers by the values of a column.",
+        ),
         click.option("--limit", metavar="N", type=click.IntRange(min=1), help="At most N answers."),
-        click.option("--sort", metavar="COLUMN", help="Sort by a column, with - before it descending."),
+        click.option(
+            "--sort",
+            metavar="COLUMN",
+            shell_complete=sort_keys,
+            help="Sort by a column, with - before it descending.",
+        ),
         click.option("-q", "--quiet", is_flag=True, help="Print IDs only."),
         click.option("--no-headers", is_flag=True, help="Print no header line."),
-        click.option("--columns", metavar="NAME[,NAME...]", help="Print these columns."),
+        click.option("--columns", metavar="NAME[,NAME...]", shell_complete=column_lists, help="Print these columns."),
         click.option("--query", metavar="JMESPATH", help="Print what this JMESPath expression selects of the JSON."),
         click.option("--json", "as_json", is_flag=True, help="The same as -o json."),
         click.option("-o", "--output", metavar="FORM", type=click.Choice(OUTPUTS), help=", ".join(OUTPUTS) + "."),

@@ -1,4 +1,4 @@
-"""Shell completion of values: from the live associations, none when the ledger cannot be read, and of fixed words."""
+"""Shell completion of values: from the live associations, none when the ledger cannot be read, and of columns."""
 
 from __future__ import annotations
 
@@ -10,32 +10,48 @@ from click.shell_completion import CompletionItem
 
 from eni_ledger.base.errors import EniLedgerError
 from eni_ledger.cli.options import session_of
-from eni_ledger.render.text import SHORT, addresses, family, safe, short_id, task_id
+from eni_ledger.cli.words import Completer, comma_list
+from eni_ledger.render.text import SHORT, addresses, family, label, safe, short_id, task_id
 
 Association = dict[str, Any]
-Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
-TIMES = {
-    "now": "",
-    "today": "midnight, UTC unless --tz",
-    "yesterday": "its first moment",
-    "-15m": "a quarter of an hour ago",
-    "-1h": "an hour ago",
-    "-1d": "a day ago",
-    "03:12": "the latest that is past",
-    "noon": "",
-    "midnight": "",
-    "last night 03:12": "",
-    "monday": "the latest that is past",
+_OF_KINDS = {
+    "vlan": ("vlan_id", "observed_vlan_id"),
+    "eni": ("eni_id",),
+    "mac": ("branch_mac", "observed_mac"),
+    "container": ("container_id",),
+    "family": ("task_family",),
+    "service": ("service",),
+    "cluster": ("cluster",),
+    "trunk": ("trunk_ifname", "trunk_mac", "trunk_eni_id"),
+    "instance": ("instance_id",),
+    "netns": ("netns_inode",),
+    "pid": ("pid",),
 }
+"""Kinds that may stand before a colon in WHAT, and the keys of what may stand behind it."""
 
 
-def live_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the live addresses, VLAN IDs, ENIs, MACs, containers and tasks that start with `incomplete`."""
-    return _items(ctx, _names, incomplete)
+def live_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Return what WHAT may be of live associations and starts with `incomplete`: addresses, VLAN IDs, tasks ...
+
+    With a kind as in `family:api` if `incomplete` begins with one, or with a part of one.
+    """
+
+    def names(association: Association) -> Iterator[str]:
+        yield from _names(association)
+        word = incomplete.partition(":")[0]
+        for kind, keys in _OF_KINDS.items() if word else ():
+            if kind.startswith(word):
+                yield from (f"{kind}:{safe(association[key])}" for key in keys if association.get(key))
+        if word and "ip".startswith(word):
+            yield from (f"ip:{address}" for address in addresses(association))
+        if word and "task".startswith(word) and association.get("task_arn"):
+            yield f"task:{task_id(association['task_arn'])}"
+
+    return _items(ctx, names, incomplete)
 
 
-def live_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def live_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
     """Return the IDs of live associations that start with `incomplete`, in full or shortened as in the tables."""
 
     def names(association: Association) -> Iterator[str]:
@@ -46,40 +62,53 @@ def live_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[Co
     return _items(ctx, names, incomplete)
 
 
+def live_tasks(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Return the IDs of tasks of live associations that start with `incomplete`, their ARNs if it starts with arn."""
+
+    def names(association: Association) -> Iterator[str]:
+        yield task_id(association.get("task_arn"))
+        if incomplete.startswith("arn"):
+            yield safe(association.get("task_arn"))
+
+    return _items(ctx, names, incomplete)
+
+
 def live_values(*keys: str) -> Completer:
     """Return the completer of the values that live associations have under `keys`."""
 
-    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         values = {safe(association[key]) for association in _live(ctx) for key in keys if association.get(key)}
         return [CompletionItem(value) for value in sorted(values) if value.startswith(incomplete)]
 
     return complete
 
 
-def times(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return words for times that start with `incomplete`."""
-    return [CompletionItem(word, help=what) for word, what in TIMES.items() if word.startswith(incomplete)]
+def column_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Return the columns of the command's answer that start with `incomplete`."""
+    return [CompletionItem(name) for name in _columns(ctx) if name.startswith(incomplete)]
 
 
-def listed(*words: str) -> Completer:
-    """Return the completer of a list of `words` with commas."""
-
-    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        before, comma, last = incomplete.rpartition(",")
-        used = before.split(",")
-        return [CompletionItem(before + comma + word) for word in words if word.startswith(last) and word not in used]
-
-    return complete
+def column_lists(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Return the lists of columns of the command's answer that begin as `incomplete` does."""
+    return comma_list(_columns(ctx), incomplete)
 
 
-def command_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def sort_keys(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Return the columns of the command's answer, each also with - for descending, that start with `incomplete`."""
+    names = [*_columns(ctx), *(f"-{name}" for name in _columns(ctx))]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def command_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
     """Return the commands that start with `incomplete`."""
     group = ctx.find_root().command
     names = group.list_commands(ctx) if isinstance(group, click.Group) else []
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-def _items(ctx: click.Context, names: Callable[[Association], Iterator[str]], incomplete: str) -> list[CompletionItem]:
+def _items(
+    ctx: click.Context, names: Callable[[Association], Iterator[str]], incomplete: str
+) -> list[CompletionItem[str]]:
     owners: dict[str, str] = {}
     for association in _live(ctx):
         owner = family(association) or safe(association.get("container_id"))[:SHORT]
@@ -88,11 +117,23 @@ def _items(ctx: click.Context, names: Callable[[Association], Iterator[str]], in
 
 
 def _names(association: Association) -> Iterator[str]:
+    """Yield what names an association in WHAT, as it is and as tables print it."""
     yield from addresses(association)
-    for key in ("vlan_id", "eni_id", "branch_mac", "observed_mac", "netns_inode"):
-        yield safe(association.get(key))
-    yield safe(association.get("container_id"))
+    for keys in _OF_KINDS.values():
+        yield from (safe(association[key]) for key in keys if association.get(key))
     yield task_id(association.get("task_arn"))
+    yield from (family(association), label(association))
+    yield from (safe(association.get(key)) for key in ("private_dns_name", "pause_name"))
+    for container in association.get("containers") or ():
+        if isinstance(container, dict):
+            yield safe(container.get("name"))
+
+
+def _columns(ctx: click.Context) -> tuple[str, ...]:
+    """Return the keys of the rows of a command's answer; none where they depend on the answer."""
+    from eni_ledger.cli import present  # start-up: loaded by commands that have columns, but not by all that complete
+
+    return present.COLUMNS.get(ctx.info_name or "", ())
 
 
 def _live(ctx: click.Context) -> list[Association]:

@@ -180,9 +180,9 @@ def _run(argv: Sequence[str] | None) -> int:
     """Run the command and return its exit code; every error on purpose has been printed."""
     args = list(sys.argv[1:] if argv is None else argv)
     if COMPLETE_VAR in os.environ:
-        from click.shell_completion import shell_complete
+        from eni_ledger.cli.shells import complete  # start-up: no command needs it
 
-        return shell_complete(cli, {}, PROGRAM, COMPLETE_VAR, os.environ[COMPLETE_VAR])
+        return complete(cli, PROGRAM, COMPLETE_VAR, os.environ[COMPLETE_VAR])
     try:
         # Not cli.main(): it answers a closed pipe with exit code 1, which here means "nothing found".
         with cli.make_context(PROGRAM, args) as ctx:

@@ -12,10 +12,12 @@ import click
 from eni_ledger.base.errors import LedgerDamaged, UsageError
 from eni_ledger.base.version import __version__
 from eni_ledger.cli.session import PROGRAM, Session, full_path
+from eni_ledger.cli.words import CompletedText, times, zone_names
 
 COMPLETE_VAR = "_ENI_LEDGER_COMPLETE"
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"]}
 _PATHS = ("FILE", "FILE...", "DIR")
+_TIMES = ("TIME", "DAY")
 _TYPED, _ZONE, _STATE_DIRS = "eni_ledger.typed", "eni_ledger.zone", "eni_ledger.state_dirs"
 _SAMPLE = "eni_ledger.sample"
 _LIKE = 0.7  # of difflib; with less --since is like --json
@@ -118,6 +120,8 @@ class Command(Parsed):
         for param in self.params:  # for completion only: our own errors explain a wrong path better than click's
             if param.metavar in _PATHS and param.type is click.STRING:
                 param.type = click.Path(readable=False)
+            elif param.metavar in _TIMES and param.type is click.STRING:
+                param.type = CompletedText(times)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. Raises LedgerError if it fails on a value in the ledger that has the wrong type."""
@@ -226,6 +230,7 @@ def zone_option(function: F) -> F:
     return click.option(
         "--tz",
         metavar="ZONE",
+        shell_complete=zone_names,
         expose_value=False,
         callback=remember,
         help="Read and show times in this zone: local, UTC, Europe/Berlin, CET, +01:00. Default: ENI_LEDGER_TZ, else "

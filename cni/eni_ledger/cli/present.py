@@ -39,6 +39,11 @@ ASSOCIATION_KEYS = (
     *(key for key in KEYS if key not in ("association_id", *_EVENT_ONLY)),
     *("add_seq", "end_seq"),
 )
+COLUMNS = {
+    **dict.fromkeys(("list", "who"), (*ASSOCIATION_KEYS, "task")),
+    **dict.fromkeys(("log", "show"), (*KEYS, "task")),
+}
+"""By command, the columns that its answer may have, where that is known beforehand."""
 _ROWS = ("associations", "events", "checks", "segments", "identified", "steps", "interfaces", "ledgers", "groups")
 _STREAMED = ("jsonl", "csv", "tsv", "yaml", "markdown")
 _QUIET = ("association_id", "id", "name", "path", "segment", "eni_id", "ifname")
@@ -152,9 +157,9 @@ class _Printer:
         """Return the keys that rows may have."""
         seen = keys_of(rows) if isinstance(rows, list) else []
         if self.key == "associations" and (not seen or "since" in seen):
-            return [*dict.fromkeys([*ASSOCIATION_KEYS, "task", *seen])]
+            return [*dict.fromkeys([*COLUMNS["list"], *seen])]
         if self.key == "events":
-            return [*dict.fromkeys([*KEYS, "task", *seen])]
+            return [*dict.fromkeys([*COLUMNS["log"], *seen])]
         return seen
 
     def _fields(self, rows: Iterable[Row]) -> list[Field]:

@@ -41,6 +41,16 @@ def test_csv(run: Run, state: Path, tmp_path: Path) -> None:
     assert [row["vlan_id"] for row in csv.DictReader(io.StringIO(out.read_bytes().decode()))] == ["2", "3"]
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl", "pod-eni", "sqlite"])
+def test_what_was_written_as_json(run: Run, state: Path, tmp_path: Path, form: str) -> None:
+    out = tmp_path / "out"
+    done = run("export", "--state-dir", str(state), "--format", form, str(out), "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.json() == {"file": str(out), "format": form, "associations": 2, "bytes": out.stat().st_size}
+    done = run("export", "--state-dir", str(state), "--format", form, "--json")
+    assert (done.code, done.out) == (2, "")
+
+
 def test_jsonl_has_the_keys_of_the_ledger(run: Run, state: Path) -> None:
     done = run("export", "--state-dir", str(state), "--format", "jsonl")
     assert [json.loads(line) for line in done.out.splitlines()] == History(str(state)).all()

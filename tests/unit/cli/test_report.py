@@ -138,3 +138,13 @@ def test_there_has_to_be_a_ledger(run: Run, tmp_path: Path) -> None:
     done = run("report", str(tmp_path / "r.html"))
     assert done.code == 3
     assert "there is no ledger" in done.err
+
+
+def test_what_was_written_as_json(host: Ledger, run: Run, tmp_path: Path) -> None:
+    done, text = made(run, tmp_path, "--since", times(host)[0], "--json")
+    assert (done.code, done.err) == (0, "")
+    written = done.json()
+    assert (written["file"], written["associations"]) == (str(tmp_path / "r.html"), 3)
+    assert (written["bytes"], written["since"]) == (len(text.encode()), times(host)[0])
+    done = run("report", "-", "--json")
+    assert (done.code, done.out) == (2, "")

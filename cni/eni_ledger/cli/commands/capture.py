@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 
 import click
 
 from eni_ledger.base.errors import NotFound
-from eni_ledger.cli.acting import enter_netns, execute, live_association
+from eni_ledger.cli.acting import enter_netns, execute, live_association, nsenter, show
 from eni_ledger.cli.completers import live_names
 from eni_ledger.cli.options import Command, reading, session_of
 from eni_ledger.desk.wire import tcpdump
 from eni_ledger.desk.wire.chosen import label
-from eni_ledger.kernel.recorded import open_netns, trunk_interface
+from eni_ledger.kernel.recorded import trunk_interface
 
 EXAMPLES = [
     ("eni-ledger capture api:17", "the packets of the live task of this family and revision"),
@@ -27,6 +26,7 @@ EXAMPLES = [
 @click.argument("what", shell_complete=live_names)
 @click.argument("arguments", metavar="[-- TCPDUMP-ARGUMENTS]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--print", "only_print", is_flag=True, help="Print the command and run nothing.")
+@click.option("--json", "as_json", is_flag=True, help='As --print, as a JSON document: {"argv": [...]}.')
 @reading
 @click.pass_context
 def command(
@@ -34,6 +34,7 @@ def command(
     what: str,
     arguments: tuple[str, ...],
     only_print: bool,
+    as_json: bool,
     state_dir: str | None,
     no_color: bool,
 ) -> None:
@@ -49,13 +50,9 @@ def command(
     whole = association.get("protocol") == "default" or association.get("vlan_id") is None
     interface = str(association.get("ifname") or "any") if whole else trunk_interface(association)
     argv = tcpdump.command(association, interface, arguments)
-    if whole:
-        os.close(open_netns(association))  # --print checks it, too
-    if only_print:
-        inside = ["nsenter", f"--net=/proc/{association['pid']}/ns/net"] if whole and "pid" in association else []
-        if whole and not inside:
-            inside = ["nsenter", f"--net={association.get('netns')}"]
-        session.screen.line(shlex.join([*inside, *argv]))
+    inside = nsenter(association) if whole else []
+    if only_print or as_json:
+        show(session, association, [*inside, *argv], as_json=as_json)
         return
     session.screen.note(f"{label(association)}: {shlex.join(argv)}")
     if whole:

@@ -21,15 +21,10 @@ EXAMPLES = [
 @click.pass_context
 def command(ctx: click.Context, shell: str, as_json: bool) -> None:
     """Print the completion script for a SHELL: bash, zsh or fish."""
-    from click.shell_completion import ShellComplete, get_completion_class  # start-up: no other command needs it
+    from eni_ledger.cli.shells import script  # start-up: no other command needs it
 
-    shell_class = get_completion_class(shell)
-    if shell_class is None:
-        raise click.UsageError(f"no completion for {shell}")
-    # ShellComplete's own source(): bash's own runs bash to check its version, but the script may be
-    # meant for another machine.
-    script = ShellComplete.source(shell_class(ctx.find_root().command, {}, PROGRAM, COMPLETE_VAR))
+    text = script(shell, ctx.find_root().command, PROGRAM, COMPLETE_VAR)
     if as_json:
-        Screen().json_document({"shell": shell, "script": script})
+        Screen().json_document({"shell": shell, "script": text})
         return
-    Screen().line(script)
+    Screen().line(text)

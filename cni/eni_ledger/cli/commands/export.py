@@ -40,6 +40,7 @@ EXAMPLES = [
     ("eni-ledger export --format sqlite ledger.db", "associations and events, for sqlite3 or Datasette"),
     ("eni-ledger export --format jsonl --since -1d | jq -r .task_arn", "those that were live in the last day"),
     ("eni-ledger export --format parquet ledger.parquet", "for DuckDB, Athena, Spark"),
+    ("eni-ledger export associations.csv --json | jq .associations", "how many were written"),
 ]
 
 
@@ -54,6 +55,7 @@ EXAMPLES = [
 )
 @click.option("--since", metavar="TIME", help="Only what was live at that time or later. Forms as with 'who --at'.")
 @click.option("--until", metavar="TIME", help="Only what was live at that time or earlier.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written to FILE, as a JSON document.")
 @reading
 @click.pass_context
 def command(
@@ -62,6 +64,7 @@ def command(
     form: str | None,
     since: str | None,
     until: str | None,
+    as_json: bool,
     state_dir: Any,
     no_color: bool,
 ) -> None:
@@ -78,6 +81,9 @@ def command(
         raise UsageError("which format?", file or "", f"--format {'|'.join(FORMATS)}")
     if file is None and form in BINARY:
         raise UsageError(f"{form} takes a file", hint=f"eni-ledger export --format {form} FILE")
+    if file is None and as_json:
+        hint = "the associations themselves as JSON: eni-ledger export --format jsonl"
+        raise UsageError("--json says what was written to a file, which is not given", hint=hint)
     period = period_of(session, Request(since=since, until=until))
     first, last = (period.first, period.last) if period else (None, None)
     history = session.history(slow=True)
@@ -96,7 +102,10 @@ def command(
                 _to_parquet(path, rows)
             else:
                 sqlite.to_sqlite(path, rows, _sound(history.events(first, last)))
-    if file is not None:
+    if file is not None and as_json:
+        written = {"file": file, "format": form, "associations": len(rows), "bytes": Path(file).stat().st_size}
+        session.screen.json_document(written)
+    elif file is not None:
         session.screen.note(f"{file}: {counted(len(rows), 'association')}")
     if damage:
         raise damage

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eni_ledger.cli.asking import form_of, form_options
-from eni_ledger.cli.completers import listed
 from eni_ledger.cli.options import Command, reading, session_of
 from eni_ledger.cli.present import print_document
 from eni_ledger.cli.recording import all_associations, host_fields, refuse_copy, send_to_journal, settings_of
 from eni_ledger.cli.session import Session
+from eni_ledger.cli.words import listed
 from eni_ledger.identity.identify import Outcome, identify, make
 from eni_ledger.identity.source import NAMES, PAST, TIMEOUT_S, Unavailable
 from eni_ledger.ledger.format.live import CONTAINERS, new_containers

@@ -31,10 +31,17 @@ MOST = 100_000
 @click.argument("file", metavar="FILE")
 @click.option("--since", metavar="TIME", help="From that time on. Default: from where the ledger begins.")
 @click.option("--until", metavar="TIME", help="Up to that time; to the second: all of that second. Default: now.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written to FILE, as a JSON document.")
 @reading
 @click.pass_context
 def command(
-    ctx: click.Context, file: str, since: str | None, until: str | None, state_dir: str | None, no_color: bool
+    ctx: click.Context,
+    file: str,
+    since: str | None,
+    until: str | None,
+    as_json: bool,
+    state_dir: str | None,
+    no_color: bool,
 ) -> None:
     """Write FILE (- for standard output): one HTML page with a timeline of the VLAN IDs, a table to search and sort,
     findings and gaps, the topology at the end, and what it was made from, with the chain of checksums proven as by
@@ -44,6 +51,8 @@ def command(
     the ledger is damaged: the page then has what is proven, and says so.
     """
     session = session_of(ctx, state_dir, no_color)
+    if file == STDOUT and as_json:
+        raise UsageError("--json and standard output exclude each other", hint="write the page to a FILE")
     first, last = _interval(session, since, until)
     document = _collect(session, first, last)
     if document["begins"] is not None and document["last"] < document["begins"] and not document["associations"]:
@@ -58,10 +67,19 @@ def command(
         session.screen.line(page.rstrip("\n"))
     else:
         _write(file, page)
-        about = f"{counted(len(document['associations']), 'association')}, {size(len(page.encode()))}"
-        session.screen.note(f"{safe(file)}: {about}")
+        _say(session, file, document, len(page.encode()), as_json=as_json)
     if error := _error(document):
         raise error
+
+
+def _say(session: Session, file: str, document: dict[str, Any], length: int, *, as_json: bool) -> None:
+    """Say what has been written."""
+    number = len(document["associations"])
+    if as_json:
+        written = {"file": file, "associations": number, "bytes": length}
+        session.screen.json_document({**written, "since": document["first"], "until": document["last"]})
+    else:
+        session.screen.note(f"{safe(file)}: {counted(number, 'association')}, {size(length)}")
 
 
 def _interval(session: Session, since: str | None, until: str | None) -> tuple[str | None, str | None]:
