@@ -330,7 +330,7 @@ def test_files_of_others_are_not_replaced(tmp_path: Path, annotate: Annotate) ->
         (["--at", "2001-01-01"], 1, "nothing is known of"),
         (["--at", "whenever"], 2, "--at is not a time"),
         (["--at", "now", "--since", "-1h"], 2, "exclude each other"),
-        (["--since", "-1h", "--until", "-2h"], 2, "ends before it begins"),
+        (["--since", "-1h", "--until", "-2h"], 2, "--since is later than --until"),
     ],
 )
 def test_names_of_bad_times(tmp_path: Path, annotate: Annotate, args: list[str], code: int, message: str) -> None:

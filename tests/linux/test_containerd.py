@@ -126,6 +126,9 @@ def test_its_configuration_is_read_as_it_reads_it(tmp_path: Path, name: str) -> 
     path = tmp_path / "etc/containerd/config.toml"
     (path.parent / "more").mkdir(parents=True)
     path.write_text(CONFIGURATIONS[name])
+    if (status := Path("/var/lib/dpkg/status")).exists():  # the default is that of the distribution's package
+        (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+        shutil.copy(status, tmp_path / "var/lib/dpkg/status")
     more = 'version = 2\n[plugins."io.containerd.grpc.v1.cri".cni]\nconf_dir = "/c"\n'
     (path.parent / "more/x.toml").write_text(more)
     done = subprocess.run(

@@ -7,6 +7,7 @@ and its drop-ins); podman, containers.conf(5) and, for the backend it chose, `de
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,10 @@ _PODMAN = (
     "/etc/containers/containers.conf",
     "/etc/containers/containers.conf.d/*.conf",
 )
+# Debian's own containerd, unless configured, searches /usr/lib/cni in 1.7.24 (Debian 13) and BIN_DIR in 1.6.20 (Debian
+# 12): `containerd config default`. containerd.io, which Docker packages, and Ubuntu's have the default of upstream.
+_DPKG_STATUS = "/var/lib/dpkg/status"
+_DEBIANS_CONTAINERD = re.compile(rb"^Package: containerd\n(?:.+\n)*?Version: (\d+)\.(\d+)\.\d+~ds", re.MULTILINE)
 _PODMAN_BACKEND = "/var/lib/containers/storage/defaultNetworkBackend"
 _PATH = ("/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin")
 # Of config.toml, the table that `cni` is in: version 3, version 2, version 1.
@@ -87,14 +92,15 @@ def _containerd(tree: Tree) -> Runtime | None:
     program = _program(tree, "containerd")
     if not (program or tree.exists(_CONTAINERD)):
         return None
-    bin_dirs, directory, more, off, version = [BIN_DIR], CONF_DIR, list[str](), False, None
+    default = _containerd_default(tree)
+    bin_dirs, directory, more, off, version = [default], CONF_DIR, list[str](), False, None
     for _, config in _with_imports(tree, _CONTAINERD):
         version = version or config.get("version", 1)
         disabled = _texts(config.get("disabled_plugins"))
         off = off or any(name in disabled for name in _CRI)
         cri = next((table for name in _CRI if (table := _table(config, "plugins", name))), {})
         if cri and version in (1, 2):  # containerd 1: an imported file replaces a plugin's whole table
-            bin_dirs, directory, more = [BIN_DIR], CONF_DIR, []
+            bin_dirs, directory, more = [default], CONF_DIR, []
         cni = _table(cri, "cni")
         bin_dirs = _dirs(cni.get("bin_dirs")) or _dirs(cni.get("bin_dir")) or bin_dirs
         directory = next(iter(_dirs(cni.get("conf_dir"))), directory)
@@ -103,6 +109,14 @@ def _containerd(tree: Tree) -> Runtime | None:
     source = _CONTAINERD if tree.exists(_CONTAINERD) else str(program)
     # Without its CRI plugin, as Docker ships it, containerd calls no CNI plugin.
     return None if off else Runtime("containerd", source, bin_dirs, [directory, *more])
+
+
+def _containerd_default(tree: Tree) -> str:
+    """Return the directory of plugins of a containerd whose configuration names none."""
+    of_debian = _DEBIANS_CONTAINERD.search(tree.read(_DPKG_STATUS) or b"")
+    if of_debian and (int(of_debian[1]), int(of_debian[2])) >= (1, 7):
+        return "/usr/lib/cni"
+    return BIN_DIR
 
 
 def _nerdctl(tree: Tree) -> Runtime | None:

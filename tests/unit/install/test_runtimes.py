@@ -60,6 +60,23 @@ class TestContainerd:
         write(root, "/usr/bin/containerd")
         assert (only(root).bin_dirs, only(root).conf_dirs) == (["/opt/cni/bin"], ["/etc/cni/net.d"])
 
+    @pytest.mark.parametrize(
+        ("package", "version", "directory"),
+        [
+            ("containerd", "1.6.20~ds1-1+deb12u3", "/opt/cni/bin"),
+            ("containerd", "1.7.24~ds1-6+deb13u1", "/usr/lib/cni"),
+            ("containerd", "1.7.28-0ubuntu1~24.04.1", "/opt/cni/bin"),
+            ("containerd.io", "1.7.27-1", "/opt/cni/bin"),
+        ],
+    )
+    def test_its_default_is_that_of_the_distribution(
+        self, root: Path, package: str, version: str, directory: str
+    ) -> None:
+        write(root, "/usr/bin/containerd")
+        status = f"Package: a\nVersion: 2.0.0~ds1\n\nPackage: {package}\nSection: admin\nVersion: {version}\n\n"
+        write(root, "/var/lib/dpkg/status", status)
+        assert only(root).bin_dirs == [directory]
+
     def test_several_directories_and_those_of_a_runtime_class(self, root: Path) -> None:
         text = (
             "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.cni]\nbin_dirs = ['/a', '/b']\n"
