@@ -452,7 +452,11 @@ echo '{"cniVersion":"0.3.0","interfaces":[]}'
 
 
 def test_upgrades_while_calls_run(tmp_path: Path, bundle: Path) -> None:
-    """Every ADD through the link that the agent calls is answered by the delegate and is in the ledger."""
+    """Every ADD through the link that the agent calls is answered by the delegate and is in the ledger.
+
+    ENI_LEDGER_OTHER_BIN is the program of another version, with which the built one takes turns; `build/matrix` gives
+    that of 0.1.0.
+    """
     root = make_host(tmp_path / "host")
     base = root / str(BASE)[1:]
     base.mkdir()
@@ -462,7 +466,8 @@ def test_upgrades_while_calls_run(tmp_path: Path, bundle: Path) -> None:
     (delegates / "vpc-branch-eni").chmod(0o755)
     settings = {"stateDir": str(tmp_path / "state"), "delegateDir": str(delegates), "journald": False}
     (base / "config.json").write_text(json.dumps(settings))
-    other = Path(shutil.copytree(bundle, tmp_path / "other", symlinks=True))
+    another = os.environ.get("ENI_LEDGER_OTHER_BIN")
+    other = Path(shutil.copytree(Path(another).parent if another else bundle, tmp_path / "other", symlinks=True))
     (other / "_internal/changed").write_text("")
     bundles = [Bundle(str(bundle)), Bundle(str(other))]
 
