@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from eni_ledger.base.errors import LedgerDamaged
+from eni_ledger.base.errors import EniLedgerError, LedgerDamaged
 from eni_ledger.ledger.format.segment import ACTIVE
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read.filters import Filters
@@ -19,6 +19,7 @@ Event = dict[str, Any]
 
 PAUSE = 0.25  # seconds between two looks at the file; a look is one stat
 LINES = 10  # old events that --follow prints first, as tail -f does
+_REMEMBERED = 100_000  # events, so that those of a copy are not printed again
 
 _TS = slice(len(b'{"ts":"'), len(b'{"ts":"') + 27)  # where `ts` stands in every line
 
@@ -71,10 +72,9 @@ def following(
     """Yield the last `lines` events (from `since` on), then each new one; ends only by an exception.
 
     `queries` and `filters` are those of `History.events`. Follows rotations: the active segment is found by name, and
-    an event is new by its seq, whatever its segment. Raises as `History.events` does.
+    an event is new by its seq in its ledger, whatever its segment. Raises as `History.events` does.
     """
-    before = _stamp(history)
-    last = next(last_events(history, None, None, 1, imported=False), None)
+    followed = {name: _Followed(each) for name, each in history.named()}
     if lines is None and since is not None:
         old = history.events(since, imported=False, queries=queries, filters=filters)
     else:
@@ -82,21 +82,70 @@ def following(
         old = last_events(history, since, None, count, imported=False, queries=queries, filters=filters)
     for event in old:
         yield event
-        if last is None or event["seq"] > last["seq"]:
-            last = event
+        followed[event.get("ledger")].take(event)
+    shown = _Shown()
     while True:
         time.sleep(PAUSE)
-        now = _stamp(history)
-        if now == before:
+        changed = [each for each in followed.values() if each.has_changed()]
+        if not changed:
             continue
-        before = now
-        after, begin = (last["seq"], last["ts"]) if last else (0, since)
-        last = next(last_events(history, None, None, 1, imported=False), None)
+        # What stands behind another ledger's last event may be earlier: clocks differ, and a copy comes late.
+        after = {name: each.seq for name, each in followed.items()}
+        begin = min(each.ts for each in changed) or since
+        for each in changed:
+            each.look()
         for event in history.events(begin, imported=False, queries=queries, filters=filters):
-            if event["seq"] > after:
+            name = event.get("ledger")
+            if event["seq"] > after[name] and (name is None or shown.is_new(event)):
                 yield event
-                if last is None or event["seq"] > last["seq"]:
-                    last = event
+                followed[name].take(event)
+
+
+class _Followed:
+    """One ledger and how far its events are known: `seq` and `ts` of the last one, 0 and empty for none."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._stamp = _stamp(history)
+        self.seq = 0
+        self.ts = ""
+        self.look()
+
+    def has_changed(self) -> bool:
+        """Tell whether the active segment is another than at the last look at it."""
+        before, self._stamp = self._stamp, _stamp(self._history)
+        return self._stamp != before
+
+    def look(self) -> None:
+        """Know the last event that there is now; damage is left to who reads the events."""
+        try:
+            last = next(last_events(self._history, None, None, 1, imported=False), None)
+        except (EniLedgerError, OSError):
+            return
+        if last:
+            self.take(last)
+
+    def take(self, event: Event) -> None:
+        """Know an event that is later than those known."""
+        if event["seq"] > self.seq:
+            self.seq, self.ts = event["seq"], event["ts"]
+
+
+class _Shown:
+    """The latest events of several ledgers that were yielded: copies of one ledger have the same."""
+
+    def __init__(self) -> None:
+        self._marks: dict[tuple[int, str], None] = {}
+
+    def is_new(self, event: Event) -> bool:
+        """Tell whether an event was not seen before, and remember it."""
+        mark = event["seq"], event["crc"]
+        if mark in self._marks:
+            return False
+        self._marks[mark] = None
+        if len(self._marks) > _REMEMBERED:
+            del self._marks[next(iter(self._marks))]
+        return True
 
 
 def _starts(history: History) -> list[str]:
@@ -112,14 +161,10 @@ def _starts(history: History) -> list[str]:
     return starts
 
 
-def _stamp(history: History) -> list[tuple[int, int, int] | None]:
-    """Return device, inode and size of each active segment, None during a rotation; an append changes them."""
-    stamps: list[tuple[int, int, int] | None] = []
-    for ledger in history.apart():
-        try:
-            status = Path(ledger.path(ACTIVE)).lstat()
-        except FileNotFoundError:
-            stamps.append(None)
-        else:
-            stamps.append((status.st_dev, status.st_ino, status.st_size))
-    return stamps
+def _stamp(history: History) -> tuple[int, int, int] | None:
+    """Return device, inode and size of the active segment, None during a rotation; an append changes them."""
+    try:
+        status = Path(history.path(ACTIVE)).lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size

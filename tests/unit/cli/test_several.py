@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import json
 import os
 import shutil
 import subprocess
@@ -11,15 +13,18 @@ import tarfile
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from eni_ledger.ledger.archive.prune import prune
+from eni_ledger.ledger.format.line import now_us
 from eni_ledger.ledger.query.many import Many
 from eni_ledger.ledger.query.questions import History
+from eni_ledger.ledger.write import rotation, writer
 from helpers.ledgers import (
     ACTIVE,
+    BOOT,
     OTHER_BOOT,
     SOURCE,
     add_event,
@@ -35,6 +40,8 @@ from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from unit.cli.conftest import Ran, Run
 
 ONE, TWO = "i-0aaaaaaaaaaaaaaaa", "i-0bbbbbbbbbbbbbbbb"
@@ -286,3 +293,53 @@ def test_many_answers_every_question_of_a_ledger() -> None:
     by_others = {"who"}  # asks `at` and `spans`
     questions = {name for name in vars(History) if not name.startswith("_")}
     assert questions - vars(Many).keys() == by_others
+
+
+@contextlib.contextmanager
+def followed(*state_dirs: Path) -> Iterator[Callable[[], dict[str, Any]]]:
+    """Follow ledgers, and give what returns the next event that is printed; the first one is the last that there is."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ENI_LEDGER")}
+    command = [sys.executable, "-m", "eni_ledger.entry", "log", "-f", "--json", "-n", "1"]
+    command += [f"--state-dir={path}" for path in state_dirs]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+    out = process.stdout
+    assert out
+    try:
+        yield lambda: json.loads(out.readline())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_follow_misses_no_event_of_any_ledger(copies: Path) -> None:
+    for n in range(5, 30):  # one ledger has far higher numbers than the other
+        record(copies / "two", add_event(n, instance_id=TWO, boot_id=OTHER_BOOT))
+    with followed(copies / "one", copies / "two") as event:
+        assert event()["ledger"] == str(copies / "two")
+        for n in (41, 42, 43):
+            for name, instance, boot in (("one", ONE, BOOT), ("two", TWO, OTHER_BOOT)):
+                record(copies / name, add_event(n, instance_id=instance, boot_id=boot))
+                new = event()
+                assert (new["vlan_id"], new["ledger"]) == (n + 1, str(copies / name))
+
+
+def test_follow_takes_in_what_a_clock_that_is_behind_writes(copies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (writer, rotation):
+        monkeypatch.setattr(module, "now_us", lambda: now_us() - 3_600_000_000)
+    late = {"instance_id": "i-0cccccccccccccccc", "boot_id": OTHER_BOOT.replace("b", "c")}
+    record(copies / "late", add_event(4, **late))
+    with followed(copies / "one", copies / "late") as event:
+        assert event()["instance_id"] == ONE
+        for n in (5, 6):
+            record(copies / "late", add_event(n, **late))
+            assert event()["vlan_id"] == n + 1
+
+
+def test_follow_shows_what_several_copies_get_once(copies: Path) -> None:
+    twin = shutil.copytree(copies / "one", copies / "twin")
+    with followed(copies / "one", twin) as event:
+        assert event()["vlan_id"] == 3
+        for n in (5, 6, 7):
+            record(copies / "one", add_event(n, instance_id=ONE))
+            assert event()["vlan_id"] == n + 1
+            shutil.copyfile(copies / "one" / ACTIVE, twin / ACTIVE)

@@ -70,6 +70,10 @@ class Many(History):
         """Return the ledgers, as they were given."""
         return [part.history for part in self.given]
 
+    def named(self) -> Sequence[tuple[str | None, History]]:
+        """Return the ledgers, as they were given, with their names."""
+        return [(part.name if len(self.parts) > 1 else None, part.history) for part in self.given]
+
     def is_there(self) -> bool:
         """Return True: that has been seen when the ledgers were opened."""
         return True

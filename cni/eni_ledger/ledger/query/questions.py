@@ -70,6 +70,10 @@ class History:
         """Return the ledgers that are asked: this one alone, unless it is of several (`many`)."""
         return (self,)
 
+    def named(self) -> Sequence[tuple[str | None, History]]:
+        """Return the ledgers that are asked, each with the `ledger` that its events have; None for one alone."""
+        return ((None, self),)
+
     def is_there(self) -> bool:
         """Tell whether there is a ledger, which is not the same as an empty one. Raises as `Snapshot` does."""
         with self.snapshot() as snapshot:
