@@ -99,6 +99,11 @@ class Session:
         self._opened = self._opened or open_sample(progress)
         return self._opened
 
+    def close(self) -> None:
+        """Close what is held open of archives and single segments."""
+        if self._opened:
+            self._opened.close()
+
     def ask(self, progress: Progress | None = None) -> History:
         """Return the ledgers, for questions. It need not be there."""
         from eni_ledger.ledger.query.questions import History

@@ -343,3 +343,24 @@ def test_follow_shows_what_several_copies_get_once(copies: Path) -> None:
             record(copies / "one", add_event(n, instance_id=ONE))
             assert event()["vlan_id"] == n + 1
             shutil.copyfile(copies / "one" / ACTIVE, twin / ACTIVE)
+
+
+def test_watch_shows_what_each_ledger_gets_and_keeps_no_file_open(copies: Path, tmp_path: Path) -> None:
+    packed = archived(copies / "two", tmp_path / "two.tar.gz")
+    command = [sys.executable, "-m", "eni_ledger.entry", "list", "--watch=0.1", "-q", "--no-pager"]
+    command += [f"--state-dir={path}" for path in (copies / "one", packed, packed, copies / "one" / ACTIVE)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout
+    open_files = []
+    try:
+        for n in range(4, 10):
+            for _ in range(5):  # at least two pictures
+                process.stdout.readline()
+            new = record(copies / "one", add_event(n, instance_id=ONE))["association_id"]
+            while process.stdout.readline().strip() != new:
+                pass
+            open_files.append(len(list(Path(f"/proc/{process.pid}/fd").iterdir())))
+    finally:
+        process.kill()
+        process.communicate()
+    assert open_files[-1] < 2 * open_files[0], open_files

@@ -59,7 +59,15 @@ def command(
     when a line of standard input can be no WHAT: it is named, and all others are answered.
     """
     seconds, request = options.pop("watch"), request_of(what, options)
+
+    def draw() -> None:
+        session = session_of(ctx, state_dir, no_color)
+        try:
+            live(session, request, present)
+        finally:
+            session.close()
+
     if seconds is None:
-        live(session_of(ctx, state_dir, no_color), request, present)
+        draw()
     else:
-        watch(lambda: live(session_of(ctx, state_dir, no_color), request, present), seconds)
+        watch(draw, seconds)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from eni_ledger.ledger.read.filters import Filters
+    from eni_ledger.ledger.read.held_files import HeldFiles
     from eni_ledger.ledger.read.origin import Copy
     from eni_ledger.ledger.read.snapshot import Snapshot
 
@@ -33,10 +34,10 @@ class Part:
     """One of several ledgers: its `history` under the `name` that it was given by.
 
     `last` is its last event, `copy` whose it is; None where it is not known, `copy` also for this host's own ledger.
-    `newer` are later copies of the same ledger, the newest first.
+    `newer` are later copies of the same ledger, the newest first; `files` what is held open of it until `release`.
     """
 
-    __slots__ = ("copy", "history", "last", "name", "newer")
+    __slots__ = ("copy", "files", "history", "last", "name", "newer")
 
     def __init__(self, name: str, history: History, last: Event | None = None, copy: Copy | None = None) -> None:
         self.name = name
@@ -44,6 +45,7 @@ class Part:
         self.last = last
         self.copy = copy
         self.newer: list[Part] = []
+        self.files: HeldFiles | None = None
 
 
 class Many(History):

@@ -38,6 +38,12 @@ class Opened:
         self.history = history
         self.notes = notes
 
+    def close(self) -> None:
+        """Close what is held open of archives and single segments; the ledgers are not to be asked any more."""
+        for part in self.history.given:
+            if part.files:
+                part.files.release()
+
 
 def open_sample(progress: Progress | None = None) -> Opened:
     """Return the sample ledger, which comes with the program. Raises StateDirError if it does not."""
@@ -192,7 +198,9 @@ def _streamed(path: str, stream: Inflated, progress: Progress | None) -> list[Pa
 def held(path: str, state_dir: str, files: HeldFiles, progress: Progress | None) -> Part:
     """Return the ledger of `files` as a part called `path`. It is never this host's own: nothing is added to it."""
     last = origin.last_event(files)
-    return Part(path, History(state_dir, progress, files), last, origin.copy_of(files, last) if last else None)
+    part = Part(path, History(state_dir, progress, files), last, origin.copy_of(files, last) if last else None)
+    part.files = files
+    return part
 
 
 def _name_of_packed(fd: int) -> str:
