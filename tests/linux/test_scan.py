@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -42,8 +41,19 @@ def test_states_and_counters_of_links_in_other_namespaces() -> None:
         assert after["tx_packets"] >= shown["stats64"]["tx"]["packets"] >= 1
 
 
-def test_the_command(tmp_path: os.PathLike[str]) -> None:
-    command = [sys.executable, "-m", "eni_ledger.entry", "scan", "--no-identity", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=tmp_path)
+def scanned(*options: str) -> str:
+    command = [sys.executable, "-m", "eni_ledger.entry", "scan", "--no-identity", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode in (0, 1), done.stderr
-    assert set(json.loads(done.stdout)) == {"interfaces", "unreadable"}
+    return done.stdout
+
+
+def test_the_command() -> None:
+    assert set(json.loads(scanned("--json"))) == {"interfaces", "unreadable"}
+
+
+def test_a_sorted_table_is_the_usual_one() -> None:
+    with Pause() as pause:
+        run("nsenter", f"--net={pause.netns}", "ip", "link", "add", "eth0", "type", "veth", "peer", "name", "peer0")
+        assert scanned("--sort", "ifname").splitlines()[0].split() == scanned().splitlines()[0].split()
+        assert len(scanned("--limit", "1", "--no-headers").splitlines()) == 1

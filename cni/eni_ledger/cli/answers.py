@@ -12,8 +12,7 @@ from eni_ledger.render.text import SHORT, age, clock, safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
 
     from eni_ledger.base.errors import EniLedgerError
     from eni_ledger.cli.damage import Answer
@@ -22,7 +21,12 @@ if TYPE_CHECKING:
     from eni_ledger.ledger.query.questions import History
     from eni_ledger.render.form import Form
 
-    Present = Callable[[Session, Form, dict[str, Any]], None]
+    class Present(Protocol):
+        """Prints a document in a form that is not plain."""
+
+        def __call__(self, session: Session, form: Form, document: dict[str, Any], *, live: bool) -> None:
+            """Print it."""
+
 
 _SHORTEST_START = 6  # of the digits of a container's ID
 _HUMAN = ("table", "wide")
@@ -141,7 +145,7 @@ def _print(session: Session, request: Request, told: _Told, present: Present | N
         if human and period and told.answer.associations:
             period.echo(session, _subject(told))
         if present:
-            present(session, form, document)
+            present(session, form, document, live=told.live and period is None)
     else:
         _print_table(session, told)
     _print_misses(session, told, beside=not human or len(told.found) > 1)

@@ -49,15 +49,15 @@ _STREAMED = ("jsonl", "csv", "tsv", "yaml", "markdown")
 _QUIET = ("association_id", "id", "name", "path", "segment", "eni_id", "ifname")
 
 
-def present(session: Session, form: Form, document: Row) -> None:
+def present(session: Session, form: Form, document: Row, *, live: bool = False) -> None:
     """Print `document`, as `--json` prints it, in `form`. Raises UsageError, LedgerDamaged after what is sound.
 
-    Its associations or events may be an iterator.
+    Its associations or events may be an iterator. With `live` associations are shown as what is live now.
     """
-    print_document(session.screen, form, document, show=lambda rows: _show(session, document, rows))
+    print_document(session.screen, form, document, show=lambda rows: _show(session, document, rows, live=live))
 
 
-def _show(session: Session, document: Row, rows: list[Row]) -> None:
+def _show(session: Session, document: Row, rows: list[Row], *, live: bool) -> None:
     """Print associations or events as the table form has them."""
     screen = session.screen
     if "events" in document:
@@ -68,10 +68,10 @@ def _show(session: Session, document: Row, rows: list[Row]) -> None:
             screen.line(lines.line(row))
     elif not rows:
         screen.note("nothing to show")
-    elif any(row.get("until") is not None for row in rows) or not document.keys().isdisjoint(("at", "since", "until")):
-        print_history(rows, screen, session.as_of())
-    else:
+    elif live:
         print_live(rows, screen, session.as_of())
+    else:
+        print_history(rows, screen, session.as_of())
 
 
 def print_document(

@@ -273,6 +273,8 @@ def test_forms_of_answers(filled: Ledger, run: Run) -> None:
     assert run("fsck", "-o", "tsv", "--columns", "path,status", "--no-headers").out == "ledger.jsonl\tsound\n"
     assert run("list", "--group-by", "family", "--json").json()["groups"][0]["count"] == 1
     shown = run("list", "-q", "--limit", "1").out.strip()
+    assert run("who", "102", "--sort", "vlan").out == run("who", "102").out  # all of them live
+    assert run("list", "--sort", "add_seq").out == run("list").out
     assert len(run("show", shown, "-o", "jsonl").json_lines()) >= 1
     assert run("list", "--json", "-o", "csv").code == 2
     wrong = run("list", "--columns", "vlam")

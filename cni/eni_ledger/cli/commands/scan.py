@@ -10,7 +10,7 @@ import click
 from eni_ledger.base.config import load
 from eni_ledger.cli.asking import form_options, request_of
 from eni_ledger.cli.options import Command, colour_option, session_of
-from eni_ledger.cli.present import present
+from eni_ledger.cli.present import print_document
 from eni_ledger.render.table import Cell, Column, Table, show
 from eni_ledger.render.text import addresses, label, safe, size
 
@@ -52,12 +52,7 @@ def command(ctx: click.Context, /, no_identity: bool, no_color: bool, **options:
         sources = make(("agent-db", "docker"), agent_db=load(None, os.environ).agent_db)
         problems = identify(rows, sources, Imds(timeout_s=1.0))
     document: dict[str, Any] = {"interfaces": rows, "unreadable": found.unreadable}
-    if form.output == "json" and form.plain:
-        session.screen.json_document(document)
-    elif form.plain:
-        show(_table(rows), session.screen)
-    else:
-        present(session, form, document)
+    print_document(session.screen, form, document, show=lambda rows: show(_table(rows), session.screen))
     session.screen.flush()
     for text in [*problems, *(f"not read: {path}" for path in found.unreadable)]:
         session.screen.note(f"note: {safe(text)}")
