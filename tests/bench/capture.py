@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import NamedTuple
 
 from bench.history import CACHE
 from helpers.ledgers import BOOT, add_event, write_chain
@@ -91,12 +92,26 @@ def make_capture(path: Path, packets: int, chance: random.Random) -> None:
             file.write(struct.pack("<IIII", _BEGIN + at // 10**6, at % 10**6, len(data), length) + data)
 
 
-def taken(command: str, *arguments: object) -> float:
-    """Return the seconds that a shell command takes, with arguments $1, $2 ... Raises CalledProcessError."""
-    began = perf_counter()
+class Taken(NamedTuple):
+    """Seconds that something took, and seconds of the processors that it took."""
+
+    wall: float
+    cpu: float
+
+
+def taken(command: str, *arguments: object) -> Taken:
+    """Return what a shell command takes, with arguments $1, $2 ... Raises CalledProcessError."""
+    before, began = os.times(), perf_counter()
     argv = ["bash", "-o", "pipefail", "-c", command, "bash", *map(str, arguments)]
     subprocess.run(argv, check=True, stderr=subprocess.DEVNULL)
-    return perf_counter() - began
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return Taken(perf_counter() - began, cpu)
+
+
+def middle(rounds: list[Taken]) -> Taken:
+    """Return the medians."""
+    return Taken(median(each.wall for each in rounds), median(each.cpu for each in rounds))
 
 
 def main() -> int:
@@ -130,11 +145,15 @@ def main() -> int:
             return 1
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    alone_, through_, written_ = map(middle, (alone, through, written))
     figures = {
-        "tcpdump_s": median(alone),
-        "through_annotate_s": median(through),
-        "ratio": median(through) / median(alone),
-        "written_packets_a_second": options.packets / median(written),
+        "tcpdump_s": alone_.wall,
+        "tcpdump_cpu_s": alone_.cpu,
+        "through_annotate_s": through_.wall,
+        "through_annotate_cpu_s": through_.cpu,
+        "ratio": through_.wall / alone_.wall,
+        "written_packets_a_second": options.packets / written_.wall,
+        "written_packets_a_cpu_second": options.packets / written_.cpu,
         "seed": options.seed,
     }
     print(json.dumps(figures, indent=1) if options.json else told(options.packets, figures))
@@ -146,11 +165,14 @@ def told(packets: int, figures: dict[str, float]) -> str:
     ratio, speed = figures["ratio"], figures["written_packets_a_second"]
     met = ["met" if ratio <= TIMES_TCPDUMP else "NOT MET", "met" if speed >= PACKETS_A_SECOND else "NOT MET"]
     times = f"{figures['through_annotate_s']:.2f} s against {figures['tcpdump_s']:.2f} s"
+    cpu = f"{figures['through_annotate_cpu_s']:.2f} s against {figures['tcpdump_cpu_s']:.2f} s"
     return "\n".join(
         [
             f"{packets:,} packets of {BRANCHES} branches, --seed {figures['seed']:.0f}",
             f"{met[0]:<13} tcpdump | annotate: {ratio:.2f} times tcpdump alone ({times}), target {TIMES_TCPDUMP:g}",
             f"{met[1]:<13} --read --write: {speed:,.0f} packets a second, target {PACKETS_A_SECOND:,}",
+            f"{'':<13} of the processors, whatever else runs: {cpu}, and"
+            f" {figures['written_packets_a_cpu_second']:,.0f} packets a second",
         ]
     )
 

@@ -102,6 +102,7 @@ def attribute(timeline: Timeline, packet: Packet, at: int) -> Attribution:
         miss = _miss(timeline, tag, packet, at)
     contradictions = _contradictions(packet, tag, ends, by_ip, tagged)
     others = _others(timeline, look, tag, at) if branches else ()
+    look.narrow(*timeline.covered)
     known = timeline.known
     for first, last in ((ALWAYS, known.begin or NEVER), (known.complete, NEVER), *known.twice):
         _cut(look, at, first, last)

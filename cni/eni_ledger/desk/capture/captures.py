@@ -45,10 +45,15 @@ class Counts:
 
 
 class _Told(NamedTuple):
-    """What is made of packets that are alike: the comment for each byte order, and names that come before the first."""
+    """What is made of packets that are alike: the comment for each byte order, and whether it names anybody.
+
+    `padded` are the bytes behind a packet in little endian up to the length of its block, by the last two bits of the
+    packet's length.
+    """
 
     comments: dict[str, bytes]
     named: bool
+    padded: tuple[bytes, bytes, bytes, bytes]
 
 
 class Annotated:
@@ -56,12 +61,16 @@ class Annotated:
 
     def __init__(self, timeline: Timeline, write: Callable[[bytes], object]) -> None:
         self._timeline, self._write = timeline, write
-        self._finder: FrameFinder[_Told] = FrameFinder(timeline, self._tell)
-        self._users: Users | None = None
-        self._names: list[str] = []  # addresses whose names are still to be written
+        self._begin_section()
         self._out: list[bytes] = []
         self._size = 0
         self.counts = Counts()
+
+    def _begin_section(self) -> None:
+        """Forget which names have been written: they are those of a section."""
+        self._finder: FrameFinder[_Told] = FrameFinder(self._timeline, self._tell)
+        self._users: Users | None = None
+        self._names: list[str] = []  # addresses whose names are still to be written
 
     def run(self, begin: bytes, reader: Reader) -> None:
         """Write all of a capture, the first bytes of which are `begin`, as it is read.
@@ -81,34 +90,45 @@ class Annotated:
 
     def _packets(self, capture: Pcap) -> None:
         """Write the packets of a pcap file."""
+        link_type = capture.link_type
+        self._add(pcapng.section_header(f"eni-ledger {__version__}"))
+        self._add(pcapng.interface_description(link_type, capture.snapshot, capture.per_second))
+        if link_type in frames.LINK_TYPES:
+            self._known_packets(capture)
+            return
+        for ticks, frame, length in capture.packets():
+            self._add(pcapng.packet(ticks, frame, length))
+            self.counts.packets += 1
+            self.counts.foreign[link_type] = self.counts.packets
+
+    def _known_packets(self, capture: Pcap) -> None:
+        """Write packets whose link type is known; the loop that a large capture spends its time in."""
         link_type, per_micro = capture.link_type, capture.per_second // 1_000_000
-        known = link_type in frames.LINK_TYPES
-        add, find, counts = self._add, self._finder.find, self.counts
-        add(pcapng.section_header(f"eni-ledger {__version__}"))
-        add(pcapng.interface_description(link_type, capture.snapshot, capture.per_second))
+        known, find, out = self._finder.cache(link_type).get, self._finder.find, self._out
         head: Any = struct.Struct("<IIIIIII").pack
         number: Any = struct.Struct("<I").pack
-        for ticks, frame, length in capture.packets():
-            counts.packets += 1
-            comment = b""
-            if known:
-                told = find(link_type, frame, ticks // per_micro)
-                counts.named += told.named
-                comment = told.comments["<"]
-                if self._names:
-                    self._write_names("<")
-            captured = len(frame)
-            pad = -captured % 4
-            total = 32 + captured + pad + len(comment)
-            add(
-                head(6, total, 0, ticks >> 32, ticks & 0xFFFFFFFF, captured, length)
-                + frame
-                + bytes(pad)
-                + comment
-                + number(total)
-            )
-        if not known and counts.packets:
-            counts.foreign[link_type] = counts.packets
+        packets = named = 0
+        try:
+            for ticks, frame, length in capture.packets():
+                at = ticks // per_micro
+                entry = known(frame[:18] + frame[30:38])  # as frames.key says
+                if entry is None or not entry[0] <= at < entry[1]:
+                    entry = find(link_type, frame, at)
+                    if self._names:
+                        self._write_names("<")
+                told = entry[2]
+                captured = len(frame)
+                padded = told[2][captured & 3]
+                total = 32 + captured + len(padded)
+                header = head(6, total, 0, ticks >> 32, ticks & 0xFFFFFFFF, captured, length)
+                out += (header, frame, padded, number(total))
+                packets += 1
+                named += told[1]
+                self._size += total
+                if self._size >= _FLUSH:
+                    self._flush()
+        finally:
+            self.counts.packets, self.counts.named = packets, named
 
     def _blocks(self, begin: bytes, reader: Reader) -> None:
         """Write the blocks of a pcapng file, all that are no packets as they are."""
@@ -118,7 +138,7 @@ class Annotated:
             data = block.data
             if block.kind == pcapng.SECTION:
                 data = pcapng.without_length(block)
-                self._users = None  # names are those of a section
+                self._begin_section()
             elif block.kind == pcapng.SIMPLE:
                 counts.packets += 1
                 counts.timeless += 1
@@ -126,7 +146,7 @@ class Annotated:
                 counts.packets += 1
                 link_type = packet.interface.link_type
                 if link_type in frames.LINK_TYPES:
-                    told = self._finder.find(link_type, packet.frame, packet.at)
+                    told = self._finder.find(link_type, packet.frame, packet.at).told
                     counts.named += told.named
                     if self._names or self._users is None:
                         self._write_names(block.order)
@@ -136,8 +156,8 @@ class Annotated:
                     counts.foreign[link_type] = counts.foreign.get(link_type, 0) + 1
             self._add(data)
 
-    def _tell(self, _: Packet, attribution: Attribution, at: int) -> _Told:
-        """Return the comment for a packet and for all like it; take note of names that it brings."""
+    def _tell(self, attribution: Attribution, at: int) -> _Told:
+        """Return what is made of a packet and of all like it; take note of names that it brings."""
         if self._users is None:
             self._users = Users()
             for association in self._timeline.known.associations:
@@ -147,10 +167,9 @@ class Annotated:
             self._names += self._users.add(party.association)
         text = words(attribution, self._timeline, at)
         ends = b"\0\0\0\0"
-        return _Told(
-            {order: pcapng.comment_option(text, order) + ends if text else b"" for order in "<>"},
-            bool(attribution.parties),
-        )
+        comments = {order: pcapng.comment_option(text, order) + ends if text else b"" for order in "<>"}
+        zero, one, two, three = (bytes(-length % 4) + comments["<"] for length in range(4))
+        return _Told(comments, bool(attribution.parties), (zero, one, two, three))
 
     def _write_names(self, order: str) -> None:
         """Write the names that are new."""
@@ -167,7 +186,9 @@ class Annotated:
 
     def _flush(self) -> None:
         if self._out:
-            data, self._out, self._size = b"".join(self._out), [], 0
+            data = b"".join(self._out)
+            self._out.clear()  # and no new list: the loop over packets holds this one
+            self._size = 0
             self._write(data)
 
 
@@ -199,15 +220,13 @@ def read(timeline: Timeline, begin: bytes, reader: Reader, counts: Counts) -> It
 
     Raises CaptureError, and as `Timeline.cover` does.
     """
-    finder: FrameFinder[tuple[Packet, Attribution]] = FrameFinder(
-        timeline, lambda packet, attribution, _: (packet, attribution)
-    )
+    finder: FrameFinder[Attribution] = FrameFinder(timeline, lambda attribution, _: attribution)
     for link_type, at, frame, length in _packets(begin, reader, counts):
         counts.packets += 1
         if link_type not in frames.LINK_TYPES:
             counts.foreign[link_type] = counts.foreign.get(link_type, 0) + 1
             continue
-        packet, attribution = finder.find(link_type, frame, at)
+        _, _, attribution, packet = finder.find(link_type, frame, at)
         counts.named += bool(attribution.parties)
         yield Found(at, link_type, frame, length, packet, attribution)
 

@@ -190,6 +190,12 @@ def interface_description(link_type: int, snapshot: int, per_second: int) -> byt
     return _block("<", INTERFACE, body + _record("<", _RESOLUTION, bytes([len(str(per_second)) - 1])) + b"\0\0\0\0")
 
 
+def packet(ticks: int, frame: bytes, length: int) -> bytes:
+    """Return an enhanced packet block of the first interface, in little endian; `ticks` are parts of a second."""
+    head = struct.pack("<IIIII", 0, ticks >> 32, ticks & 0xFFFFFFFF, len(frame), length)
+    return _block("<", ENHANCED, head + frame + bytes(-len(frame) % 4))
+
+
 def name_resolution(names: Iterable[tuple[str, str]], order: str = "<") -> bytes:
     """Return a name resolution block with pairs of an IP address and a name."""
     records = []

@@ -22,6 +22,7 @@ CLOCK, EPOCH, DATED, DISTANCE, NONE = "clock", "epoch", "dated", "distance", "no
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 _QUARTER = 900 * SECOND  # zones change their offset at a quarter of an hour, and days begin at one
+_MOST_BOUNDS = 10_000
 _SKEW = 300 * SECOND  # a clock of another machine may be ahead by this much
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = 253_402_300_800 * SECOND - 1  # 9999-12-31T23:59:59.999999Z
@@ -69,6 +70,7 @@ class Stamps:
         self._last: int | None = None
         self._last_clock = -1
         self._rolled = False
+        self._bounds: dict[tuple[str, int, int, int], tuple[bytes, bytes]] = {}
 
     def read(self, form: str, stamp: bytes) -> int:
         """Return the time of a stamp. Raises UsageError for one that is no time, and ValueError for 25:00."""
@@ -137,6 +139,14 @@ class Stamps:
         """
         if form in (NONE, DISTANCE):
             return b"", b"\xff"
+        quarter = at // _QUARTER
+        if (found := self._bounds.get((form, quarter, since, until))) is None:
+            if len(self._bounds) >= _MOST_BOUNDS:
+                self._bounds.clear()
+            found = self._bounds[form, quarter, since, until] = self._shown_bounds(form, at, since, until)
+        return found
+
+    def _shown_bounds(self, form: str, at: int, since: int, until: int) -> tuple[bytes, bytes]:
         if form == EPOCH:
             return _unix(since, b""), _unix(until, b"\xff")
         start = at // _QUARTER * _QUARTER if form == CLOCK or self.zone is not UTC else at // DAY * DAY

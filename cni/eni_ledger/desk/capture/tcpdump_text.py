@@ -126,7 +126,7 @@ def _station(text: bytes) -> str:
 def _address(text: bytes) -> str:
     """Return an address without its port, empty for a name."""
     if match := _IPV4.fullmatch(text):
-        return match[1].decode()
+        return ip(match[1].decode()) or ""
     if b":" not in text:
         return ""
     # The port is behind a dot; so is the last part of ::ffff:10.0.0.1, which then has three.

@@ -148,6 +148,11 @@ class Timeline:
             self._last = max(self._last, last + grown)
             self._load()
 
+    @property
+    def covered(self) -> tuple[int, int]:
+        """The first moment that has been covered, and the first one behind it that has not."""
+        return self._first, self._last
+
     def refresh(self) -> bool:
         """Load again if the ledger has grown; tell whether it had. Raises as `AssociationSource.load` does."""
         if self._first > self._last:
@@ -170,6 +175,10 @@ class Timeline:
     def lane(self, kind: str, value: object) -> Lane:
         """Return the lane of a thing; VLANs by protocol and ID."""
         return self._lanes.get((kind, value), _EMPTY)
+
+    def has(self, kind: str, value: object) -> bool:
+        """Tell whether a thing is anybody's at any moment that has been covered."""
+        return (kind, value) in self._lanes
 
     def at(self, kind: str, value: object, at: int) -> Span:
         """Return whose a thing is at a moment that has been covered."""

@@ -110,6 +110,21 @@ def test_pcapng_keeps_all_that_is_in_it(timeline: Timeline, order: str) -> None:
     assert annotated(timeline, data)[0].count(API.encode()) == 1
 
 
+def test_each_section_has_its_names(timeline: Timeline) -> None:
+    one = section("<", interface("<"), packet("<", out(), FIVE))
+    first, second = names(annotated(timeline, one + one)[0])
+    assert b"api-17-00000001\0" in first
+    assert second == first
+
+
+def test_a_capture_that_goes_on_for_days() -> None:
+    later = association(2, "web", "2026-11-29T03:00:00.000000Z")
+    packets = [(FIVE, out(2)), (at("2026-11-29T03:05:00Z"), out(2))]
+    data, counts = annotated(Timeline(FakeSource([later])), pcap(*packets))
+    assert comments(data)[1] == WEB
+    assert counts.named == 1
+
+
 def test_another_link_type(timeline: Timeline) -> None:
     data = pcap((FIVE, out()))
     data, counts = annotated(timeline, data[:20] + struct.pack("<I", 127) + data[24:])

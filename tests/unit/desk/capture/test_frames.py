@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -75,3 +76,42 @@ def test_summary() -> None:
 @given(st.sampled_from([ETHERNET, COOKED, COOKED2]), st.binary(max_size=120))
 def test_any_bytes(link_type: int, data: bytes) -> None:
     assert summary(link_type, data, frames.read(link_type, data), len(data)).isprintable()
+
+
+def ipv6(data: bytes, source: str = "2600:1f14::1") -> bytes:
+    addresses = socket.inet_pton(10, source) + socket.inet_pton(10, "2600:1f14::5")
+    return data[:16] + b"\x86\xdd" + struct.pack(">IHBB", 6 << 28, 4, 6, 64) + addresses + data[38:]
+
+
+ALIKE = [
+    ONE,
+    frame(mac(1), ROUTER, None),
+    frame(mac(1), ROUTER, None, "8.1.0.69"),
+    frame(mac(2), ROUTER, 101),
+    frame(mac(1), ROUTER, 102),
+    frame(mac(1), ROUTER, 101, "10.0.32.2"),
+    ONE[:12] + b"\x88\xa8\0\7" + ONE[12:],
+    ONE[:12] + b"\x81\0\0\7" + ONE[12:],
+    ipv6(ONE),
+    ipv6(ONE, "2600:1f14::2"),
+    arp(1),
+    arp(2),
+]
+
+
+@pytest.mark.parametrize(("link_type", "make"), [(ETHERNET, bytes), (COOKED, cooked), (COOKED2, cooked2)])
+def test_packets_with_the_same_key_are_read_alike(link_type: int, make: Callable[[bytes], bytes]) -> None:
+    read: dict[object, Packet] = {}
+    for data in map(make, ALIKE):
+        for end in range(len(data) + 1):
+            found = frames.read(link_type, data[:end])
+            assert read.setdefault(frames.key(link_type, data[:end]), found) == found
+    assert frames.key(link_type, make(ONE)) == frames.key(link_type, make(ONE[:-4] + b"port"))
+
+
+def test_the_key_of_a_tagged_packet_is_no_other_ones() -> None:
+    keys = [(frames.key(ETHERNET, data[:end]), data[:end]) for data in ALIKE for end in range(len(data) + 1)]
+    known = {key: frames.read(ETHERNET, data) for key, data in keys if isinstance(key, bytes)}
+    assert known
+    for _, data in keys:
+        assert known.get(data[:18] + data[30:38], frames.read(ETHERNET, data)) == frames.read(ETHERNET, data)

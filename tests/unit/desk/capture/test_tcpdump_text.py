@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eni_ledger.base import addresses
@@ -109,6 +109,8 @@ def test_no_packet(text: str) -> None:
     assert read(text.encode()) is None
 
 
+@example(b"0a:00:00:00:00:01 > 0a:00:00:00:00:02, ethertype ARP (0x0806), length 60: Reply 10.0.32.01 is-at ")
+@example(b"IP 999.0.0.1.80 > 10.0.32.1.5000: Flags [S]")
 @given(st.binary(max_size=200) | st.sampled_from(sorted(PACKETS)).flatmap(
     lambda text: st.tuples(st.integers(0, len(text)), st.binary(max_size=8)).map(
         lambda cut: text.encode()[: cut[0]] + cut[1] + text.encode()[cut[0] :])

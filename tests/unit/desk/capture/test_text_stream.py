@@ -3,18 +3,19 @@ from __future__ import annotations
 from datetime import UTC, date
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eni_ledger.base.errors import UsageError
-from eni_ledger.desk.capture import text_stream
+from eni_ledger.desk.capture import tcpdump_text, text_stream
 from eni_ledger.desk.capture.stamps import Stamps
 from eni_ledger.desk.capture.text_stream import TextStream
 from eni_ledger.desk.capture.timeline import Timeline
 from helpers.packets import ROUTER, mac
-from unit.desk.capture.conftest import ALL, FakeSource, association, line
+from unit.desk.capture.conftest import ALL, FakeSource, association, at, line
 
 DAY = date(2026, 11, 27)
+FIVE = at("2026-11-27T03:05:00Z")
 API, WEB = b"  [from api:17/00000001 eni-00000000000000001]", b"  [from web:17/00000002 eni-00000000000000002]"
 OTHER_LINES = [
     b"",
@@ -91,6 +92,42 @@ def test_verbose_lines(timeline: Timeline) -> None:
     assert stream(timeline).feed(b"\n".join([first, alone, b""])).splitlines() == [first + API, alone]
 
 
+def test_verbose_lines_of_ipv6_are_told_apart_by_their_addresses(timeline: Timeline) -> None:
+    link = f"03:05:00.000000 {mac(1)} > {ROUTER}, ethertype 802.1Q (0x8100), length 90: vlan 101, p 0, "
+    inside = "ethertype IPv6 (0x86dd), (hlim 64, next-header TCP (6) payload length: 32) "
+    lines = [
+        f"{link}{inside}2600:1f14::1.5000 > 2600:1f14::{peer}.80: Flags [S], length 0".encode() for peer in (3, 4, 9)
+    ]
+    found = stream(timeline).feed(b"\n".join([*lines, b""])).splitlines()
+    assert found == [stream(timeline).feed(each + b"\n")[:-1] for each in lines]
+    assert [b"to db" in each for each in found] == [True, False, False]
+
+
+def test_lines_of_several_forms_in_turns_are_read_once(timeline: Timeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, true = [], tcpdump_text.read
+
+    def reading(text: bytes) -> tcpdump_text.Line | None:
+        read.append(text)
+        return true(text)
+
+    monkeypatch.setattr(tcpdump_text, "read", reading)
+    untagged = f"{mac(3)} > {ROUTER}, ethertype IPv4 (0x0800), length 54: 10.0.32.3.5000 > 10.0.0.2.80: Flags [S]"
+    arp = f"{mac(3)} > {ROUTER}, ethertype ARP (0x0806), length 42: Request who-has 10.0.0.2 tell 10.0.32.3, length 28"
+    forms = [out(), b"03:05:00.000000 " + untagged.encode(), b"03:05:00.000000 " + arp.encode()]
+    found = stream(timeline).feed(b"\n".join([*forms * 10, b""])).splitlines()
+    assert found[:3] * 10 == found
+    assert all(b"  [from " in each for each in found)
+    assert read == forms
+
+
+def test_a_stream_that_goes_on_for_days() -> None:
+    later = association(9, "new", "2026-11-29T03:00:00.000000Z", vlan=109)
+    reader = TextStream(Timeline(FakeSource([*ALL, later])), Stamps(UTC))
+    stamps = ["1795748700.000000", "1795921500.000000"]
+    text = b"".join(line(stamp, ROUTER, "0a:00:00:00:00:99", 109, "52.1.2.3") + b"\n" for stamp in stamps)
+    assert [b"VLAN of new" in each for each in reader.feed(text).splitlines()] == [False, True]
+
+
 def test_lines_without_a_time_end_it_behind_those_that_have_one(timeline: Timeline) -> None:
     reader = stream(timeline)
     bare = out(stamp="")[1:]
@@ -144,12 +181,14 @@ LINES = st.lists(
 )  # fmt: skip
 
 
+@example([out(), b"IP (tos ", b""], [18])
+@example([out(), b"03:05:00.000000 IP 10.0.32.3 > 10.0.0.2, length 0"], [18])
 @given(LINES, st.lists(st.integers(1, 80), max_size=30))
 def test_however_the_blocks_are_cut_the_lines_are_the_same(lines: list[bytes], cuts: list[int]) -> None:
     text = b"\n".join(lines)
-    reader = TextStream(Timeline(FakeSource(list(ALL))), Stamps(UTC, DAY))
+    reader = TextStream(Timeline(FakeSource(list(ALL))), Stamps(UTC, DAY, FIVE))
     whole = reader.feed(text) + reader.finish()
-    single = TextStream(Timeline(FakeSource(list(ALL))), Stamps(UTC, DAY))
+    single = TextStream(Timeline(FakeSource(list(ALL))), Stamps(UTC, DAY, FIVE))
     pieces, place = [], 0
     for cut in cuts:
         pieces.append(text[place : place + cut])
@@ -158,5 +197,5 @@ def test_however_the_blocks_are_cut_the_lines_are_the_same(lines: list[bytes], c
     # What is added stands behind each line, and a cache changes nothing.
     for before, after in zip(lines, whole.split(b"\n"), strict=True):
         assert after.startswith(before)
-        fresh = TextStream(Timeline(FakeSource(list(ALL))), Stamps(UTC, DAY))
+        fresh = TextStream(Timeline(FakeSource(list(ALL))), Stamps(UTC, DAY, FIVE))
         assert fresh.feed(before + b"\n") == after + b"\n"
