@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from eni_ledger.base.events import Fields
+
 #: Where journald listens. The ECS agent's container has the second and no /run/systemd.
 SOCKETS = ("/run/systemd/journal/socket", "/var/run/systemd/journal/socket")
 
@@ -63,7 +65,7 @@ _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _NAME_CHARS = _LETTERS | frozenset("0123456789_")
 
 
-def send(event: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None, sockets: Sequence[str] = SOCKETS) -> bool:
+def send(event: Fields, *, extra: Mapping[str, Any] | None = None, sockets: Sequence[str] = SOCKETS) -> bool:
     """Send the journal entry of one ledger event and return whether journald took it.
 
     `event` is flat, keys as in the ledger; `extra` has further keys for the journal only. `sockets` are tried
@@ -118,12 +120,12 @@ def _head(sentence: str, message_id: str | None, priority: int) -> list[tuple[st
     return entry
 
 
-def _priority(event: Mapping[str, Any]) -> int:
+def _priority(event: Fields) -> int:
     notable = event.get("event") in ("add_failed", "lost") or event.get("mismatch") or event.get("error_msg")
     return WARNING if notable else INFO
 
 
-def _add_fields(entry: list[tuple[str, str]], event: Mapping[str, Any]) -> None:
+def _add_fields(entry: list[tuple[str, str]], event: Fields) -> None:
     for key, value in event.items():
         name = field_name(key)
         if name is None or value is None:
@@ -148,7 +150,7 @@ def _plain(value: object) -> str:
     return str(value)
 
 
-def _bare_addresses(event: Mapping[str, Any]) -> list[str]:
+def _bare_addresses(event: Fields) -> list[str]:
     addresses = event.get("addresses")
     if not isinstance(addresses, (list, tuple)):
         return []
@@ -221,7 +223,7 @@ def _shown(value: object, limit: int = 80) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def _sentence(event: Mapping[str, Any]) -> str:
+def _sentence(event: Fields) -> str:
     kind = str(event.get("event"))
     live = event.get("live")
     count = len(live) if isinstance(live, (list, tuple)) else 0
@@ -242,11 +244,11 @@ def _sentence(event: Mapping[str, Any]) -> str:
     return sentence
 
 
-def _host(event: Mapping[str, Any]) -> str:
+def _host(event: Fields) -> str:
     return _shown(event.get("instance_id") or "host")
 
 
-def _subject(event: Mapping[str, Any]) -> str:
+def _subject(event: Fields) -> str:
     """Return what joined: ``branch eni-0a1 vlan 101 10.0.32.4 on trunk enp40s0``, as far as it is known."""
     mac = event.get("branch_mac") or event.get("observed_mac") or event.get("declared_mac")
     eni, vlan = event.get("eni_id"), event.get("vlan_id")
@@ -263,7 +265,7 @@ def _subject(event: Mapping[str, Any]) -> str:
     return " ".join(_shown(word) for word in words if word not in (None, ""))
 
 
-def _verb(kind: str, event: Mapping[str, Any]) -> str:
+def _verb(kind: str, event: Fields) -> str:
     inode = event.get("netns_inode")
     netns = f"netns {_shown(event.get('netns', 'unknown') if inode is None else inode)}"
     if kind == "add_failed":
@@ -279,7 +281,7 @@ def _verb(kind: str, event: Mapping[str, Any]) -> str:
     }.get(kind, _shown(kind))
 
 
-def _whose(event: Mapping[str, Any]) -> str:
+def _whose(event: Fields) -> str:
     words = []
     if event.get("container_id"):
         words.append("container " + _shown(str(event["container_id"])[:12]))

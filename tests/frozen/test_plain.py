@@ -20,6 +20,8 @@ from helpers.patience import PATIENCE_S
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from eni_ledger.base.events import Association, Draft, Event
+
 ENI, LATE_ENI = "eni-0123456789abcdef0", "eni-0123456789abcdef1"
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/prod/0123456789abcdef0123456789abcdef"
 AGE = re.compile(rb"\s*\b(?:\d+[smhd])+\b")  # it may be a second more when the other one is asked
@@ -30,7 +32,7 @@ def history(where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a ledger with a past that is packed, a sealed segment and an active one, with all that can happen."""
     monkeypatch.setattr(gzip_members, "MEMBER", 1200)
     rotate: dict[str, Any] = {"rotate_bytes": 6000}
-    gone: dict[str, Any] | None = None
+    gone: Event | None = None
     for n in range(30):
         about = {"boot_id": BOOTS[n > 14]}
         addresses = [f"10.0.0.{n % 7}/20", *([f"fd00::{n}/64"] if n % 11 == 5 else [])]
@@ -51,7 +53,7 @@ def history(where: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record(where, add_event(40, container_id='a "name" \\ with \x1b[31m', boot_id=BOOTS[1]))
 
 
-def identified(live: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def identified(live: list[Association]) -> list[Draft]:
     """Return the event that tells ENI and task of the latest association."""
     return [{"event": "identify", "association_id": live[-1]["association_id"], "eni_id": ENI, "task_arn": TASK}]
 

@@ -11,7 +11,10 @@ from helpers.ledgers import ACTIVE, write_chain
 from helpers.pictures import branch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from eni_ledger.base.events import Fields
 
 BEGIN = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
 
@@ -23,7 +26,7 @@ def ts(seconds: float) -> str:
     return (BEGIN + timedelta(seconds=seconds)).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def past(count: int, **more: Any) -> list[dict[str, Any]]:
+def past(count: int, **more: Any) -> list[Any]:
     """Return associations that began ten seconds after each other on ten VLAN IDs; all but the last ten have ended."""
     found = []
     for n in range(count):
@@ -35,7 +38,7 @@ def past(count: int, **more: Any) -> list[dict[str, Any]]:
     return found
 
 
-def document(associations: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+def document(associations: Sequence[Fields], **more: Any) -> dict[str, Any]:
     """Return what `collect` would of these associations, as they are a minute after the last began."""
     first = associations[0]["since"] if associations else ts(0)
     last = ts(len(associations) * 10 + 60)
@@ -62,7 +65,7 @@ def document(associations: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     return {**known, **more}
 
 
-def write_ledger(state_dir: Path, associations: list[dict[str, Any]], **more: Any) -> None:
+def write_ledger(state_dir: Path, associations: Sequence[Fields], **more: Any) -> None:
     """Make a ledger of one segment in which these associations, oldest first, began and ended; `more` keys of each."""
     happened: list[dict[str, Any]] = []
     for one in associations:

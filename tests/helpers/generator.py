@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.format.line import VERSION, encode, format_ts
@@ -17,7 +17,8 @@ from eni_ledger.ledger.format.line import VERSION, encode, format_ts
 if TYPE_CHECKING:
     from pathlib import Path
 
-Event = dict[str, Any]
+    from eni_ledger.base.events import Draft
+
 BRANCHES = 120  # of the largest instances with trunking
 TRUNK = "0a:ff:ff:ff:ff:01"
 _FAMILIES = ("web", "api", "worker", "batch", "cron", "ingest", "mail", "search")
@@ -52,7 +53,7 @@ class Generator:
         self._rotate_bytes = rotate_bytes
         self._ts_us = begins_us
         self._crc = 0
-        self._live: dict[str, Event] = {}
+        self._live: dict[str, Draft] = {}
         self._order: list[str] = []
         self._vlans = list(range(121, 0, -1))
         self._addresses = [f"10.0.{32 + n // 250}.{n % 250 + 4}" for n in range(700)]
@@ -85,7 +86,7 @@ class Generator:
     def _boot_id(self) -> str:
         return f"{self._boot:08x}-0000-4000-8000-000000000000"
 
-    def _append(self, event: Event) -> Event:
+    def _append(self, event: Draft) -> Draft:
         self._ts_us += self._chance.randrange(100_000, 60_000_000)
         self.events += 1
         event = {"ts": format_ts(self._ts_us), "seq": self.events, "v": VERSION, **event}
@@ -152,7 +153,7 @@ class Generator:
         event = self._append({**identity, "event": "del", "via": "interposed", "took_ms": 22.8})
         self._ended(one, event["ts"])
 
-    def _ended(self, one: Event, ts: str) -> None:
+    def _ended(self, one: Draft, ts: str) -> None:
         self._vlans.append(one["vlan_id"])
         self._vlans.sort(reverse=True)
         self._addresses.append(one["addresses"][0].partition("/")[0])

@@ -25,9 +25,9 @@ from helpers.patience import PATIENCE_S
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from eni_ledger.base.events import Association, Draft, Event, Fields
     from eni_ledger.ledger.query.questions import History
 
-Event = dict[str, Any]
 
 SOURCE = Path(eni_ledger.__file__).parents[1]
 """What has to be on `sys.path` for `import eni_ledger` in a bare interpreter."""
@@ -51,9 +51,9 @@ def settings(state_dir: Path, **over: Any) -> Settings:
     return made
 
 
-def add_event(n: int, **over: Any) -> Event:
+def add_event(n: int, **over: Any) -> Draft:
     """Return an add event, nothing of which clashes with that of another `n`. A value of None takes the key out."""
-    event: Event = {
+    event: Draft = {
         "event": "add",
         "boot_id": BOOT,
         "container_id": f"{n:064x}",
@@ -75,13 +75,13 @@ def add_event(n: int, **over: Any) -> Event:
     return {key: value for key, value in {**event, **over}.items() if value is not None}
 
 
-def del_event(n: int, **over: Any) -> Event:
+def del_event(n: int, **over: Any) -> Draft:
     """Return the del event of the attachment that `add_event(n)` made, with no more than a runtime tells."""
-    event: Event = {"event": "del", "boot_id": BOOT, "container_id": f"{n:064x}", "ifname": "eth0", "via": "chained"}
+    event: Draft = {"event": "del", "boot_id": BOOT, "container_id": f"{n:064x}", "ifname": "eth0", "via": "chained"}
     return {**event, **over}
 
 
-def record(state_dir: Path, event: Event, **over: Any) -> Event:
+def record(state_dir: Path, event: Fields, **over: Any) -> Event:
     """Record an event and return it as written; fail when nothing was."""
     written = writer.record(settings(state_dir, **over), event)
     assert written is not None
@@ -99,7 +99,7 @@ def segments(state_dir: Path) -> list[Path]:
     return [*sealed(state_dir), *([state_dir / ACTIVE] if (state_dir / ACTIVE).exists() else [])]
 
 
-def raw_events(state_dir: Path) -> list[Event]:
+def raw_events(state_dir: Path) -> list[Draft]:
     """Return all events of all segments as `json` reads them, unproven."""
     return [json.loads(line) for path in segments(state_dir) for line in plain(path).splitlines()]
 
@@ -110,12 +110,12 @@ def plain(segment: Path) -> bytes:
     return gzip.decompress(data) if segment.suffix == ".gz" else data
 
 
-def prove(state_dir: Path) -> list[Event]:
+def prove(state_dir: Path) -> list[Draft]:
     """Return all events; fail unless names, seq, time, checkpoints and chain are what the specification says.
 
     Written from the docstring of `eni_ledger.ledger` with zlib and json, without the code that it checks.
     """
-    events: list[Event] = []
+    events: list[Draft] = []
     crc: int | None = None
     for path in segments(state_dir):
         data = plain(path)
@@ -152,7 +152,7 @@ def state_file(state_dir: Path) -> dict[str, Any]:
     return found
 
 
-def write_chain(path: Path, events: list[Event], previous_crc: int = 0) -> int:
+def write_chain(path: Path, events: list[Draft], previous_crc: int = 0) -> int:
     """Write a segment with a sound chain that holds `events` as they are; return the last CRC."""
     lines = []
     for event in events:
@@ -162,7 +162,7 @@ def write_chain(path: Path, events: list[Event], previous_crc: int = 0) -> int:
     return previous_crc
 
 
-def append_line(state_dir: Path, **keys: Any) -> Event:
+def append_line(state_dir: Path, **keys: Any) -> Draft:
     """Append one sound line to the active segment behind the writer's back, with a ts or version it would not make."""
     path = state_dir / ACTIVE
     last = json.loads(path.read_bytes().splitlines()[-1])
@@ -185,7 +185,7 @@ def copy(state_dir: Path, to: Path) -> Path:
     return to
 
 
-def three_segments(state_dir: Path) -> list[Event]:
+def three_segments(state_dir: Path) -> list[Draft]:
     """Make a small ledger of three segments, with live, ended and superseded associations; return its events."""
     for n in (1, 2, 3):
         record(state_dir, add_event(n))
@@ -197,7 +197,7 @@ def three_segments(state_dir: Path) -> list[Event]:
     return prove(state_dir)
 
 
-def with_events(history: History, association_id: str) -> tuple[dict[str, Any], list[Event]]:
+def with_events(history: History, association_id: str) -> tuple[Association, list[Event]]:
     """Return the one association with this ID, and its events."""
     (association,) = history.who(association_id)
     return association, list(history.events_of(association))

@@ -9,7 +9,7 @@ INSTANCE = "i-0123456789abcdef0"
 BOOT = "00000000-0000-4000-8000-00000000000a"
 
 
-def branch(n: int, **more: Any) -> dict[str, Any]:
+def branch(n: int, **more: Any) -> Any:
     """Return association number `n` of a host, with all that can be known of it. A value of None takes the key out."""
     name = hashlib.sha256(b"%d" % n).hexdigest()
     known = {
@@ -45,7 +45,7 @@ def branch(n: int, **more: Any) -> dict[str, Any]:
     return {key: value for key, value in {**known, **more}.items() if value is not None}
 
 
-def branches(count: int, **more: Any) -> list[dict[str, Any]]:
+def branches(count: int, **more: Any) -> list[Any]:
     """Return so many of them."""
     return [branch(n, **more) for n in range(count)]
 

@@ -20,7 +20,10 @@ from eni_ledger.ledger.format.live import association_of, identity_of
 from eni_ledger.ledger.write import rotation, writer
 from helpers.ledgers import settings
 
-Event = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Draft, Event
+
 
 INSTANCE = "i-0c0ffee0123456789"
 BOOTS = ("5a3c1d20-0000-4000-8000-000000000001", "5a3c1d20-0000-4000-8000-000000000002")
@@ -40,7 +43,7 @@ class Host:
         self._random = random.Random("the sample")
         self._numbers = itertools.count(1)
         self._boot = BOOTS[0]
-        self._live: dict[str, Event] = {}
+        self._live: dict[str, Draft] = {}
 
     def at(self, time: str) -> None:
         """Set the clock, in UTC."""
@@ -64,7 +67,7 @@ class Host:
         definition, _, service = family.partition("/")
         mac, ifname, eni = TRUNKS[trunk]
         cluster = "staging" if trunk else "prod"
-        event: Event = {
+        event: Draft = {
             "event": "add",
             "instance_id": INSTANCE,
             "boot_id": self._boot,
@@ -107,7 +110,7 @@ class Host:
         event = self._live.pop(name)
         self.record({"event": "del", "boot_id": self._boot, "via": "interposed", **attachment(event)})
 
-    def record(self, event: Event) -> Event:
+    def record(self, event: Draft) -> Event:
         """Record an event and return it as written."""
         written = writer.record(self._settings, event)
         assert written is not None
@@ -127,7 +130,7 @@ class Host:
         self._settings.rotate_bytes = 1 << 24
 
 
-def attachment(event: Event) -> Event:
+def attachment(event: Draft) -> Draft:
     return {key: event[key] for key in ("container_id", "ifname")}
 
 

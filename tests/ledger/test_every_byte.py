@@ -21,6 +21,8 @@ from helpers.ledgers import ACTIVE, TRUNK, add_event, contents, copy, segments, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from eni_ledger.base.events import Event
+
 Answer = Any
 
 
@@ -50,7 +52,7 @@ class Truth:
 
     def check_given(self, where: Path) -> None:
         """What `events` gives before it fails is true, and in order."""
-        got: list[dict[str, Any]] = []
+        got: list[Event] = []
         try:
             for event in History(str(where)).events():
                 got.append(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -136,7 +136,7 @@ def test_an_interface_that_is_no_vlan_is_compared_too(pause: Pause, tmp_path: Pa
     veth(pause.netns)
     proc = proc_of(tmp_path / "proc", pause.pid)
     identity = Path(pause.netns).stat()
-    association = {
+    association: Any = {
         "association_id": "assoc-00000000000000001",
         "ifname": "eth0",
         "observed_mac": MAC,

@@ -21,6 +21,8 @@ from systemd.conftest import REPOSITORY, journal, systemctl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from eni_ledger.base.events import Draft
+
 DEFAULT = Path("/var/lib/eni-ledger")
 ECS = Path("/var/lib/ecs/data/eni-ledger/state")
 ELSEWHERE = Path("/srv/ledger")
@@ -123,7 +125,7 @@ def test_identify() -> None:
     subprocess.run(["ip", "address", "add", "169.254.169.254/32", "dev", "lo"], check=True)
     with serve(docker, socket), serve(imds, at=("169.254.169.254", 80)):
         systemctl("start", "eni-ledger-identify.service")
-    found: dict[str, ledgers.Event] = {event["association_id"]: {} for event in (first, second)}
+    found: dict[str, Draft] = {event["association_id"]: {} for event in (first, second)}
     for event in ledgers.prove(ECS):
         if event["event"] == "identify":
             found[event["association_id"]] |= event

@@ -28,6 +28,7 @@ from helpers.patience import PATIENCE_S
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from eni_ledger.base.events import Fields
     from helpers.plugin import Answer
     from helpers.trunk import Trunk
 
@@ -97,7 +98,7 @@ def in_kernel(pid: int) -> dict[str, Any]:
         }
 
 
-def agrees(event: dict[str, Any], pid: int) -> bool:
+def agrees(event: Fields, pid: int) -> bool:
     """Whether an event says of a pause process what the kernel says."""
     shown = in_kernel(pid)
     return {key: event.get(key) for key in shown} == shown

@@ -78,13 +78,18 @@ def test_a_command_imports_no_other() -> None:
 
 
 def test_a_public_class_has_a_name_of_its_own() -> None:
-    """`Report` in four modules is four things that one grep does not tell apart."""
+    """`Report` in four modules is four things that one grep does not tell apart.
+
+    A record is one thing in two forms: a TypedDict for type checkers, a model that validates.
+    """
+    forms = ["base.events", "ledger.format.schema"]
     places: dict[str, list[str]] = {}
     for module, path in MODULES.items():
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(module)
-    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
+    twice = {name: sorted(modules) for name, modules in places.items() if len(modules) > 1}
+    assert twice == dict.fromkeys(("Association", "Container", "Event"), forms)
 
 
 def test_a_private_name_stays_in_its_module() -> None:

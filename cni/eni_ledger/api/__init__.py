@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eni_ledger.api import records
 from eni_ledger.base.config import load
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+
+    from eni_ledger.base.events import Fields
 
 Time = datetime | date | int | float | str
 """A moment: aware or naive (UTC) `datetime`; `date`, its first moment in UTC; Unix time in seconds, or from 10^11 on in
@@ -153,7 +155,7 @@ class Ledger:
         """Return the associations as a table of pyarrow, columns as of `to_dataframe`. Raises ImportError."""
         return frames.to_arrow(self._rows(since, until))
 
-    def _rows(self, since: Time | None, until: Time | None) -> list[dict[str, Any]]:
+    def _rows(self, since: Time | None, until: Time | None) -> Sequence[Fields]:
         first, last = _interval(since, until)
         return self._history.find(first=first, last=last)
 

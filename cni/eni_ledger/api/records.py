@@ -15,6 +15,10 @@ from eni_ledger.base.errors import LedgerError
 from eni_ledger.ledger.format.live import CONTAINERS
 from eni_ledger.ledger.format.schema import Association, Container, Event
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
+
 Record = TypeVar("Record", Association, Event)
 
 _TIMES = ("ts", "since", "until", "spooled_ts", "occurred_ts", "log_ends")
@@ -23,12 +27,12 @@ _DEFAULTS: dict[type[Any], dict[str, Any]] = {
 }
 
 
-def association(fields: dict[str, Any]) -> Association:
+def association(fields: Fields) -> Association:
     """Return the model of an association. Raises LedgerError for a value of the wrong type."""
     return _made(Association, fields)
 
 
-def event(fields: dict[str, Any]) -> Event:
+def event(fields: Fields) -> Event:
     """Return the model of an event. Raises LedgerError for a value of the wrong type."""
     made = _made(Event, fields)
     if made.live:
@@ -36,9 +40,9 @@ def event(fields: dict[str, Any]) -> Event:
     return made
 
 
-def _made(model: type[Record], fields: dict[str, Any]) -> Record:
+def _made(model: type[Record], fields: Fields) -> Record:
     defaults = _DEFAULTS[model]
-    values = defaults | fields
+    values = {**defaults, **fields}
     extra = {}
     if len(values) > len(defaults):  # keys of a later version
         extra = {key: values.pop(key) for key in fields if key not in defaults}
@@ -60,7 +64,7 @@ def _made(model: type[Record], fields: dict[str, Any]) -> Record:
     return made
 
 
-def _wrong(model: type[Record], fields: dict[str, Any]) -> LedgerError:
+def _wrong(model: type[Record], fields: Fields) -> LedgerError:
     """Return the error for a record that has a value of the wrong type."""
     what = "the ledger holds what no eni-ledger writes"
     try:

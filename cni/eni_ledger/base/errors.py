@@ -39,6 +39,10 @@ Standard library only: this module is loaded on every ADD.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
+
 
 class EniLedgerError(Exception):
     """Base of all: what went wrong, where, and what to do about it.
@@ -162,7 +166,7 @@ class LedgerDamaged(LedgerError):
         self.path = path
         self.line = line
         self.offset = offset
-        self.associations: list[dict[str, object]] = []
+        self.associations: list[Association] = []
         self.others: list[EniLedgerError] = []
 
 

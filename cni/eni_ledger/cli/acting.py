@@ -7,7 +7,7 @@ import shlex
 import shutil
 import signal
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from eni_ledger.base.errors import EniLedgerError, NotFound, ObserveError, UsageError
 from eni_ledger.base.runtime import original_environment
@@ -17,8 +17,12 @@ from eni_ledger.desk.wire.chosen import chosen
 from eni_ledger.kernel.recorded import open_netns
 from eni_ledger.kernel.setns import setns
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
 
-def live_association(session: Session, what: str) -> dict[str, Any]:
+
+def live_association(session: Session, what: str) -> Association:
     """Return the live association of this host that `what` means. Raises as `chosen` does; StateDirError for a copy."""
     history = session.history()
     association = chosen(history, what)
@@ -26,7 +30,7 @@ def live_association(session: Session, what: str) -> dict[str, Any]:
     return association
 
 
-def enter_netns(association: dict[str, Any]) -> None:
+def enter_netns(association: Association) -> None:
     """Put this process into the association's network namespace. Raises ObserveError."""
     fd = open_netns(association)
     try:
@@ -39,7 +43,7 @@ def enter_netns(association: dict[str, Any]) -> None:
         os.close(fd)
 
 
-def nsenter(association: dict[str, Any]) -> list[str]:
+def nsenter(association: Association) -> list[str]:
     """Return the beginning of a command line that runs a program in the association's network namespace.
 
     Raises ObserveError when the namespace is not the one recorded.
@@ -49,7 +53,7 @@ def nsenter(association: dict[str, Any]) -> list[str]:
     return ["nsenter", f"--net={path}"]
 
 
-def show(session: Session, association: dict[str, Any], argv: Sequence[str], *, as_json: bool) -> None:
+def show(session: Session, association: Association, argv: Sequence[str], *, as_json: bool) -> None:
     """Print a command line that is not run, for a shell or as JSON."""
     if as_json:
         session.screen.json_document({"association_id": association["association_id"], "argv": list(argv)})

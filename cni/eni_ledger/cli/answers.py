@@ -12,9 +12,11 @@ from eni_ledger.render.text import SHORT, age, clock, safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, Protocol
 
     from eni_ledger.base.errors import EniLedgerError
+    from eni_ledger.base.events import Fields
     from eni_ledger.cli.damage import Answer
     from eni_ledger.cli.request import Request
     from eni_ledger.cli.session import Session
@@ -199,7 +201,7 @@ def _print_misses(session: Session, told: _Told, *, beside: bool) -> None:
                 session.screen.line(f"  {part}")
 
 
-def _rows(told: _Told) -> list[dict[str, Any]]:
+def _rows(told: _Told) -> Sequence[Fields]:
     """Return the associations; of several WHATs for each WHAT its own, with `what` and, in doubt, `fitted`.
 
     For `list` each association once, with all WHATs that it fits in `what`.

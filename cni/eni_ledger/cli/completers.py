@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import click
 from click.shell_completion import CompletionItem
@@ -13,7 +12,9 @@ from eni_ledger.cli.options import session_of
 from eni_ledger.cli.words import Completer, comma_list
 from eni_ledger.render.text import SHORT, addresses, family, label, safe, short_id, task_id
 
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
 
 _OF_KINDS = {
     "vlan": ("vlan_id", "observed_vlan_id"),
@@ -37,7 +38,7 @@ def live_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[
     With a kind as in `family:api` if `incomplete` begins with one, or with a part of one.
     """
 
-    def names(association: Association) -> Iterator[str]:
+    def names(association: Fields) -> Iterator[str]:
         yield from _names(association)
         word = incomplete.partition(":")[0]
         for kind, keys in _OF_KINDS.items() if word else ():
@@ -54,7 +55,7 @@ def live_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[
 def live_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
     """Return the IDs of live associations that start with `incomplete`, in full or shortened as in the tables."""
 
-    def names(association: Association) -> Iterator[str]:
+    def names(association: Fields) -> Iterator[str]:
         yield short_id(association["association_id"])
         if incomplete.startswith("as"):  # a shortened ID never does
             yield safe(association["association_id"])
@@ -65,7 +66,7 @@ def live_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[Co
 def live_tasks(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
     """Return the IDs of tasks of live associations that start with `incomplete`, their ARNs if it starts with arn."""
 
-    def names(association: Association) -> Iterator[str]:
+    def names(association: Fields) -> Iterator[str]:
         yield task_id(association.get("task_arn"))
         if incomplete.startswith("arn"):
             yield safe(association.get("task_arn"))
@@ -106,9 +107,7 @@ def command_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> li
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-def _items(
-    ctx: click.Context, names: Callable[[Association], Iterator[str]], incomplete: str
-) -> list[CompletionItem[str]]:
+def _items(ctx: click.Context, names: Callable[[Fields], Iterator[str]], incomplete: str) -> list[CompletionItem[str]]:
     owners: dict[str, str] = {}
     for association in _live(ctx):
         owner = family(association) or safe(association.get("container_id"))[:SHORT]
@@ -116,7 +115,7 @@ def _items(
     return [CompletionItem(name, help=owner) for name, owner in sorted(owners.items())]
 
 
-def _names(association: Association) -> Iterator[str]:
+def _names(association: Fields) -> Iterator[str]:
     """Yield what names an association in WHAT, as it is and as tables print it."""
     yield from addresses(association)
     for keys in _OF_KINDS.values():
@@ -136,7 +135,7 @@ def _columns(ctx: click.Context) -> tuple[str, ...]:
     return present.COLUMNS.get(ctx.info_name or "", ())
 
 
-def _live(ctx: click.Context) -> list[Association]:
+def _live(ctx: click.Context) -> Sequence[Fields]:
     try:
         return session_of(ctx, None, no_color=True).ask().live()
     except (EniLedgerError, OSError):

@@ -10,12 +10,11 @@ from eni_ledger.ledger.query.proven import proven
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
+    from eni_ledger.base.events import Association, Event, Fields
     from eni_ledger.ledger.query.questions import History
-
-    Association = dict[str, Any]
 
 
 KEYS = (
@@ -29,10 +28,10 @@ KEYS = (
 )  # fmt: skip
 """Keys that every association in JSON has, as `ledger.format.schema.Association`, which the front door lacks."""
 
-_UNKNOWN: dict[str, None] = dict.fromkeys(KEYS)
+_UNKNOWN: dict[str, Any] = dict.fromkeys(KEYS)
 
 
-def with_every_key(association: Association) -> Association:
+def with_every_key(association: Fields) -> dict[str, Any]:
     """Return an association with all of KEYS, null for what is not known, and whatever else it has."""
     return {**_UNKNOWN, **association}
 
@@ -45,15 +44,15 @@ class Answer:
         self.damage = damage
 
     def document(
-        self, rows: list[Association] | None = None, *, every_key: bool = True, **more: object
+        self, rows: Sequence[Fields] | None = None, *, every_key: bool = True, **more: object
     ) -> dict[str, Any]:
         """Return what `--json` prints: `more`, the associations or `rows` of them, the damage if there is any.
 
         Without `every_key` the associations have no nulls, for `Screen.json_document` to add them.
         """
         document = {key: value for key, value in more.items() if value is not None}
-        shown = self.associations if rows is None else rows
-        document["associations"] = list(map(with_every_key, shown)) if every_key else shown
+        shown: Sequence[Fields] = self.associations if rows is None else rows
+        document["associations"] = list(map(with_every_key, shown)) if every_key else list(shown)
         if self.damage:
             document["damage"] = {
                 "path": self.damage.path,
@@ -90,7 +89,7 @@ def was_live(first: str, last: str) -> Callable[[Association], bool]:
     return lambda association: str(association["since"]) <= last and first < str(association.get("until", "~"))
 
 
-def events_of(history: History, association: Association) -> tuple[list[dict[str, Any]], LedgerDamaged | None]:
+def events_of(history: History, association: Association) -> tuple[list[Event], LedgerDamaged | None]:
     """Return the proven events of an association, and the damage met on the way."""
     events = []
     try:

@@ -9,13 +9,11 @@ from eni_ledger.ledger.read.terms import Query, readings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
+    from eni_ledger.base.events import Association
     from eni_ledger.cli.period import Period
     from eni_ledger.ledger.query.questions import History
     from eni_ledger.ledger.read.filters import Filters
-
-    Association = dict[str, Any]
 
 
 class Wanted:

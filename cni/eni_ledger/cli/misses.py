@@ -11,8 +11,7 @@ from eni_ledger.render.text import age, clock, label, moment, safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
+    from eni_ledger.base.events import Association
     from eni_ledger.cli.found import Wanted
     from eni_ledger.cli.period import Period
     from eni_ledger.cli.session import Session
@@ -52,7 +51,7 @@ def nobody(
     return NotFound(f"nobody had it {period.words(session)}", what, f"{PROGRAM} who {what} (at any time)")
 
 
-def _name(association: dict[str, Any]) -> str:
+def _name(association: Association) -> str:
     return label(association) or safe(association["association_id"])
 
 

@@ -7,8 +7,7 @@ from eni_ledger.render.text import safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
+    from eni_ledger.base.events import Association
     from eni_ledger.cli.request import Request
     from eni_ledger.cli.session import Session
 
@@ -26,7 +25,7 @@ class Period:
         self.last = last
         self.moment = moment
 
-    def overlaps(self, association: dict[str, Any]) -> bool:
+    def overlaps(self, association: Association) -> bool:
         """Tell whether an association was live at any moment of it."""
         return (self.last is None or str(association["since"]) <= self.last) and (
             self.first is None or self.first < str(association.get("until", "~"))

@@ -15,6 +15,7 @@ from eni_ledger.ledger.query.questions import History
 
 if TYPE_CHECKING:
     from eni_ledger.base.config import Settings
+    from eni_ledger.base.events import Association, Event
     from eni_ledger.cli.session import Session
 
 
@@ -36,9 +37,7 @@ def refuse_copy(session: Session) -> None:
         raise StateDirError("the ledger is a copy", f"{session.state_dir()}, {copy.words(session.zone)}", hint)
 
 
-def send_to_journal(
-    settings: Settings, written: Iterable[dict[str, Any]], associations: Iterable[dict[str, Any]] = ()
-) -> None:
+def send_to_journal(settings: Settings, written: Iterable[Event], associations: Iterable[Association] = ()) -> None:
     """Send the events that were written to the journal. A journal that refuses one is not an error.
 
     An entry takes the fields that its event lacks from `associations`, so that `journalctl` finds it by address or
@@ -50,7 +49,7 @@ def send_to_journal(
             journald.send({**identities.get(event["association_id"], {}), **event})
 
 
-def live_associations(history: History) -> list[dict[str, Any]]:
+def live_associations(history: History) -> list[Association]:
     """Return the live associations; an empty list where no ledger exists yet. Raises LedgerError."""
     try:
         return history.live()
@@ -60,9 +59,9 @@ def live_associations(history: History) -> list[dict[str, Any]]:
         return []
 
 
-def all_associations(history: History) -> list[dict[str, Any]]:
+def all_associations(history: History) -> list[Association]:
     """Return every association, ended ones too; from a damaged ledger those that the chain proves."""
     try:
         return history.all()
     except LedgerDamaged as exc:
-        return [dict(association) for association in exc.associations]
+        return [association.copy() for association in exc.associations]

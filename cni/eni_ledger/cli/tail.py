@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from eni_ledger.base.errors import EniLedgerError, LedgerDamaged
 from eni_ledger.ledger.format.segment import ACTIVE
@@ -15,7 +14,10 @@ from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read.filters import Filters
 from eni_ledger.ledger.read.terms import Query
 
-Event = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Event
+
 
 PAUSE = 0.25  # seconds between two looks at the file; a look is one stat
 LINES = 10  # old events that --follow prints first, as tail -f does

@@ -23,6 +23,7 @@ from eni_ledger.ledger.read.origin import Copy, copied
 from eni_ledger.ledger.write import spool
 
 if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
     from eni_ledger.kernel.scan import Scan
 
 
@@ -160,7 +161,7 @@ class Host:
         return env_file.variables(self.paths.tree.read(path) or b"")
 
     @cached_property
-    def live(self) -> list[dict[str, Any]]:
+    def live(self) -> list[Association]:
         """Return the live associations. Raises LedgerError, OSError; StateDirError when there is no ledger."""
         return self.history.live()
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from eni_ledger.identity import agent_db, bolt, containers
-from eni_ledger.identity.source import ATTACHED, TASK, Fields, Unavailable
+from eni_ledger.identity.source import ATTACHED, TASK, Unavailable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
 
 PATHS = (agent_db.HOST_PATH, agent_db.CONTAINER_PATH)
 _GIVES = ("eni_id", *TASK, *ATTACHED)
@@ -24,7 +27,7 @@ class AgentDb:
         self._paths = list(dict.fromkeys(paths))
         self._timeout_s = timeout_s
 
-    def ask(self, association: dict[str, Any]) -> Fields:
+    def ask(self, association: Fields) -> Fields:
         """Return ENI, task and containers of the association's MAC. Raises Unavailable when the file cannot be read.
 
         If the association has ended (has `until`), stopped tasks count too.

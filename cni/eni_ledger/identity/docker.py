@@ -17,8 +17,12 @@ from typing import Any, NamedTuple
 from eni_ledger.base.host import DOCKER_SOCKET
 from eni_ledger.base.http_client import AnswerTooLong, HttpAnswer, HttpError, HttpServer, HttpTimeout
 from eni_ledger.identity.containers import container, is_id, listed, name_of
-from eni_ledger.identity.source import ATTACHED, Fields, Unavailable
+from eni_ledger.identity.source import ATTACHED, Unavailable
 from eni_ledger.ledger.format.live import CONTAINERS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
 
 #: What `inspect` says of a container with a few hundred labels and mounts is a tenth of a megabyte; the list has one or
 #: two kilobytes for each container, also for those that have stopped.
@@ -63,7 +67,7 @@ class DockerSource:
         self._prefix: str | None = None if versioned else ""
         self._list: list[Any] | None = None
 
-    def ask(self, association: dict[str, Any]) -> Fields:
+    def ask(self, association: Fields) -> Fields:
         """Return task and containers of the association's container, {} if it is of no task.
 
         Raises Unavailable when Docker does not answer.

@@ -13,7 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 from eni_ledger.base.addresses import ip, mac_text
-from eni_ledger.identity.source import Fields, Unavailable
+from eni_ledger.identity.source import Unavailable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Draft, Fields
 
 Describe = Callable[[str], list[dict[str, Any]]]
 
@@ -30,10 +34,10 @@ class Ec2:
         self._describe = describe
         self._known: dict[str, list[dict[str, Any]]] = {}
 
-    def ask(self, association: dict[str, Any]) -> Fields:
+    def ask(self, association: Fields) -> Fields:
         """Return the ENI IDs of branch and trunk. Raises Unavailable without boto3, a region or permission."""
         declared = {ip(str(address).partition("/")[0]) for address in association.get("addresses") or ()} - {None}
-        fields: Fields = {}
+        fields: Draft = {}
         branch = mac_text(association.get("branch_mac"))
         if branch and association.get("eni_id") is None:
             fields["eni_id"] = _one([eni for eni in self._with(branch) if not declared or declared & _addresses(eni)])

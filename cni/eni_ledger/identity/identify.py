@@ -13,14 +13,16 @@ from eni_ledger.identity.source import (
     NAMES,
     TASK,
     TIMEOUT_S,
-    Association,
-    Fields,
     Source,
     Unavailable,
     lacks_containers,
     wanted,
 )
 from eni_ledger.ledger.format.live import CONTAINERS, new_containers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Draft, Fields
 
 
 @dataclass(slots=True)
@@ -44,7 +46,7 @@ class Outcome:
     `without_containers`: IDs of those whose containers were asked for and no source knew.
     """
 
-    events: list[dict[str, Any]] = field(default_factory=list)
+    events: list[Draft] = field(default_factory=list)
     disagreements: list[Disagreement] = field(default_factory=list)
     asked: dict[str, int] = field(default_factory=dict)
     answered: dict[str, int] = field(default_factory=dict)
@@ -82,7 +84,7 @@ def make(names: Sequence[str], timeout_s: float = TIMEOUT_S, agent_db: str = "")
     return sources
 
 
-def identify(associations: Iterable[Association], sources: Sequence[Source]) -> Outcome:
+def identify(associations: Iterable[Fields], sources: Sequence[Source]) -> Outcome:
     """Ask `sources` about each association that lacks a value. A source that is unavailable is not asked again."""
     outcome = Outcome(asked={source.name: 0 for source in sources}, answered={source.name: 0 for source in sources})
     for association in associations:
@@ -90,7 +92,7 @@ def identify(associations: Iterable[Association], sources: Sequence[Source]) -> 
         lacking = wanted(association) | unsettled
         if not lacking:
             continue
-        known = dict(association)
+        known: Draft = dict(association)
         known_from = {key: "ledger" for key in KEYS if known.get(key) is not None}
         for source in sources:
             fields = _ask(source, known, outcome) if lacking & source.gives else {}
@@ -108,7 +110,7 @@ def identify(associations: Iterable[Association], sources: Sequence[Source]) -> 
     return outcome
 
 
-def _ask(source: Source, association: Association, outcome: Outcome) -> Fields:
+def _ask(source: Source, association: Fields, outcome: Outcome) -> Fields:
     if source.name in outcome.unavailable or ("until" in association and not source.past):
         return {}
     try:
@@ -122,7 +124,7 @@ def _ask(source: Source, association: Association, outcome: Outcome) -> Fields:
 
 
 def _compare(
-    association_id: str, fields: Fields, known: Association, known_from: dict[str, str], name: str, outcome: Outcome
+    association_id: str, fields: Fields, known: Draft, known_from: dict[str, str], name: str, outcome: Outcome
 ) -> Fields:
     """Return the new values in `fields`; add them to `known` and report the values that contradict it.
 

@@ -11,11 +11,14 @@ import os
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 from eni_ledger.base.addresses import mac_text
 from eni_ledger.base.http_client import HttpError, HttpServer, HttpTimeout
-from eni_ledger.identity.source import Fields, Unavailable
+from eni_ledger.identity.source import Unavailable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
 
 ENDPOINT = "http://169.254.169.254"
 TOKEN_SECONDS = 300
@@ -39,7 +42,7 @@ class Imds:
         self._token = ""
         self._known: dict[str, str | None] = {}
 
-    def ask(self, association: dict[str, Any]) -> Fields:
+    def ask(self, association: Fields) -> Fields:
         """Return the ENI ID of the association's trunk. Raises Unavailable where there is no such service."""
         mac = mac_text(association.get("trunk_mac"))
         if mac is None:

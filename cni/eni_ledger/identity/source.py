@@ -6,14 +6,15 @@ knows a key gives its value; a later one with another value disagrees: that is r
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from eni_ledger.base.errors import EniLedgerError
 from eni_ledger.ledger.format.line import now_us, parse_ts
 from eni_ledger.ledger.format.live import CONTAINERS
 
-Association = dict[str, Any]
-Fields = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
 
 #: The keys that sources answer; `wanted` returns those that an association lacks.
 TASK = ("task_arn", "cluster", "task_family", "task_revision", "service")
@@ -46,11 +47,11 @@ class Source(Protocol):
     gives: frozenset[str]
     past: bool
 
-    def ask(self, association: Association) -> Fields:
+    def ask(self, association: Fields) -> Fields:
         """Return the known values, {} if there are none. Raises Unavailable."""
 
 
-def is_branch(association: Association) -> bool:
+def is_branch(association: Fields) -> bool:
     """Return whether an association has an ENI: a trunk's VLAN, or an ENI that the agent moved into the task whole.
 
     Other attachments of a CNI runtime, such as a bridge's veth, have none.
@@ -58,7 +59,7 @@ def is_branch(association: Association) -> bool:
     return association.get("vlan_id") is not None or association.get("protocol") in ("vlan", "default")
 
 
-def wanted(association: Association) -> set[str]:
+def wanted(association: Fields) -> set[str]:
     """Return which of `eni_id`, `task_arn` and, of a branch of a trunk, `trunk_eni_id` an association lacks.
 
     An association without an ENI lacks none of them.
@@ -69,7 +70,7 @@ def wanted(association: Association) -> set[str]:
     return {key for key in keys if association.get(key) is None}
 
 
-def lacks_containers(association: Association) -> bool:
+def lacks_containers(association: Fields) -> bool:
     """Return whether agent.db and Docker are asked for the containers of an association's task.
 
     They are made after the ADD, one by one. So they are asked for while none is known, in the first hour, and once more

@@ -7,18 +7,21 @@ the pause process, that process has to be there still, with the start time recor
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from eni_ledger.base.errors import ObserveError
 from eni_ledger.base.host import process_start, read_line
 from eni_ledger.kernel.scan import MOUNTS, PROC
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
+
 SYSFS = "/sys/class/net"
 
 
-def open_netns(association: Mapping[str, Any], proc: str = PROC) -> int:
+def open_netns(association: Fields, proc: str = PROC) -> int:
     """Return a descriptor of the network namespace that was recorded.
 
     Raises ObserveError when none was, when it is not there any more, when another one has its inode, or when it cannot
@@ -50,7 +53,7 @@ def open_netns(association: Mapping[str, Any], proc: str = PROC) -> int:
     raise ObserveError("the network namespace is not there any more", f"net:[{inode}]")
 
 
-def _paths(association: Mapping[str, Any], inode: int, proc: str) -> Iterator[str]:
+def _paths(association: Fields, inode: int, proc: str) -> Iterator[str]:
     """Yield the paths at which the namespace may be found, those that were recorded first."""
     if association.get("pid") is not None:
         yield f"{proc}/{association['pid']}/ns/net"
@@ -69,7 +72,7 @@ def _paths(association: Mapping[str, Any], inode: int, proc: str) -> Iterator[st
             continue
 
 
-def trunk_interface(association: Mapping[str, Any], sysfs: str = SYSFS) -> str:
+def trunk_interface(association: Fields, sysfs: str = SYSFS) -> str:
     """Return the name that the trunk's interface has now in our own network namespace.
 
     It is the interface with the index and the MAC recorded; where no index was, the one with that MAC that is no VLAN

@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from eni_ledger.base.events import Fields
+
 _MAX = 256  # an ENI has at most 50 addresses of a family; a malformed configuration must not fill the ledger
 
 
@@ -97,12 +99,12 @@ def _texts(value: object, normal: Any) -> list[str]:
     return [text for text in map(normal, listed) if text is not None]
 
 
-def plain(event: dict[str, Any]) -> bool:
+def plain(event: Fields) -> bool:
     """Tell whether the interface in the namespace is the ENI's own; a tap or macvtap is a virtual machine's."""
     return bool(event.get("interface_type", "vlan") == "vlan")
 
 
-def netconf_mismatches(event: dict[str, Any], seen: dict[str, Any]) -> list[str]:
+def netconf_mismatches(event: Fields, seen: dict[str, Any]) -> list[str]:
     """Return the keys whose value in the kernel differs from the one that `event` declares.
 
     Compared are `vlan_id`, `branch_mac`, `addresses`, `gateways`, `trunk_mac`, `trunk_ifname`. For a tap or macvtap

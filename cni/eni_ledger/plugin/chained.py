@@ -18,9 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from eni_ledger.base.events import Draft, Event, Fields
     from eni_ledger.plugin.protocol import Call
-
-    Event = dict[str, Any]
 
 
 def run(call: Call) -> None:
@@ -76,8 +75,8 @@ def gc(call: Call) -> None:
     except Exception as exc:
         record.failed(call, settings, event, exc)
         return
-    for event in ended:
-        record.report(call, settings, event)
+    for written in ended:
+        record.report(call, settings, written)
 
 
 def status(call: Call) -> None:
@@ -127,7 +126,7 @@ def check(call: Call) -> None:
         raise errors.AttachmentChanged("the attachment is not what was recorded", "; ".join(changed))
 
 
-def _changes(live: Event, netns: Netns, ifname: str, declared_mac: str | None) -> list[str]:
+def _changes(live: Fields, netns: Netns, ifname: str, declared_mac: str | None) -> list[str]:
     """Return a phrase for each field that is not as recorded: its name, what was recorded, what is now.
 
     A plugin after us may have set another MAC; the one in prevResult, which is the chain's last word, is good
@@ -184,28 +183,28 @@ def _open_netns(call: Call) -> Netns | errors.ObserveError:
     return netns
 
 
-def _event(call: Call, kind: str) -> Event:
+def _event(call: Call, kind: str) -> Draft:
     """Return what every event of this call has."""
-    event: Event = {"event": kind}
+    event: Draft = {"event": kind}
     if call.container_id and kind != "lost":
         event |= {"container_id": call.container_id, "ifname": text(call.ifname)}
     event |= {"network": call.network, "via": "chained", "cni_version": call.version}
     return event
 
 
-def _hints(call: Call) -> Event:
+def _hints(call: Call) -> Draft:
     """Return what a DEL or CHECK says of its attachment besides container ID and ifname."""
     mac = cni_result.mac(call.conf.get("prevResult"), call.ifname)
     return {"netns": text(call.netns), **({"declared_mac": mac} if mac else {})}
 
 
-def _at_this_host(event: Event) -> Event:
+def _at_this_host(event: Draft) -> Draft:
     from eni_ledger.base import host
 
     return event | host.identity()
 
 
-def _describe(call: Call, event: Event, prev: dict[str, Any], netns: Netns | errors.ObserveError) -> None:
+def _describe(call: Call, event: Draft, prev: dict[str, Any], netns: Netns | errors.ObserveError) -> None:
     """Complete an `add` event: what is declared, what the kernel shows, and where they differ."""
     event["netns"] = text(call.netns)
     declared = cni_result.attachment(prev, call.ifname)
@@ -232,7 +231,7 @@ def _describe(call: Call, event: Event, prev: dict[str, Any], netns: Netns | err
     event |= {f"observed_{key}": seen[key] for key in ("addresses", "gateways") if key in different}
 
 
-def _mac_key(seen: Event) -> str:
+def _mac_key(seen: Draft) -> str:
     """Return the key of the MAC that the result declares: `branch_mac` where the interface is the VLAN link itself.
 
     Only an ENI has a `branch_mac`. Of an interface that is on the VLAN link (a tap, a macvlan), or on none, the

@@ -20,11 +20,10 @@ from eni_ledger.ledger.format.directory import open_state_dir
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from eni_ledger.base.config import Settings
+    from eni_ledger.base.events import Draft, Fields
 
-    Event = dict[str, Any]
 
 _TRIES = 3
 """Tries in a row. A commit during each means that the agent is busy; then a pause helps more than another try."""
@@ -42,7 +41,7 @@ start at once, other processes use most of it.
 class Search:
     """The search for ENI and task of an association that begins, or with `stopped` of one that ends."""
 
-    def __init__(self, settings: Settings, association: Event, *, stopped: bool = False) -> None:
+    def __init__(self, settings: Settings, association: Fields, *, stopped: bool = False) -> None:
         self._question = agent_db.Question(
             settings.agent_db,
             association["branch_mac"],
@@ -54,7 +53,7 @@ class Search:
         self._stopped = stopped
         self._pause_s = _FIRST_PAUSE_S
 
-    def again(self, over: Callable[[], bool], tries: int = _TRIES) -> Event | None:
+    def again(self, over: Callable[[], bool], tries: int = _TRIES) -> Draft | None:
         """Return the `live.IDENTITY` keys of the database, None without any or once `over` is true. Never raises."""
         known = self._association
         try:
@@ -67,7 +66,7 @@ class Search:
             return None
         return self._event_keys(fields)
 
-    def _event_keys(self, fields: Event) -> Event:
+    def _event_keys(self, fields: Draft) -> Draft:
         """Return the keys for the event; for a `del`, also the ID of the association and the source."""
         if not self._stopped:
             return fields
@@ -78,18 +77,18 @@ class Search:
         pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, _LONGEST_PAUSE_S)
         return pause_s
 
-    def last(self) -> Event | None:
+    def last(self) -> Draft | None:
         """Search as `again` does, within `_LAST_NS`."""
         end = process_time_ns() + _LAST_NS
         return self.again(lambda: process_time_ns() > end, _LAST_TRIES)
 
 
-def of_add(settings: Settings, event: Event) -> Search | None:
+def of_add(settings: Settings, event: Draft) -> Search | None:
     """Return the search for the ENI of an `add`, None when it has no MAC."""
     return Search(settings, event) if event.get("branch_mac") else None
 
 
-def of_del(settings: Settings, event: Event) -> Search | None:
+def of_del(settings: Settings, event: Draft) -> Search | None:
     """Return the search for ENI and task of the association that a `del` ends, None if the ledger has both or no MAC.
 
     Reads the ledger without the lock. Raises what `state_file.read` does.

@@ -20,8 +20,9 @@ from eni_ledger.plugin.protocol import STDIN_LIMIT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
+    from eni_ledger.base.events import Draft, Event
     from eni_ledger.plugin.interposed_event import Prepared
     from eni_ledger.plugin.protocol import Call
 
@@ -86,7 +87,7 @@ def _start(name: str, call: Call, settings: Settings) -> delegate.Running:
         exec_unrecorded(call, settings, path, env, data, exc)
 
 
-def _minimal_event(call: Call) -> dict[str, Any]:
+def _minimal_event(call: Call) -> Draft:
     """Return an event with command and container ID of the call only."""
     return {"event": call.command.lower(), "container_id": call.container_id}
 
@@ -103,7 +104,7 @@ def _prepare(name: str, call: Call, settings: Settings, data: bytes) -> Prepared
 
 def _record(
     call: Call, settings: Settings, prepared: Prepared | Exception, status: int, answer: bytes, took_ms: float
-) -> dict[str, Any] | None:
+) -> Event | None:
     """Write down what the delegate did; return the event as written, None when there is none.
 
     Raises with `onError` `fail` only.

@@ -15,13 +15,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable
-    from typing import Any
 
     from eni_ledger.base.config import Settings
+    from eni_ledger.base.events import Draft, Event
     from eni_ledger.kernel.netns import Netns
     from eni_ledger.plugin.identity_search import Search
 
-    Event = dict[str, Any]
 
 _SEEN = ("observed_vlan_id", "observed_mac", "vlan_protocol", "trunk_ifname", "trunk_ifindex", "trunk_netns_inode")
 _MSG_LIMIT = 4000  # the details of a panic are a stack trace
@@ -36,7 +35,7 @@ class Prepared:
     is still in that namespace, after which it must read no namespace.
     """
 
-    def __init__(self, event: Event) -> None:
+    def __init__(self, event: Draft) -> None:
         self.event = event
         self.wrong: Exception | None = None
         self.ahead: Callable[[], None] | None = None
@@ -149,7 +148,7 @@ def _enter(call: Call, prepared: Prepared) -> None:
         prepared.wrong, prepared.strayed = exc, True
 
 
-def _add_declared(name: str, call: Call, event: Event) -> None:
+def _add_declared(name: str, call: Call, event: Draft) -> None:
     """Add what the configuration declares, as far as it could be parsed."""
     from eni_ledger.plugin import agent_netconf
 
@@ -193,7 +192,7 @@ def record(call: Call, settings: Settings, prepared: Prepared, status: int, answ
         prepared.close()
 
 
-def _our_error(exc: Exception) -> Event:
+def _our_error(exc: Exception) -> Draft:
     """Return `error_code` and `error_msg` of an error of ours, with which the event is recorded all the same."""
     from eni_ledger.kernel.netns import text
 
@@ -236,7 +235,7 @@ def _observe(call: Call, prepared: Prepared) -> None:
         event |= {f"observed_{key}": seen[key] for key in ("addresses", "gateways") if key in different}
 
 
-def _error_of(status: int, answer: bytes) -> Event:
+def _error_of(status: int, answer: bytes) -> Draft:
     """Return `error_code` and `error_msg` of a delegate that failed: its own, else how it ended."""
     if error := _error_in(answer):
         return error
@@ -245,7 +244,7 @@ def _error_of(status: int, answer: bytes) -> Event:
     return {"error_code": errors.EniLedgerError.code, "error_msg": how}
 
 
-def _error_in(answer: bytes) -> Event:
+def _error_in(answer: bytes) -> Draft:
     """Return `error_code` and `error_msg` of an answer that is an error, {} of one that is none."""
     from eni_ledger.base.minijson import loads
 

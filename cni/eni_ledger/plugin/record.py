@@ -13,12 +13,10 @@ from eni_ledger.base.config import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from eni_ledger.base.config import Settings
+    from eni_ledger.base.events import Draft, Event, Fields
     from eni_ledger.plugin.protocol import Call
 
-    Event = dict[str, Any]
 
 _BEGUN = 3
 """Seq of the second event of a ledger: the first comes after the checkpoint, 1."""
@@ -39,7 +37,7 @@ def refuse_problems(call: Call, settings: Settings) -> None:
         raise call.problems[0]
 
 
-def record(call: Call, settings: Settings, event: Event) -> Event | None:
+def record(call: Call, settings: Settings, event: Draft) -> Event | None:
     """Append the event, `took_ms` filled in unless it is known, and return it as written. Raises LedgerError."""
     from eni_ledger.ledger.write.writer import record
 
@@ -48,7 +46,7 @@ def record(call: Call, settings: Settings, event: Event) -> Event | None:
     return record(settings, event)
 
 
-def report_text(call: Call, settings: Settings, event: Event, text: str) -> None:
+def report_text(call: Call, settings: Settings, event: Fields, text: str) -> None:
     """Write `text` to stderr; if that would hide why the delegate failed, to the journal and failures.jsonl.
 
     Never raises.
@@ -119,7 +117,7 @@ def _report_problem(call: Call, settings: Settings, written: Event, problem: err
         send_failure(message, {**written, "error_code": problem.code, "error_msg": str(problem)})
 
 
-def failed(call: Call, settings: Settings, event: Event, exc: Exception) -> None:
+def failed(call: Call, settings: Settings, event: Fields, exc: Exception) -> None:
     """Report everywhere that the event was not recorded; raise if `onError` is `fail` or nothing can be reported."""
     why = str(exc) if isinstance(exc, errors.EniLedgerError) else f"{type(exc).__name__}: {exc}"
     message = f"{call.command} not recorded: {why}"

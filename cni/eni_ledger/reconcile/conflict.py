@@ -14,7 +14,9 @@ from typing import Any
 
 from eni_ledger.ledger.format.supersede import on_link, trunk_link
 
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
 
 
 @dataclass(slots=True)

@@ -31,7 +31,10 @@ from eni_ledger.reconcile import agent_log
 from eni_ledger.reconcile.agent_log import LogEvent
 from eni_ledger.timespec import to_ledger
 
-Event = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Draft, Fields
+
 Place = tuple[str, Any, Any]
 
 # The log has whole seconds of the call's start, the ledger the moment of its end; the agent gives both one minute.
@@ -97,7 +100,7 @@ def files_of(names: Iterable[str]) -> list[Path]:
 
 def import_files(
     settings: Settings,
-    about: Event,
+    about: Fields,
     files: list[Path],
     *,
     dry_run: bool = False,
@@ -146,7 +149,7 @@ def keep(settings: Settings, *, dry_run: bool = False) -> str:
     return "copied" if old and _replace(settings, dry_run=dry_run) else ""
 
 
-def _replace(settings: Settings, new: Iterable[Event] = (), log_ends: str = "", *, dry_run: bool = False) -> bool:
+def _replace(settings: Settings, new: Iterable[Fields] = (), log_ends: str = "", *, dry_run: bool = False) -> bool:
     """Make the imported history anew, with the `new` events; return whether that changes it.
 
     It is written under a temporary name, synced and renamed. One that is damaged is copied to the quarantine before.
@@ -195,7 +198,7 @@ def _keep_aside(dir_fd: int, data: bytes) -> None:
         os.close(quarantine_fd)
 
 
-def _read(files: list[Path], report: ImportReport, progress: Callable[[int, int], None] | None) -> list[Event]:
+def _read(files: list[Path], report: ImportReport, progress: Callable[[int, int], None] | None) -> list[Draft]:
     total, done = sum(path.stat().st_size for path in files), 0
 
     def tell(size: int) -> None:
@@ -216,7 +219,7 @@ def _read(files: list[Path], report: ImportReport, progress: Callable[[int, int]
     return found
 
 
-def _event(found: LogEvent) -> Event:
+def _event(found: LogEvent) -> Draft:
     """Return the event to be written; an ADD's association is named by its line, the same in every import."""
     event = dict(found.fields)
     if event["event"] == "add":
@@ -224,7 +227,7 @@ def _event(found: LogEvent) -> Event:
     return event
 
 
-def _new(events: list[Event], state_dir: str, report: ImportReport) -> list[Event]:
+def _new(events: list[Draft], state_dir: str, report: ImportReport) -> list[Draft]:
     """Return the events that neither the imported history nor the ledger has, each once."""
     known: set[str] = set()
     recorded: dict[Place, list[datetime]] = {}
@@ -257,11 +260,11 @@ def _recorded(history: History, first: str, last: str) -> dict[Place, list[datet
     return recorded
 
 
-def _of(event: Event) -> tuple[Any, Any]:
+def _of(event: Fields) -> tuple[Any, Any]:
     return event.get("branch_mac"), event.get("vlan_id")
 
 
-def _was_recorded(event: Event, recorded: dict[Place, list[datetime]]) -> bool:
+def _was_recorded(event: Fields, recorded: dict[Place, list[datetime]]) -> bool:
     kind, occurred = event["event"], _time(event["ts"])
     before = _REPEATED_S if kind == "del" else _BEFORE_S
     return any(

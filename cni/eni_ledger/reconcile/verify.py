@@ -19,8 +19,10 @@ from eni_ledger.ledger.format.supersede import excludes
 from eni_ledger.ledger.write.batch import record_found
 from eni_ledger.reconcile.conflict import Conflict, conflicts
 
-Association = dict[str, Any]
-Event = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association, Draft, Event, Fields
+
 
 # Key of the declared value, its label, key of the kernel's value.
 _PAIRS = (
@@ -127,8 +129,8 @@ def _judge_anywhere(association: Association, scan: Scan) -> tuple[Verdict, Scan
 
 def _mac_of(association: Association) -> str | None:
     """Return the MAC of the interface: as the kernel showed it, else as it was declared."""
-    keys = ("observed_mac", "branch_mac", "declared_mac")
-    return next((association[key] for key in keys if association.get(key) is not None), None)
+    macs = (association.get("observed_mac"), association.get("branch_mac"), association.get("declared_mac"))
+    return next((mac for mac in macs if mac is not None), None)
 
 
 def _held_against(association: Association, link: ScannedLink, scan: Scan) -> Verdict:
@@ -137,7 +139,7 @@ def _held_against(association: Association, link: ScannedLink, scan: Scan) -> Ve
     return Verdict(association, "fine", "; ".join(_declared_otherwise(association)))
 
 
-def _declared_otherwise(association: Association) -> list[str]:
+def _declared_otherwise(association: Fields) -> list[str]:
     """Return a sentence for each value that the ADD declared and the kernel did not have, then or now."""
     mismatch = [str(key) for key in association.get("mismatch") or ()]
     words = [
@@ -183,7 +185,7 @@ def _differences(association: Association, link: ScannedLink, scan: Scan) -> lis
     ]
 
 
-def adopt(settings: Settings, about: Event, report: VerifyReport, proc: str = PROC) -> list[Event]:
+def adopt(settings: Settings, about: Fields, report: VerifyReport, proc: str = PROC) -> list[Event]:
     """Record `adopt` events for the unrecorded attachments of the report; return them as written.
 
     `about` has the host's fields. An adopted attachment supersedes a live association of the report that excludes it:
@@ -197,21 +199,21 @@ def adopt(settings: Settings, about: Event, report: VerifyReport, proc: str = PR
         for attachment in report.unrecorded
     ]
 
-    def choose(live: list[Association]) -> list[Event]:
+    def choose(live: list[Association]) -> list[Draft]:
         new = [association for association in live if association["association_id"] not in known]
         return [event for event in events if not any(excludes(event, association) for association in new)]
 
     return record_found(settings, about, choose)
 
 
-def mark_lost(settings: Settings, about: Event, verdicts: list[Verdict]) -> list[Event]:
+def mark_lost(settings: Settings, about: Fields, verdicts: list[Verdict]) -> list[Event]:
     """Record `lost` events, reason `verify`, for associations that are gone; return them as written.
 
     Gone means that the namespace, or the interface in it, does not exist. Raises LedgerError.
     """
     gone = {verdict.association["association_id"] for verdict in verdicts if verdict.status == "gone"}
 
-    def choose(live: list[Association]) -> list[Event]:
+    def choose(live: list[Association]) -> list[Draft]:
         return [
             {**identity_of(association), "event": "lost", "reason": "verify", "via": "scan"}
             for association in live

@@ -22,12 +22,12 @@ from eni_ledger.render.text import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime, tzinfo
-    from typing import Any
 
+    from eni_ledger.base.events import Fields
     from eni_ledger.render.screen import Screen
 
-    Association = dict[str, Any]
 
 ENDED = {
     "del": "DEL",
@@ -40,7 +40,7 @@ MARK = "!"
 _OTHER_COLUMNS = frozenset(("branch_mac", "declared_mac", "addresses", "gateways"))  # all else marks the VLAN
 
 
-def live_table(associations: list[Association], now: datetime, *, all_ips: bool = True) -> Table:
+def live_table(associations: Sequence[Fields], now: datetime, *, all_ips: bool = True) -> Table:
     """Return the table of `list`: one row for each association, its age counted to `now`.
 
     Without `all_ips` an association shows its first address and how many more it has.
@@ -65,7 +65,7 @@ def live_table(associations: list[Association], now: datetime, *, all_ips: bool 
     return Table(columns, rows)
 
 
-def history_table(associations: list[Association], *, narrow: bool = False, zone: tzinfo = UTC) -> Table:
+def history_table(associations: Sequence[Fields], *, narrow: bool = False, zone: tzinfo = UTC) -> Table:
     """Return the table of `who`: one row for each association with its begin, its end and what ended it, in `zone`.
 
     With `narrow` the time stands below the date.
@@ -97,7 +97,7 @@ def history_table(associations: list[Association], *, narrow: bool = False, zone
     return Table(columns, rows)
 
 
-def _identity_columns(associations: list[Association]) -> list[Column]:
+def _identity_columns(associations: Sequence[Fields]) -> list[Column]:
     """Return the columns for branch and task; the headers name what the rows hold (ENI or MAC, task or container).
 
     Rows of several WHATs begin with the one that they answer, `what`; rows of several ledgers with the instance.
@@ -114,7 +114,7 @@ def _identity_columns(associations: list[Association]) -> list[Column]:
     ]
 
 
-def _identity_cells(association: Association, *, all_ips: bool = True) -> list[Cell]:
+def _identity_cells(association: Fields, *, all_ips: bool = True) -> list[Cell]:
     wrong = set(mismatches(association))
     ips = addresses(association)
     if len(ips) > 1 and not all_ips:
@@ -136,7 +136,7 @@ def _marked(text: str, wrong: bool) -> Cell:
     return Cell(tuple(text.split("\n"))) if text else Cell.of("")
 
 
-def _branch(association: Association) -> tuple[str, str]:
+def _branch(association: Fields) -> tuple[str, str]:
     """Return the kind of the branch's name (ENI or MAC) and the name: the ENI ID if known, else the MAC."""
     if association.get("eni_id"):
         return "ENI", safe(association["eni_id"])
@@ -144,11 +144,11 @@ def _branch(association: Association) -> tuple[str, str]:
     return ("MAC", safe(mac)) if mac else ("", "")
 
 
-def _has_task(association: Association) -> bool:
+def _has_task(association: Fields) -> bool:
     return bool(association.get("task_arn") or association.get("task_family"))
 
 
-def print_live(associations: list[Association], screen: Screen, now: datetime) -> None:
+def print_live(associations: Sequence[Fields], screen: Screen, now: datetime) -> None:
     """Print the table of `list` and a line for each mismatch; a single one on a terminal is a card."""
     if len(associations) == 1 and screen.width is not None:
         print_card(associations[0], screen, now)
@@ -161,7 +161,7 @@ def print_live(associations: list[Association], screen: Screen, now: datetime) -
     _explain_marks(associations, screen)
 
 
-def print_history(associations: list[Association], screen: Screen, now: datetime) -> None:
+def print_history(associations: Sequence[Fields], screen: Screen, now: datetime) -> None:
     """Print the answers of `who`: a table; cards on a terminal that is too narrow for it, and for a single answer."""
     both = [history_table(associations, narrow=narrow, zone=screen.zone) for narrow in (False, True)]
     lacks = [len(tables.fitted(table, screen.width)[1]) for table in both]
@@ -176,7 +176,7 @@ def print_history(associations: list[Association], screen: Screen, now: datetime
         print_card(association, screen, now)
 
 
-def _explain_marks(associations: list[Association], screen: Screen) -> None:
+def _explain_marks(associations: Sequence[Fields], screen: Screen) -> None:
     """Print what the kernel shows instead, one line for each marked association."""
     for association in associations:
         if mismatches(association):

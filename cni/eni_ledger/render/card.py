@@ -21,11 +21,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
-    from typing import Any
 
+    from eni_ledger.base.events import Fields
     from eni_ledger.render.screen import Screen
 
-    Association = dict[str, Any]
 
 WHY_ENDED = {
     "del": "the runtime's DEL",
@@ -44,13 +43,13 @@ _DIFFERENT = {
 }
 
 
-def how_ended(association: Association) -> str:
+def how_ended(association: Fields) -> str:
     """Return its `ended_by`; `log_ends` of an imported one that was lost."""
     ended_by = str(association.get("ended_by"))
     return "log_ends" if (ended_by, association.get("via")) == ("lost", "import") else ended_by
 
 
-def mismatch_text(record: dict[str, Any]) -> str:
+def mismatch_text(record: Fields) -> str:
     """Return the declared and the observed value of each field in which they differ."""
     parts = []
     for name in mismatches(record):
@@ -66,7 +65,7 @@ def mismatch_text(record: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def print_card(association: Association, screen: Screen, now: datetime) -> None:
+def print_card(association: Fields, screen: Screen, now: datetime) -> None:
     """Print everything the ledger knows about one association, grouped by line."""
     association_id, lifetime = safe(association.get("association_id")), _lifetime(association, screen, now)
     if "what" in association:  # one of several that were asked for
@@ -97,7 +96,7 @@ def _print_line(name: str, text: str, screen: Screen, style: str = "") -> None:
         screen.line(screen.paint(line, style))
 
 
-def _lifetime(association: Association, screen: Screen, now: datetime) -> str:
+def _lifetime(association: Fields, screen: Screen, now: datetime) -> str:
     """Return when the association began and ended, and how long it lasted."""
     zone = screen.zone
     begin = clock(association.get("since"), zone, named=True)
@@ -113,7 +112,7 @@ def _lifetime(association: Association, screen: Screen, now: datetime) -> str:
     return f"{begin} to {end}{lasted}"
 
 
-def _card_lines(association: Association, width: int | None) -> Iterable[tuple[str, str]]:
+def _card_lines(association: Fields, width: int | None) -> Iterable[tuple[str, str]]:
     """Yield name and text of each line of the card; a line with empty text is not printed.
 
     Where a `width` has no room for 64 digits, the container ID is as short as Docker prints it.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, tzinfo
-from typing import Any
 
 from eni_ledger.render.card import mismatch_text
 from eni_ledger.render.screen import Screen
@@ -24,6 +23,10 @@ from eni_ledger.render.text import (
     task_id,
     zone_name,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
 
 _REASONS = {
     "gc": "GC: the runtime does not list it any more",
@@ -78,7 +81,7 @@ class EventLines:
             ]
         return "\n".join(lines)
 
-    def line(self, event: dict[str, Any]) -> str:
+    def line(self, event: Fields) -> str:
         """Return the text of one event: one line, or several on a narrow terminal.
 
         Of several addresses it shows the first and the number of the others. Where the date does not fit on each
@@ -125,7 +128,7 @@ class EventLines:
             line = joined
         return [*lines, line.rstrip()]
 
-    def _with_tail(self, line: str, event: dict[str, Any], indent: int) -> list[str]:
+    def _with_tail(self, line: str, event: Fields, indent: int) -> list[str]:
         """Return the last line of columns with the text after them: beside them if it fits, else wrapped below.
 
         The namespace is left out where it does not fit: it would double the length of the log, and `show` has it.
@@ -152,13 +155,13 @@ class EventLines:
         return [*columns, *([branch.ljust(21)] if self.branched else []), task.ljust(TASK)]
 
 
-def _branch(event: dict[str, Any]) -> object:
+def _branch(event: Fields) -> object:
     """Return the name of the interface: its ENI ID if known, else a MAC."""
     keys = ("eni_id", "branch_mac", "observed_mac", "declared_mac")
     return next((event[key] for key in keys if event.get(key)), None)
 
 
-def remarks(event: dict[str, Any], zone: tzinfo = UTC) -> str:
+def remarks(event: Fields, zone: tzinfo = UTC) -> str:
     """Return the details of an event that have no column, times in `zone`."""
     parts = [_about(event, zone)]
     if mismatches(event):
@@ -169,7 +172,7 @@ def remarks(event: dict[str, Any], zone: tzinfo = UTC) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _about(event: dict[str, Any], zone: tzinfo) -> str:
+def _about(event: Fields, zone: tzinfo) -> str:
     kind = event.get("event")
     if kind == "add_failed":
         code = f"error {safe(event['error_code'])}: " if event.get("error_code") is not None else ""
@@ -198,7 +201,7 @@ def _about(event: dict[str, Any], zone: tzinfo) -> str:
     return _REASONS.get(reason, reason) or ended
 
 
-def _namespace(event: dict[str, Any]) -> str:
+def _namespace(event: Fields) -> str:
     """Return inode and PID of the namespace."""
     named = (("netns", event.get("netns_inode")), ("pid", event.get("pid")))
     return " ".join(f"{name} {safe(value)}" for name, value in named if value is not None)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from typing import Any
 
+    from eni_ledger.base.events import Fields
+
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
@@ -78,7 +80,7 @@ class Screen:
         if sys.stdout is not None:
             sys.stdout.flush()
 
-    def json_lines(self, values: Iterable[dict[str, Any]]) -> Iterator[None]:
+    def json_lines(self, values: Iterable[Fields]) -> Iterator[None]:
         """Print one JSON object a line, as they come; yields after each, for the caller to count or flush."""
         self.utf8()
         for value in values:
@@ -102,7 +104,7 @@ class Screen:
         self.line("{" + ",\n".join(parts) + "}")
 
 
-def _object(value: dict[str, Any], keys: tuple[str, ...]) -> str:
+def _object(value: Fields, keys: tuple[str, ...]) -> str:
     """Return an object as JSON, with null for those of `keys` that it lacks: quicker than to encode them all."""
     nulls = "".join([f',"{key}":null' for key in keys if key not in value])
     return f"{one_line(value)[:-1]}{nulls}}}"

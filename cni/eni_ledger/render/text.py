@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from typing import Any
 
+    from eni_ledger.base.events import Fields
+
 SHORT = 12  # what docker and the ECS console show of a 64-digit ID
 TASK_SHORT = 8  # of a task ID beside the family; 32 bits tell the tasks of one family apart
 
@@ -91,7 +93,7 @@ def short_id(association_id: object) -> str:
     return safe(association_id).removeprefix("assoc-")[:8]
 
 
-def family(record: dict[str, Any]) -> str:
+def family(record: Fields) -> str:
     """Return ``family:revision`` of the task, ``family`` without a revision, empty when unknown."""
     name, revision = record.get("task_family"), record.get("task_revision")
     if not name:
@@ -99,7 +101,7 @@ def family(record: dict[str, Any]) -> str:
     return safe(name) if revision is None else f"{safe(name)}:{safe(revision)}"
 
 
-def label(record: dict[str, Any]) -> str:
+def label(record: Fields) -> str:
     """Return the name of the task in one word: ``api:17/5f8a2b3d``, family, revision and the start of the task ID.
 
     Without a family it is the start of the task ID; without a task that of the container ID; empty when neither is
@@ -168,21 +170,21 @@ def beside(name: str, text: str, width: int | None) -> list[str]:
     return lines
 
 
-def addresses(record: dict[str, Any], *, prefix: bool = False) -> list[str]:
+def addresses(record: Fields, *, prefix: bool = False) -> list[str]:
     """Return the IP addresses of an association, with their prefix lengths if `prefix`."""
     value = record.get("addresses")
     values = value if isinstance(value, list) else [value] if value else []
     return [safe(address) if prefix else safe(address).partition("/")[0] for address in values]
 
 
-def containers(record: dict[str, Any]) -> list[str]:
+def containers(record: Fields) -> list[str]:
     """Return each container of the task as ``name  short ID  Docker name``, as far as these are known."""
     value = record.get("containers")
     each = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
     return ["  ".join(part for part in _container(one) if part) for one in each]
 
 
-def container_names(record: dict[str, Any]) -> str:
+def container_names(record: Fields) -> str:
     """Return the containers of the task in a few words: their names, an ID for one without a name."""
     return ", ".join(text.partition("  ")[0] for text in containers(record))
 
@@ -191,7 +193,7 @@ def _container(one: dict[str, Any]) -> tuple[str, str, str]:
     return safe(one.get("name")), safe(one.get("id"))[:SHORT], safe(one.get("docker_name"))
 
 
-def mismatches(record: dict[str, Any]) -> list[str]:
+def mismatches(record: Fields) -> list[str]:
     """Return the names of the fields in which the kernel differs from what was declared."""
     value = record.get("mismatch")
     if isinstance(value, list):
@@ -213,7 +215,7 @@ def size(count: int) -> str:
     return f"{count} B" if units[0] == "B" else f"{value:.1f} {units[0]}"
 
 
-def instance(record: dict[str, Any]) -> str:
+def instance(record: Fields) -> str:
     """Return the instance of an association or event of several ledgers, else the name of its `ledger`."""
     if record.get("instance_id"):
         return safe(record["instance_id"])

@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-Event = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Draft
+
 
 AHEAD = 600_000_000
 """Microseconds by which an event of the spool may be ahead of the clock."""
@@ -38,7 +41,7 @@ class Span:
     """One association: its own fields, when it began (`since`) and ended (None: it has not), and why."""
 
     id: str
-    fields: Event
+    fields: Draft
     since: int
     add_seq: int
     until: int | None = None
@@ -63,7 +66,7 @@ class Span:
             or (same("container_id", "ifname") and not differ("netns_inode", "vlan_id", "branch_mac"))
         )
 
-    def may_be(self, event: Event) -> bool:
+    def may_be(self, event: Draft) -> bool:
         """Tell whether a del may be of this one."""
         return all(self.fields.get(key) == event[key] for key in ("container_id", "ifname")) and not any(
             key in event and key in self.fields and event[key] != self.fields[key] for key in ("vlan_id", "branch_mac")
@@ -79,7 +82,7 @@ class Span:
 class Waiting:
     """An event in the spool; `order` is the time in the file's name."""
 
-    event: Event
+    event: Draft
     occurred: int
     order: int
 
@@ -88,7 +91,7 @@ class Waiting:
 class Model:
     """Everything that was written, and what is live by it. `boot` is the boot that the ledger knows of."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[Draft] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     spool: list[Waiting] = field(default_factory=list)
     boot: str | None = None
@@ -101,7 +104,7 @@ class Model:
         """Return what has not ended, in the order of their adds."""
         return [span for span in self.spans if span.ended_by is None]
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Draft) -> None:
         """Append one event and take its effect into account."""
         self.events.append(event)
         self.in_segment += 1
@@ -156,7 +159,7 @@ class Model:
 
     # What a call appends
 
-    def predict(self, clock: int, boot: str | None, rotate: bool, then: list[Event]) -> Model:
+    def predict(self, clock: int, boot: str | None, rotate: bool, then: list[Draft]) -> Model:
         """Return the model after a writer of this host's `boot` has done its work and appended `then`.
 
         A `lost` in `then` without association is a GC: it has `keep`, the attachments that stay.
@@ -171,7 +174,7 @@ class Model:
             new._record({"boot_id": boot, **event}, clock)
         return new
 
-    def wait(self, event: Event, clock: int, latest: int, of: int) -> Waiting:
+    def wait(self, event: Draft, clock: int, latest: int, of: int) -> Waiting:
         """Put an event into the spool, where the last one that waits has `latest` in its name and is `of` that time."""
         floor = self.events[-1]["ts"] if self.events else 0
         if of <= clock + AHEAD:
@@ -205,9 +208,9 @@ class Model:
                 self._append(ended, clock)
         self.spool = []
 
-    def _record(self, event: Event, clock: int) -> None:
+    def _record(self, event: Draft, clock: int) -> None:
         if event["boot_id"] != self.boot:
-            when: Event = {key: event[key] for key in ("occurred", "step") if key in event}
+            when: Draft = {key: event[key] for key in ("occurred", "step") if key in event}
             self._append({"event": "boot", "boot_id": event["boot_id"], **when}, clock)
         if event["event"] == "del" and "association_id" not in event:
             happened = self._happened(event, clock)
@@ -231,7 +234,7 @@ class Model:
             return  # ended by what was folded in first: whoever looks with the lock held sees that
         self._append(event, clock)
 
-    def _happened(self, event: Event, clock: int) -> Event:
+    def _happened(self, event: Draft, clock: int) -> Draft:
         """Return `ts`, `step` and `spooled` of an event that is written now."""
         last = self.events[-1]["ts"] if self.events else 0
         occurred = event.get("occurred", clock)
@@ -240,6 +243,6 @@ class Model:
             return {"ts": ts, **({"step": ts - occurred} if ts > occurred else {})}
         return {"ts": ts, **({"spooled": occurred} if ts > occurred else {})}
 
-    def _append(self, event: Event, clock: int) -> None:
+    def _append(self, event: Draft, clock: int) -> None:
         kept = {key: value for key, value in event.items() if key not in ("occurred", "keep")}
         self.take({**kept, **self._happened(event, clock), "seq": len(self.events) + 1})

@@ -20,7 +20,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from eni_ledger.ledger.check.fsck import fsck
 from helpers import ledgers
@@ -31,7 +31,8 @@ from ledger.torture.trial import Run, Trial, Unfit
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Event = dict[str, Any]
+    from eni_ledger.base.events import Draft
+
 
 REPOSITORY = Path(__file__).parents[3]
 GUEST = Path(__file__).with_name("power_guest.py")
@@ -85,7 +86,7 @@ class Moment:
         if self._of == "writes":
             self._server.cut_after(self._left)
 
-    def tells(self, event: Event) -> None:
+    def tells(self, event: Draft) -> None:
         """Hear that success was told for `event`."""
         self._told += 1
         if self._of == "told" or (self._of == "spooled" and "spooled" in event):
@@ -102,11 +103,11 @@ class Boot:
     """
 
     found: Path
-    told: list[Event] = field(default_factory=list)
+    told: list[Draft] = field(default_factory=list)
     began: bool = False
     noise: str = ""
 
-    def hear(self, console: IO[bytes], begins: Callable[[], None], tells: Callable[[Event], None]) -> None:
+    def hear(self, console: IO[bytes], begins: Callable[[], None], tells: Callable[[Draft], None]) -> None:
         """Read the console to its end; call `begins` when the machine is about to write, `tells` at what it told."""
         for line in console:
             kind, _, rest = line.partition(b" ")
@@ -136,8 +137,8 @@ class Host:
         self.name = fs if promise == "sync" else f"{fs} {promise}"
         self.run, self.fs, self.promise = run, fs, promise
         self.synced = promise == "sync"
-        self.told: list[Event] = []
-        self.seen: dict[int, Event] = {}
+        self.told: list[Draft] = []
+        self.seen: dict[int, Draft] = {}
         self.image = run.where / f"{fs}-{promise}.img"
         size, self.atom, make = FILE_SYSTEMS[fs]
         with self.image.open("wb") as file:
@@ -223,7 +224,7 @@ class Host:
         bad = [each for each in damage if self.synced or not MISSING.match(each)]
         self.check(not bad, f"fsck {when}: {'; '.join(bad)}")
 
-    def folded(self, found: Path, after: Path, events: list[Event]) -> None:
+    def folded(self, found: Path, after: Path, events: list[Draft]) -> None:
         """Check that what waited in the spool is in the ledger, or without `sync` set aside, cut short."""
         aside = {path.name.removeprefix("spool-") for path in after.glob("quarantine/spool-*")}
         inside = {event.get("spool") for event in events}
@@ -233,7 +234,7 @@ class Host:
         self.check(not (self.synced and aside), f"cut short in the spool: {sorted(aside)}")
         self.count("spool files cut short", len(waiting & aside))
 
-    def owned_up(self, found: Path, events: list[Event], events_after: list[Event], lost: list[Event]) -> None:
+    def owned_up(self, found: Path, events: list[Draft], events_after: list[Draft], lost: list[Draft]) -> None:
         """Check that what is lost without `sync` was at the end, and that one is told what can be known of it."""
         last = max(event["seq"] for event in events)
         early = [event for event in lost if event.get("seq", last + 1) <= last]
@@ -248,7 +249,7 @@ class Host:
             bool(boots) and boots[-1].get("sync") is False, f"the boot does not say that it is unsynced: {boots}"
         )
 
-    def unchanged(self, events: list[Event]) -> None:
+    def unchanged(self, events: list[Draft]) -> None:
         """Check that no seq is there twice, and that what an earlier boot saw is still the same, up to retention."""
         by_seq = {event["seq"]: event for event in events}
         self.check(len(by_seq) == len(events), "a seq is used twice")
@@ -256,11 +257,11 @@ class Host:
         wrong = [seq for seq, event in self.seen.items() if seq >= first and by_seq.get(seq) != event]
         self.check(not wrong, f"events are not what they were: {wrong}")
 
-    def complete(self, events: list[Event]) -> list[Event]:
+    def complete(self, events: list[Draft]) -> list[Draft]:
         """Check that what was told since the boot before is there as told, and once; return what is not there."""
         reached = self.told and events[0]["seq"] > 1 and events[0]["ts"] > self.told[0]["ts"]
         self.check(not reached, "the trial wrote so much that retention removed what it looks for")
-        ours: dict[tuple[str, str], list[Event]] = {}
+        ours: dict[tuple[str, str], list[Draft]] = {}
         for event in events:
             if "container_id" in event:
                 ours.setdefault((event["event"], event["container_id"]), []).append(event)
@@ -285,9 +286,9 @@ class Host:
         self.run.check(fine, f"{self.name}: {what}")
 
 
-def proven(state_dir: Path) -> list[Event]:
+def proven(state_dir: Path) -> list[Draft]:
     """Return the events of the lines whose CRC fits what the line before states, a torn tail and damage left out."""
-    events: list[Event] = []
+    events: list[Draft] = []
     crc = 0
     for path in ledgers.segments(state_dir):
         for line in path.read_bytes().splitlines(keepends=True):
@@ -311,13 +312,13 @@ def last_known(state_dir: Path) -> int:
         return 0
 
 
-def brief(events: list[Event]) -> Event:
+def brief(events: list[Draft]) -> Draft:
     """Return what tells the first of them from the others."""
     keys = ("ts", "seq", "event", "container_id", "spooled_because")
     return {key: event[key] for event in events[:1] for key in keys if key in event}
 
 
-def is_as_told(told: Event, written: Event) -> bool:
+def is_as_told(told: Draft, written: Draft) -> bool:
     """Whether an event of the ledger is the one that success was told for."""
     written = {key: value for key, value in written.items() if key != "crc"}
     if "spooled" not in told:

@@ -13,7 +13,11 @@ from eni_ledger.ledger.check.fsck import fsck
 from eni_ledger.ledger.format.directory import open_state_dir
 from eni_ledger.ledger.format.line import now_us
 from eni_ledger.ledger.write import spool
-from helpers.ledgers import ACTIVE, BOOT, OTHER_BOOT, Event, add_event, del_event, plain, record, segments
+from helpers.ledgers import ACTIVE, BOOT, OTHER_BOOT, add_event, del_event, plain, record, segments
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Draft
 
 ACTED = 50
 """The number of the attachment that a scenario adds; 1 to 9 are there before, in the ledger or in the spool."""
@@ -124,7 +128,7 @@ def without_state(where: Path) -> None:
     (where / "state.json").write_bytes(b"{}\n")
 
 
-def put(where: Path, event: Event, *, age_s: int = 0) -> str:
+def put(where: Path, event: Draft, *, age_s: int = 0) -> str:
     """Put an event into the spool; return the name of its file."""
     before = set(waiting(where))
     dir_fd = open_state_dir(str(where))
@@ -224,7 +228,7 @@ class Before:
 
     segments: list[list[bytes]]
     torn: bytes
-    spooled: list[Event]
+    spooled: list[Draft]
     quarantine: list[bytes]
     damage: int
 

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from eni_ledger.ledger.check.fsck import fsck
-from helpers.ledgers import SOURCE, Event, add_event, prove, stuck_holder
+from helpers.ledgers import SOURCE, add_event, prove, stuck_holder
 from helpers.patience import PATIENCE_S
 from ledger.torture.faults import Server, again, boundaries
 from ledger.torture.scenarios import ACTED, SCENARIOS
@@ -17,12 +17,16 @@ from ledger.torture.verdict import NEXT, acknowledged, recovered
 from ledger.torture.writers import acknowledged as told
 from ledger.torture.writers import problems, start
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Draft
+
 WRITERS, EVENTS = 8, 6
 LOCKED = ("add", "del", "rotation", "torn tail", "fold of three", "damaged end")
 """Scenarios in which a writer is stopped at each of its calls."""
 
 
-def come(where: Path, count: int, first: int = 1, source: Path = SOURCE) -> tuple[list[Event], list[str]]:
+def come(where: Path, count: int, first: int = 1, source: Path = SOURCE) -> tuple[list[Draft], list[str]]:
     """Have `WRITERS` writers come at once; return what was acknowledged to them, and what they complained of.
 
     That each of them comes to an end, whoever is stopped, is half of what is asked here.
@@ -31,7 +35,7 @@ def come(where: Path, count: int, first: int = 1, source: Path = SOURCE) -> tupl
     processes = [start(where, first + n, count, go=go, source=source, lock_wait_ms=20) for n in range(WRITERS)]
     os.close(go)
     os.close(hold)
-    said: list[Event] = []
+    said: list[Draft] = []
     wrong = []
     for process in processes:
         try:
@@ -46,7 +50,7 @@ def come(where: Path, count: int, first: int = 1, source: Path = SOURCE) -> tupl
     return said, wrong
 
 
-def in_order(events: list[Event]) -> list[str]:
+def in_order(events: list[Draft]) -> list[str]:
     """Return a phrase for each event that was folded in, in one go with an earlier one, before that one."""
     wrong, last = [], ""
     for event in events:
@@ -114,9 +118,9 @@ def stale(run: Run, writers: Server, directory: Path) -> None:
         run.check("said" in last and not wrong, f"{scenario.name}, lock removed: {'; '.join(wrong)}; {answer}")
 
 
-def _others(run: Run, where: Path, *, through_spool: bool = True) -> list[Event]:
+def _others(run: Run, where: Path, *, through_spool: bool = True) -> list[Draft]:
     """Have others come while the holder is stopped; all of them go to the spool while they cannot have the lock."""
-    said: list[Event] = []
+    said: list[Draft] = []
     other = Server(run.source, dry=True)
     try:
         for n in range(3):

@@ -19,6 +19,8 @@ from ledger.torture.world import HOUR, World
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from eni_ledger.base.events import Association
+
 CALLS = 60
 MOMENTS = 40
 _SLOTS = 5
@@ -96,7 +98,7 @@ def _during(model: Model, first: int, last: int) -> list[Span]:
     return [span for span in model.spans if span.since <= last and (span.until is None or first < span.until)]
 
 
-def _ids(found: list[dict[str, object]]) -> list[str]:
+def _ids(found: list[Association]) -> list[str]:
     return sorted(str(one["association_id"]) for one in found)
 
 

@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from eni_ledger.ledger.query.questions import History
-from helpers.ledgers import Event, add_event, plain, prove, segments, state_file
+from helpers.ledgers import add_event, plain, prove, segments, state_file
 from ledger.torture.faults import Server
 from ledger.torture.scenarios import ACTED, Before, Scenario, waiting
 from ledger.torture.writers import unlike
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Draft
 
 SECOND, NEXT = 60, 61
 """The attachments of the writers that come after."""
 
 
-def events_of(where: Path) -> list[Event]:
+def events_of(where: Path) -> list[Draft]:
     """Return the events of all lines that are JSON, proven or not."""
     found = []
     for path in segments(where):
@@ -30,12 +34,12 @@ def events_of(where: Path) -> list[Event]:
     return found
 
 
-def acknowledged(said: Any) -> list[Event]:
+def acknowledged(said: Any) -> list[Draft]:
     """Return the events in what `record` or `record_gc` returned."""
     return said if isinstance(said, list) else [said] if said else []
 
 
-def recovered(where: Path, said: Iterable[Event]) -> list[str]:
+def recovered(where: Path, said: Iterable[Draft]) -> list[str]:
     """Return a phrase for each acknowledged event that is not in the ledger once and as it was said."""
     events, wrong = events_of(where), []
     for event in said:

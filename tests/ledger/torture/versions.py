@@ -9,12 +9,16 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from helpers.ledgers import SOURCE, Event, plain, segments
+from helpers.ledgers import SOURCE, plain, segments
 from helpers.patience import PATIENCE_S
 from ledger.torture.scenarios import waiting
 from ledger.torture.stuck import come
 from ledger.torture.trial import Run
 from ledger.torture.writers import acknowledged, missing, problems, start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Draft
 
 REPOSITORY = Path(__file__).parents[3]
 OLDER = ("16ffaff", "15d1451", "84aef22", "68e9c61")
@@ -72,7 +76,7 @@ def everything(run: Run, directory: Path, number: int) -> None:
 
 def together(run: Run, where: Path, other: Path, name: str) -> None:
     """Four times eight writers, by turns of this version and of another that write the same format."""
-    said: list[Event] = []
+    said: list[Draft] = []
     wrong: list[str] = []
     for turn, source in enumerate((run.source, other) * 2):
         here, complaints = _mixed(where, run.source, other, 1 + turn * 100) if turn else come(where, 3, source=source)
@@ -88,7 +92,7 @@ def together(run: Run, where: Path, other: Path, name: str) -> None:
     run.check(not wrong, f"with a {name} version: {'; '.join(wrong)}")
 
 
-def _mixed(where: Path, one: Path, other: Path, first: int) -> tuple[list[Event], list[str]]:
+def _mixed(where: Path, one: Path, other: Path, first: int) -> tuple[list[Draft], list[str]]:
     """Have writers of both versions come at the same time."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -120,9 +124,9 @@ def later(run: Run, where: Path, future: Path) -> None:
     run.check(not wrong, f"with a later format: {'; '.join(wrong)}")
 
 
-def _chained(where: Path) -> list[Event]:
+def _chained(where: Path) -> list[Draft]:
     """Return all events, whatever version; raise AssertionError where seq or chain do not hold."""
-    events: list[Event] = []
+    events: list[Draft] = []
     crc = 0
     for line in b"".join(plain(path) for path in segments(where)).splitlines():
         event = json.loads(line)

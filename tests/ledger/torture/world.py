@@ -27,10 +27,11 @@ from helpers.ledgers import ACTIVE, prove, settings
 from ledger.torture.model import Model, number, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from random import Random
 
-Event = dict[str, Any]
+    from eni_ledger.base.events import Association, Draft, Fields
+
 
 START = 1_790_000_000_000_000
 HOUR = 3_600_000_000
@@ -91,7 +92,7 @@ class World:
 
     def delete(self, n: int, *, vlan: int = 0, inode: int = -1, **how: Any) -> None:
         """DEL container `n`, whether or not there is one; of a VLAN and with a namespace, if that is said."""
-        event: Event = {"event": "del", "container_id": f"c{n}", "ifname": "eth0"}
+        event: Draft = {"event": "del", "container_id": f"c{n}", "ifname": "eth0"}
         event |= {"vlan_id": vlan} if vlan else {}
         event |= {"netns": f"/run/netns/{inode}"} if inode >= 0 else {}
         self._call([event], lambda s: writer.record(s, self._about(event)), **how)
@@ -145,12 +146,12 @@ class World:
 
     # How it is done
 
-    def _about(self, event: Event) -> Event:
+    def _about(self, event: Draft) -> Draft:
         return {"boot_id": self.boot, "network": "net", **event}
 
-    def _attachment(self, n: int, vlan: int, inode: int, *, trunk: int) -> Event:
+    def _attachment(self, n: int, vlan: int, inode: int, *, trunk: int) -> Draft:
         self._ids += 1
-        event: Event = {"association_id": f"assoc-{self._ids:016x}0", "container_id": f"c{n}", "ifname": "eth0"}
+        event: Draft = {"association_id": f"assoc-{self._ids:016x}0", "container_id": f"c{n}", "ifname": "eth0"}
         event |= {"vlan_id": vlan, "netns_inode": inode, "netns_dev": 4, "netns": f"/run/netns/{inode}"}
         event |= {"trunk_mac": ledgers.TRUNK} if trunk else {}
         if trunk > 1:
@@ -158,10 +159,10 @@ class World:
             event["vlan_protocol"] = "802.1Q" if trunk < 4 else "802.1ad"
         return event
 
-    def _found(self, events: list[Event], **how: Any) -> None:
+    def _found(self, events: list[Draft], **how: Any) -> None:
         about = {"boot_id": self.boot, "network": "net"}
 
-        def choose(live: list[Event]) -> list[Event]:
+        def choose(live: list[Association]) -> list[Draft]:
             ids = {each["association_id"] for each in live}
             return [each for each in events if each["event"] == "adopt" or each["association_id"] in ids]
 
@@ -180,7 +181,7 @@ class World:
 
     def _call(
         self,
-        events: list[Event],
+        events: list[Draft],
         call: Callable[[Any], object],
         *,
         rotate: bool = False,
@@ -222,7 +223,7 @@ class World:
         if outcome == "done" and not broken():
             self.check_state()
 
-    def _has_waited(self, events: list[Event], there: set[str], outcome: str, *, spools: bool) -> None:
+    def _has_waited(self, events: list[Draft], there: set[str], outcome: str, *, spools: bool) -> None:
         new = [name for name in self._spool_names() if name not in there]
         assert len(new) <= (1 if spools else 0)
         assert outcome != "done" or len(new) == 1, "told of success, and it is not in the spool"
@@ -236,7 +237,7 @@ class World:
             self.moments.add(waiting.occurred)
             self.counts["spooled"] += 1
 
-    def _settle(self, before: Model, events: list[Event], rotate: bool, outcome: str, *, faulty: bool) -> None:
+    def _settle(self, before: Model, events: list[Draft], rotate: bool, outcome: str, *, faulty: bool) -> None:
         """Find out how much of what was predicted is there, which has to be all of it when success was told."""
         written = self._lines()
         predicted = before.predict(self.clock, self.boot, rotate, events)
@@ -260,7 +261,7 @@ class World:
         active = self.where / ACTIVE
         self.model.in_segment = active.read_bytes().count(b"\n") if active.exists() else 0
 
-    def _lines(self) -> list[Event]:
+    def _lines(self) -> list[Draft]:
         """Return what is on disk in whole lines."""
         found = []
         for path in ledgers.segments(self.where) if self.where.exists() else []:
@@ -334,12 +335,12 @@ def _same(found: list[Any], expected: list[Any], where: str = "") -> None:
         raise AssertionError(f"{where}the product has {more or 'another order'}, the model {less}")
 
 
-def _answers(found: list[Event]) -> list[tuple[Any, ...]]:
+def _answers(found: Sequence[Fields]) -> list[tuple[Any, ...]]:
     keys = ("association_id", "since", "until", "ended_by", "add_seq", "end_seq", "eni_id")
     return sorted(tuple(one.get(key) for key in keys) for one in found)
 
 
-def _plain(event: Event) -> Event:
+def _plain(event: Draft) -> Draft:
     """Return of an event what the model knows too."""
     keys = ("seq", "event", "ts", "clock_step_us", "spooled_ts", "association_id", "reason")
     found = {key: event[key] for key in keys if key in event}
@@ -348,8 +349,8 @@ def _plain(event: Event) -> Event:
     return {**found, "supersedes": sorted(event.get("supersedes", ()))}
 
 
-def _plain_model(event: Event) -> Event:
-    found: Event = {key: event[key] for key in ("seq", "event", "association_id", "reason") if key in event}
+def _plain_model(event: Draft) -> Draft:
+    found: Draft = {key: event[key] for key in ("seq", "event", "association_id", "reason") if key in event}
     found["ts"] = text(event["ts"])
     if "step" in event:
         found["clock_step_us"] = event["step"]

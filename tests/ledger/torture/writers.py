@@ -10,14 +10,17 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from eni_ledger.ledger.check.fsck import fsck
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.write import writer
 from helpers.ledgers import SOURCE, prove, settings, state_file
 
-Event = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Draft
+
 SCRIPT = Path(__file__).parents[1] / "writing.py"
 
 _ONLY_SAID = frozenset(("spooled", "spooled_because", "ts"))
@@ -41,12 +44,12 @@ def start(
     )
 
 
-def acknowledged(output: bytes) -> list[Event]:
+def acknowledged(output: bytes) -> list[Draft]:
     """Return what a writer was told; a last line without an end it was not."""
     return [json.loads(line) for line in output.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
-def settle(where: Path) -> list[Event]:
+def settle(where: Path) -> list[Draft]:
     """Have one more writer come, which mends and folds in what was left; return all events, proven.
 
     Raises AssertionError.
@@ -60,7 +63,7 @@ def settle(where: Path) -> list[Event]:
     return prove(where)
 
 
-def unlike(said: Event, found: Event) -> list[str]:
+def unlike(said: Draft, found: Draft) -> list[str]:
     """Return a phrase for each key in which the ledger's event differs from what was acknowledged."""
     wrong = [
         f"{key} {value!r} is {found.get(key)!r}"
@@ -71,9 +74,9 @@ def unlike(said: Event, found: Event) -> list[str]:
     return wrong if happened == said["ts"] else [*wrong, f"ts {said['ts']} is {happened}"]
 
 
-def missing(events: Iterable[Event], said: Iterable[Event]) -> list[str]:
+def missing(events: Iterable[Draft], said: Iterable[Draft]) -> list[str]:
     """Return a phrase for each acknowledged event that is not among `events`, is there twice, or is another."""
-    found: dict[tuple[str, str], Event] = {}
+    found: dict[tuple[str, str], Draft] = {}
     wrong = []
     for event in events:
         if event["event"] in ("add", "del"):
@@ -90,7 +93,7 @@ def missing(events: Iterable[Event], said: Iterable[Event]) -> list[str]:
     return wrong
 
 
-def problems(where: Path, said: list[Event]) -> tuple[list[Event], list[str]]:
+def problems(where: Path, said: list[Draft]) -> tuple[list[Draft], list[str]]:
     """Return all events once the ledger has settled, and what of the invariant does not hold.
 
     The chain is sound and without gaps, what was acknowledged is there as it was said, what was not is whole, and

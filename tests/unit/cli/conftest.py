@@ -15,6 +15,10 @@ from eni_ledger.ledger.format.line import parse_ts
 from eni_ledger.ledger.write import rotation, writer
 from eni_ledger.ledger.write.writer import record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Event, Fields
+
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/prod/3f9a1c20de414f0a8a1b2c3d4e5f6071"
 
 
@@ -31,7 +35,7 @@ class Ledger:
         """The active segment."""
         return self.path / "ledger.jsonl"
 
-    def add(self, n: int, vlan: int | None, *addresses: str, **more: Any) -> dict[str, Any]:
+    def add(self, n: int, vlan: int | None, *addresses: str, **more: Any) -> Event:
         """Record an ADD for container number `n` (1 to 255) and return the event."""
         event = {
             "event": "add",
@@ -54,11 +58,11 @@ class Ledger:
         }
         return self.write({**event, **more})
 
-    def delete(self, n: int) -> dict[str, Any]:
+    def delete(self, n: int) -> Event:
         """Record the DEL of container number `n` and return the event."""
         return self.write({"event": "del", "container_id": f"{n:02x}" * 32, "ifname": "eth0"})
 
-    def write(self, event: dict[str, Any]) -> dict[str, Any]:
+    def write(self, event: Fields) -> Event:
         """Record any event and return it."""
         written = record(self.settings, event)
         assert written is not None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from eni_ledger.base.events import Event
     from unit.cli.conftest import Ledger, Ran, Run
 
 TRUNK_MAC = "0a:ff:00:00:00:01"  # that of the ledger's fixture
@@ -43,7 +44,7 @@ def identify(run: Run, tmp_path: Path) -> Iterator[Callable[..., Ran]]:
         yield lambda *args: run("identify", *args, env=env)
 
 
-def branch(ledger: Ledger, n: int = 1, **more: Any) -> dict[str, Any]:
+def branch(ledger: Ledger, n: int = 1, **more: Any) -> Event:
     return ledger.add(n, 100 + n, branch_mac=mac(n), **more)
 
 

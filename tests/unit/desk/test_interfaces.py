@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from eni_ledger.desk import interfaces as module
 from eni_ledger.desk.interfaces import default_interface, identify, interfaces
 from eni_ledger.identity.imds import Imds
-from eni_ledger.identity.source import Fields, Unavailable
+from eni_ledger.identity.source import Unavailable
 from eni_ledger.kernel.scan import Namespace, Scan, ScannedLink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
 
 
 def scanned(trunk_state: str = "up") -> Scan:
@@ -84,7 +87,7 @@ class Known:
         self.asked = 0
         self._fails = fails
 
-    def ask(self, association: dict[str, Any]) -> Fields:
+    def ask(self, association: Fields) -> Fields:
         assert association["netns_inode"]
         self.asked += 1
         if self._fails:

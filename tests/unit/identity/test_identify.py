@@ -10,6 +10,10 @@ from eni_ledger.base.errors import UsageError
 from eni_ledger.identity.identify import identify, make
 from eni_ledger.identity.source import NAMES, Unavailable, is_branch, wanted
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
+
 TASK = "arn:aws:ecs:eu-west-1:123456789012:task/prod/00000000000000000000000000000001"
 OTHER_TASK = TASK[:-1] + "2"
 ENI, OTHER_ENI, TRUNK = (f"eni-{n:017x}" for n in (1, 2, 3))
@@ -25,7 +29,7 @@ class Fake:
         self.asked: list[str] = []
         self._answers = answers
 
-    def ask(self, association: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, association: Fields) -> Fields:
         self.asked.append(association["association_id"])
         answer = self._answers.get(association["association_id"], {})
         if isinstance(answer, Exception):

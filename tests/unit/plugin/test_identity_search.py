@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,6 +22,8 @@ from helpers.plugin import own_netns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from eni_ledger.base.events import Event
 
 MAC, ENI, KEY = "0a:1b:2c:3d:00:01", eni_id(1, 1), "a" * 32
 BRANCH = Branch("c" * 64, 101, MAC, ["10.0.32.4/20"])
@@ -66,7 +68,7 @@ def begun(command: str, settings: Settings) -> tuple[Call, interposed_event.Prep
 
 def answered(
     command: str, settings: Settings, look: Callable[[interposed_event.Prepared], None] | None = None
-) -> dict[str, Any]:
+) -> Event:
     """Record a call whose delegate has answered; `look` is what happens while it works."""
     of, prepared = begun(command, settings)
     if look:

@@ -18,6 +18,10 @@ from eni_ledger.plugin.protocol import Call
 from helpers.agent import Branch
 from helpers.plugin import own_netns
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Event
+
 MAC = "0a:1b:2c:3d:00:01"
 BRANCH = Branch("c" * 64, 101, MAC, ["10.0.32.4/20"])
 
@@ -60,7 +64,7 @@ def test_prepared_for_del_says_which_one_is_meant(settings: config.Settings) -> 
     assert not {"addresses", "gateways", "trunk_mac", "protocol"} & set(event)
 
 
-def interposed_call(settings: config.Settings, command: str, branch: Branch, **env: str) -> dict[str, Any] | None:
+def interposed_call(settings: config.Settings, command: str, branch: Branch, **env: str) -> Event | None:
     """Go through a call whose delegate succeeds."""
     call = call_of(command, CNI_CONTAINERID=branch.container_id, **env)
     prepared = interposed_event.prepare("vpc-branch-eni", call, settings, branch.stdin())

@@ -21,7 +21,10 @@ from eni_ledger.cli.session import full_path
 from eni_ledger.desk.export import sqlite, text
 from eni_ledger.render.text import counted
 
-Row = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association, Event
+
 
 TEXTS: dict[str, Callable[[Any, IO[str]], None]] = {
     "csv": text.to_csv,
@@ -111,7 +114,7 @@ def command(
         raise damage
 
 
-def _sound(events: Iterator[Row]) -> Iterator[Row]:
+def _sound(events: Iterator[Event]) -> Iterator[Event]:
     """Yield the events up to the first damage, which is reported with the associations."""
     try:
         yield from events
@@ -119,7 +122,7 @@ def _sound(events: Iterator[Row]) -> Iterator[Row]:
         return
 
 
-def _to_parquet(path: Path, rows: list[Row]) -> None:
+def _to_parquet(path: Path, rows: list[Association]) -> None:
     """Raises EniLedgerError without pyarrow."""
     from eni_ledger.desk.export import frames  # the library is optional
 

@@ -19,9 +19,11 @@ from eni_ledger.ledger.query.ended_since import Ended, ended, leave_mark
 from eni_ledger.render.text import container_names, safe, short_id
 
 if TYPE_CHECKING:
-    from eni_ledger.base.config import Settings
+    from collections.abc import Sequence
 
-Event = dict[str, Any]
+    from eni_ledger.base.config import Settings
+    from eni_ledger.base.events import Association, Draft, Event, Fields
+
 DISAGREE = 1
 
 EXAMPLES = [
@@ -116,14 +118,14 @@ def _may_come(why: Unavailable | None) -> bool:
     return why is not None and not why.absent
 
 
-def _record(settings: Settings, identified: list[Event]) -> list[Event]:
+def _record(settings: Settings, identified: list[Draft]) -> list[Event]:
     """Record the identify events and return them; those of ended associations are `late`, known values are left out."""
     from eni_ledger.ledger.write.batch import record_found
 
     if not identified:
         return []
 
-    def choose(live: list[Event]) -> list[Event]:
+    def choose(live: list[Association]) -> list[Draft]:
         by_id = {association["association_id"]: association for association in live}
         chosen = []
         for event in identified:
@@ -142,7 +144,7 @@ def _record(settings: Settings, identified: list[Event]) -> list[Event]:
 _ABOUT = ("event", "association_id", "identity_source")
 
 
-def _document(outcome: Outcome, events: list[Event], *, dry_run: bool) -> Event:
+def _document(outcome: Outcome, events: Sequence[Fields], *, dry_run: bool) -> dict[str, Any]:
     sources = []
     for name, count in outcome.asked.items():
         why = outcome.unavailable.get(name)
@@ -167,7 +169,7 @@ def _document(outcome: Outcome, events: list[Event], *, dry_run: bool) -> Event:
     }
 
 
-def _print(outcome: Outcome, events: list[Event], session: Session, *, dry_run: bool) -> None:
+def _print(outcome: Outcome, events: Sequence[Fields], session: Session, *, dry_run: bool) -> None:
     screen = session.screen
     for event in events:
         fields = ", ".join(f"{key} {_value(event, key)}" for key in _given(event))
@@ -183,12 +185,12 @@ def _print(outcome: Outcome, events: list[Event], session: Session, *, dry_run: 
         screen.note(f"{name} skipped: {safe(_sentence(why))}")
 
 
-def _value(event: Event, key: str) -> str:
+def _value(event: Fields, key: str) -> str:
     """Return a value in a sentence; of containers their names."""
     return container_names(event) if key == CONTAINERS else safe(event[key])
 
 
-def _given(event: Event) -> list[str]:
+def _given(event: Fields) -> list[str]:
     from eni_ledger.identity.source import KEYS
 
     return [key for key in KEYS if event.get(key) is not None]

@@ -24,6 +24,10 @@ from eni_ledger.ledger.read.terms import Query
 from eni_ledger.render.events import EventLines
 from eni_ledger.render.text import moment
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Event
+
 EXAMPLES = [
     ("eni-ledger log --since -15m", "the last quarter of an hour"),
     ("eni-ledger log --since 'yesterday 03:00' --until 'yesterday 04:00'", "an hour of yesterday"),
@@ -79,7 +83,7 @@ def command(
     history = session.history()
     queries, filters = _queries(history, request), request.filters
     first, last = (period.first, period.last) if period else (None, None)
-    events: Iterable[dict[str, Any]]
+    events: Iterable[Event]
     if follow:
         events = following(history, first, lines, queries=queries, filters=filters)
     elif lines is not None:
@@ -137,12 +141,12 @@ def _none(session: Session, history: History, request: Request, period: Period |
     return NotFound("no events", " ".join([*whats, *words]), "eni-ledger log -n 10")
 
 
-def _print(events: Iterable[dict[str, Any]], session: Session, request: Request, *, at_once: bool) -> int:
+def _print(events: Iterable[Event], session: Session, request: Request, *, at_once: bool) -> int:
     """Print the events as they come and return their number; `at_once` flushes after each one, for --follow."""
     screen, form = session.screen, request.form
     shown = 0
 
-    def counted(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def counted(events: Iterable[Event]) -> Iterator[Event]:
         nonlocal shown
         for event in events:
             shown += 1

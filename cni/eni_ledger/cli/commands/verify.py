@@ -18,6 +18,7 @@ from eni_ledger.render.table import Cell, Column, Table
 from eni_ledger.render.text import counted, safe, short_id
 
 if TYPE_CHECKING:
+    from eni_ledger.base.events import Event, Fields
     from eni_ledger.ledger.read.origin import Copy
     from eni_ledger.reconcile.verify import VerifyReport
 
@@ -70,8 +71,8 @@ def command(
     if copy := session.copy():
         return _not_compared(verify.not_compared(live_associations(history), _why(copy)), session, form)
     report = verify.compare(live_associations(history), scan())
-    lost: list[dict[str, Any]] = []
-    adopted: list[dict[str, Any]] = []
+    lost: list[Event] = []
+    adopted: list[Event] = []
     if mark_lost:  # first: what is adopted may have the VLAN of one that is gone
         lost = verify.mark_lost(settings, host_fields(), report.verdicts)
     if adopt:
@@ -109,7 +110,7 @@ class Left:
     that an adopted one superseded has ended too.
     """
 
-    def __init__(self, report: VerifyReport, adopted: list[dict[str, Any]], *, mark_lost: bool) -> None:
+    def __init__(self, report: VerifyReport, adopted: list[Event], *, mark_lost: bool) -> None:
         over = {each for event in adopted for each in event.get("supersedes", ())}
         there = [verdict.status for verdict in report.verdicts if verdict.association["association_id"] not in over]
         self.gone = 0 if mark_lost else there.count("gone")
@@ -122,7 +123,7 @@ class Left:
         return self.gone + self.other + self.unrecorded
 
 
-def document(report: VerifyReport, written: list[dict[str, Any]], left: Left) -> dict[str, Any]:
+def document(report: VerifyReport, written: list[Event], left: Left) -> dict[str, Any]:
     """Return what `--json` prints; `agrees` is the state before `written`, `remaining` the differences after."""
     return {
         "agrees": report.agrees,
@@ -155,7 +156,9 @@ def _print(report: VerifyReport, session: Session) -> None:
             Column("WHAT", prose=True),
         ]
     )
-    rows = [(verdict.status, verdict.association, verdict.why) for verdict in report.verdicts if verdict.why]
+    rows: list[tuple[str, Fields, str]] = [
+        (verdict.status, verdict.association, verdict.why) for verdict in report.verdicts if verdict.why
+    ]
     rows += [
         ("conflict", conflict.earlier, f"{conflict.why}; the other is {short_id(conflict.later['association_id'])}")
         for conflict in report.conflicts
@@ -173,7 +176,7 @@ def _print(report: VerifyReport, session: Session) -> None:
     screen.prose(", ".join([*counts, f"{len(report.unrecorded)} unrecorded"]))
 
 
-def _print_done(written: list[dict[str, Any]], left: Left, session: Session) -> None:
+def _print_done(written: list[Event], left: Left, session: Session) -> None:
     """Print the recorded events and how many differences remain."""
     if not written:
         return

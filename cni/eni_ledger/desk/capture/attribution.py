@@ -9,7 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from eni_ledger.desk.capture.packet import Packet, Tag
-from eni_ledger.desk.capture.timeline import ALWAYS, IP, MAC, NEVER, VLAN, Association, Span, Timeline
+from eni_ledger.desk.capture.timeline import ALWAYS, IP, MAC, NEVER, VLAN, Span, Timeline
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
 
 NEAR = 1_000_000
 """Microseconds between a packet and a change of hands within which another clock might tell the other way."""

@@ -12,8 +12,12 @@ import re
 from typing import Any
 
 from eni_ledger.desk.capture.stamps import SECOND
-from eni_ledger.desk.capture.timeline import ENI, Association, Timeline
+from eni_ledger.desk.capture.timeline import ENI, Timeline
 from eni_ledger.render.text import family, safe, task_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
 
 DEFAULT = (
     *("version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets"),

@@ -10,8 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from eni_ledger.desk.capture.timeline import IP, MAC, VLAN, Association, is_mac, keys_of
+from eni_ledger.desk.capture.timeline import IP, MAC, VLAN, is_mac, keys_of
 from eni_ledger.desk.capture.words import label
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
 
 HEADER = "# Made by eni-ledger names; it is written anew each time."
 FILES = ("ethers", "hosts", "vlans")

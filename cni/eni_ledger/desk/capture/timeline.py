@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from datetime import UTC, tzinfo
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from eni_ledger.base.addresses import ip
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.desk.capture.stamps import DAY, SECOND, ledger_time, micros
 from eni_ledger.render.text import moment
 
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
+
 
 ALWAYS, NEVER = -(1 << 62), 1 << 62
 """Earlier and later than every moment."""

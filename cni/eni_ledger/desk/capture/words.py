@@ -7,9 +7,13 @@ from typing import Any
 from eni_ledger.desk.capture.attribution import Attribution, Miss, Neighbour, Party
 from eni_ledger.desk.capture.packet import Packet
 from eni_ledger.desk.capture.stamps import ledger_time
-from eni_ledger.desk.capture.timeline import VLAN, Association, Timeline
+from eni_ledger.desk.capture.timeline import VLAN, Timeline
 from eni_ledger.render import text
 from eni_ledger.render.text import clock, safe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
 
 FIELDS = ("association_id", "eni_id", "vlan_id", "task_arn", "task_family", "task_revision", "service", "cluster",
            "container_id", "branch_mac", "addresses", "since", "until")  # fmt: skip

@@ -7,12 +7,16 @@ reserves ``aws:``, and nobody can have tagged an association of EC2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from eni_ledger.desk.ec2.filters import predicate, text_values
 from eni_ledger.desk.ec2.refusals import Refused, invalid_value
 from eni_ledger.render.text import safe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
 
 OPERATION = "DescribeTrunkInterfaceAssociations"
 RESULT = "InterfaceAssociations"
@@ -32,16 +36,15 @@ _TAGS = (
 )
 _LONGEST_TAG = 256  # characters of a tag's value; "Tag restrictions" in the EC2 user guide
 
-Association = Mapping[str, Any]
 Item = dict[str, Any]
 
 
-def is_branch(association: Association) -> bool:
+def is_branch(association: Fields) -> bool:
     """Tell whether the association is a branch's with its trunk."""
     return association.get("vlan_id") is not None and association.get("protocol") in (None, "vlan")
 
 
-def tags(association: Association) -> dict[str, str]:
+def tags(association: Fields) -> dict[str, str]:
     """Return what is known of the task, the container and the times, by the keys of tags.
 
     The VLAN ID that the kernel shows is one of them if it differs from the declared one.
@@ -54,12 +57,12 @@ def tags(association: Association) -> dict[str, str]:
     }
 
 
-def tag_list(association: Association) -> list[dict[str, str]]:
+def tag_list(association: Fields) -> list[dict[str, str]]:
     """Return `tags` as EC2 has them in an answer."""
     return [{"Key": key, "Value": value} for key, value in tags(association).items()]
 
 
-def item_of(association: Association) -> Item:
+def item_of(association: Fields) -> Item:
     """Return the TrunkInterfaceAssociation, its keys in the order of EC2's model."""
     item = {
         "AssociationId": safe(association["association_id"]),
@@ -72,7 +75,7 @@ def item_of(association: Association) -> Item:
     return {key: value for key, value in item.items() if value is not None}
 
 
-def addresses(association: Association) -> list[str]:
+def addresses(association: Fields) -> list[str]:
     """Return the IP addresses without their prefix lengths."""
     return [safe(address).partition("/")[0] for address in association.get("addresses") or ()]
 
@@ -81,7 +84,7 @@ def _text(value: object) -> str | None:
     return None if value is None else safe(value)
 
 
-FIELDS: dict[str, Callable[[Association], Sequence[str]]] = {
+FIELDS: dict[str, Callable[[Fields], Sequence[str]]] = {
     "gre-key": lambda _: (),  # a GRE association has one; ECS makes none
     "interface-protocol": lambda _: ("VLAN",),
     "vlan-id": text_values("vlan_id"),
@@ -95,10 +98,10 @@ FIELDS: dict[str, Callable[[Association], Sequence[str]]] = {
 
 
 def choose(
-    associations: Sequence[Association],
+    associations: Sequence[Fields],
     association_ids: Sequence[str] = (),
     filters: Sequence[tuple[str, Sequence[str]]] = (),
-) -> list[Association]:
+) -> list[Fields]:
     """Return those of a branch that have one of `association_ids` (any, without one) and for which `filters` hold.
 
     Raises Refused for an ID that none of them has, and for filters as `predicate` does.
@@ -127,11 +130,11 @@ ASSOCIATION = Resource(
 
 
 def branches_with(
-    associations: Sequence[Association],
+    associations: Sequence[Fields],
     resource: Resource,
     ids: Sequence[str],
-    holds: Callable[[Association], bool],
-) -> list[Association]:
+    holds: Callable[[Fields], bool],
+) -> list[Fields]:
     """Return those of a branch that have one of `ids` (any, without one) and for which `holds` is true.
 
     Raises Refused for more IDs than EC2 takes, and for one that none of the branches has.

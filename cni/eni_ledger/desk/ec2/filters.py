@@ -18,7 +18,7 @@ TAG = "tag:"
 _ANY, _ONE = object(), object()
 
 Record = TypeVar("Record")
-Fields = Mapping[str, Callable[[Record], Iterable[str]]]
+Filterable = Mapping[str, Callable[[Record], Iterable[str]]]
 """The name of a filter and what it is compared with."""
 
 
@@ -63,7 +63,7 @@ def _parts(text: str) -> Iterable[object]:
 
 
 def predicate(
-    given: Sequence[tuple[str, Sequence[str]]], fields: Fields[Record], tags: Callable[[Record], Mapping[str, str]]
+    given: Sequence[tuple[str, Sequence[str]]], fields: Filterable[Record], tags: Callable[[Record], Mapping[str, str]]
 ) -> Callable[[Record], bool]:
     """Return the test of the filters `given`: pairs of name and values. `tags` returns the tags of a record.
 
@@ -83,7 +83,7 @@ def predicate(
 
 
 def _values_of(
-    name: str, fields: Fields[Record], tags: Callable[[Record], Mapping[str, str]]
+    name: str, fields: Filterable[Record], tags: Callable[[Record], Mapping[str, str]]
 ) -> Callable[[Record], Iterable[str]]:
     if name in fields:
         return fields[name]

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from eni_ledger.desk.ec2.associations import Association, Resource, addresses, branches_with, tag_list, tags
+from eni_ledger.desk.ec2.associations import Resource, addresses, branches_with, tag_list, tags
 from eni_ledger.desk.ec2.filters import predicate, text_values
 from eni_ledger.render.text import safe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
 
 OPERATION = "DescribeNetworkInterfaces"
 RESULT = "NetworkInterfaces"
@@ -15,11 +19,11 @@ LARGEST = 1000
 """MaxResults, by the service model."""
 
 
-def _ipv4(association: Association) -> list[str]:
+def _ipv4(association: Fields) -> list[str]:
     return [address for address in addresses(association) if ":" not in address]
 
 
-def item_of(association: Association) -> dict[str, Any]:
+def item_of(association: Fields) -> dict[str, Any]:
     """Return the NetworkInterface; its status is `in-use` while a task has it, as far as the ledger knows."""
     ipv4, ipv6 = _ipv4(association), [address for address in addresses(association) if ":" in address]
     item = {
@@ -43,7 +47,7 @@ def _text(value: object) -> str | None:
 
 
 INTERFACE = Resource("eni_id", "networkInterface", "InvalidNetworkInterfaceID.NotFound")
-FIELDS: dict[str, Callable[[Association], Sequence[str]]] = {
+FIELDS: dict[str, Callable[[Fields], Sequence[str]]] = {
     "network-interface-id": text_values("eni_id"),
     "mac-address": text_values("branch_mac"),
     "addresses.private-ip-address": _ipv4,
@@ -51,10 +55,10 @@ FIELDS: dict[str, Callable[[Association], Sequence[str]]] = {
 
 
 def choose(
-    associations: Sequence[Association],
+    associations: Sequence[Fields],
     interface_ids: Sequence[str] = (),
     filters: Sequence[tuple[str, Sequence[str]]] = (),
-) -> list[Association]:
+) -> list[Fields]:
     """Return those of branches that have one of `interface_ids` (any, without one) and for which `filters` hold.
 
     Raises Refused for an ID that none of them has, and for filters as `predicate` does.

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from eni_ledger.base.errors import EniLedgerError
 from eni_ledger.desk.ec2.refusals import Refused, invalid_value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
+
+    Page = tuple[list[Fields], str | None]
 
 SMALLEST, LARGEST = 5, 255
 """MaxResults of the service model."""
@@ -22,21 +27,19 @@ UNASKED = 1000
 _TRUNCATED = "boto_truncate_amount"
 _LONGEST_TOKEN = 512
 
-Association = Mapping[str, Any]
 Position = tuple[str, int, str]
-Page = tuple[list[Association], str | None]
 
 
 class BadToken(EniLedgerError):
     """A value of `--starting-token` that no AWS CLI printed."""
 
 
-def position(association: Association) -> Position:
+def position(association: Fields) -> Position:
     """Return what associations are sorted by: since, add_seq, association_id."""
     return str(association["since"]), int(association["add_seq"]), str(association["association_id"])
 
 
-def page_of(associations: Sequence[Association], token: str | None, size: int | None, largest: int = LARGEST) -> Page:
+def page_of(associations: Sequence[Fields], token: str | None, size: int | None, largest: int = LARGEST) -> Page:
     """Return the page behind `token` and the token of the next one, None for the last.
 
     Raises Refused for a token of another making and for a size out of range; one above `largest` counts as it.
@@ -46,7 +49,7 @@ def page_of(associations: Sequence[Association], token: str | None, size: int | 
     return items_behind(associations, token, UNASKED if size is None else min(size, largest))
 
 
-def items_behind(associations: Sequence[Association], token: str | None, most: int) -> Page:
+def items_behind(associations: Sequence[Fields], token: str | None, most: int) -> Page:
     """Return the first `most` associations behind `token`, by age, and the token of the rest, None without one.
 
     Raises Refused for a token of another making.
@@ -93,7 +96,7 @@ class Pages:
         self._token, self._skip = _starting(starting_token)
         self.resume_token: str | None = None
 
-    def __iter__(self) -> Iterator[list[Association]]:
+    def __iter__(self) -> Iterator[list[Fields]]:
         token, skip = self._token, self._skip
         while True:
             found, following = self._fetch(token, self._size)

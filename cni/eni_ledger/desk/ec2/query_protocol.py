@@ -13,6 +13,10 @@ from eni_ledger.desk.ec2.pages import LARGEST, page_of
 from eni_ledger.desk.ec2.refusals import Refused, invalid_value
 from eni_ledger.render.text import safe
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
+
 NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 MOST_PARAMETERS = 3000
 _LEFT_TO_HTTP = ("AWSAccessKeyId", "Signature", "SignatureMethod", "SignatureVersion", "Timestamp", "Expires")
@@ -20,7 +24,6 @@ _LEFT_TO_HTTP = ("AWSAccessKeyId", "Signature", "SignatureMethod", "SignatureVer
 _FILTER = re.compile(r"Filter\.([1-9][0-9]{0,3})\.(?:(Name)|Value\.([1-9][0-9]{0,3}))", re.ASCII)
 
 Parameters = Mapping[str, str]
-Association = Mapping[str, Any]
 Filter = tuple[str, list[str]]
 
 
@@ -31,8 +34,8 @@ class _Operation:
         self,
         result: str,
         ids: str,
-        choose: Callable[[Sequence[Association], Sequence[str], Sequence[Filter]], list[Association]],
-        item_of: Callable[[Association], dict[str, Any]],
+        choose: Callable[[Sequence[Fields], Sequence[str], Sequence[Filter]], list[Fields]],
+        item_of: Callable[[Fields], dict[str, Any]],
         sets: Mapping[str, str],
         largest: int,
     ) -> None:
@@ -94,7 +97,7 @@ def operation_of(given: Parameters) -> str:
     return action
 
 
-def answer(given: Parameters, live: Sequence[Association]) -> str:
+def answer(given: Parameters, live: Sequence[Fields]) -> str:
     """Return the XML that answers the request `given` with the associations `live`. Raises Refused."""
     name = operation_of(given)
     operation = OPERATIONS[name]

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-Row = dict[str, Any]
+    from eni_ledger.base.events import Fields
+
 
 _TIMES = ("since", "until")
 _TEXTS = ("addresses", "gateways", "observed_addresses", "observed_gateways", "mismatch")
@@ -28,7 +29,7 @@ _BOOLS = ("block_instance_metadata", "unconfirmed")
 _OF_CONTAINER = tuple(Container.model_fields)
 
 
-def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
+def columns(rows: Sequence[Fields]) -> dict[str, list[Any]]:
     """Return a list of values for each key that an association can have; times are aware `datetime`, absent is None.
 
     Values of keys that a later version wrote are left out.
@@ -41,12 +42,12 @@ def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
     return made
 
 
-def _containers(value: object) -> list[Row]:
+def _containers(value: object) -> list[dict[str, Any]]:
     every = [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
     return [{key: each.get(key) for key in _OF_CONTAINER} for each in every]
 
 
-def to_dataframe(rows: Sequence[Row]) -> pd.DataFrame | pl.DataFrame:
+def to_dataframe(rows: Sequence[Fields]) -> pd.DataFrame | pl.DataFrame:
     """Return the rows as a data frame of pandas, else of polars. Raises ImportError when neither is installed."""
     made = columns(rows)
     try:
@@ -80,7 +81,7 @@ def _polars(polars: Any, made: dict[str, list[Any]]) -> pl.DataFrame:
     return frame
 
 
-def to_arrow(rows: Sequence[Row]) -> pa.Table:
+def to_arrow(rows: Sequence[Fields]) -> pa.Table:
     """Return the rows as a table of pyarrow. Raises ImportError."""
     try:
         arrow = import_module("pyarrow")

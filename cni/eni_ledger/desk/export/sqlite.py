@@ -10,7 +10,10 @@ from typing import Any
 from eni_ledger.ledger.format.schema import Association, Event
 from eni_ledger.render.screen import one_line
 
-Row = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
+
 
 _INTEGERS = frozenset(
     (
@@ -25,7 +28,7 @@ _INDEXES = {
 }
 
 
-def to_sqlite(path: Path, associations: Iterable[Row], events: Iterable[Row]) -> None:
+def to_sqlite(path: Path, associations: Iterable[Fields], events: Iterable[Fields]) -> None:
     """Write both into the new database `path`; its columns are the keys of the ledger.
 
     Times are RFC 3339 text, lists and objects JSON (for SQLite's json_each), false and true 0 and 1. Raises
@@ -43,7 +46,7 @@ def to_sqlite(path: Path, associations: Iterable[Row], events: Iterable[Row]) ->
         database.close()
 
 
-def _fill(database: sqlite3.Connection, table: str, keys: list[str], first: str, rows: Iterable[Row]) -> None:
+def _fill(database: sqlite3.Connection, table: str, keys: list[str], first: str, rows: Iterable[Fields]) -> None:
     """Make a table with the columns `keys`, `first` before the others, and its indexes."""
     keys.sort(key=lambda key: key != first)
     columns = ", ".join(f'"{key}" {_affinity(key)}' for key in keys)
@@ -59,7 +62,7 @@ def _affinity(key: str) -> str:
     return "" if key.endswith("_inode") else "INTEGER" if key in _INTEGERS else "TEXT"
 
 
-def _values(rows: Iterable[Row], keys: list[str]) -> Iterator[list[Any]]:
+def _values(rows: Iterable[Fields], keys: list[str]) -> Iterator[list[Any]]:
     for row in rows:
         yield [_cell(row.get(key)) for key in keys]
 

@@ -10,10 +10,12 @@ from typing import IO, Any
 from eni_ledger.ledger.format.schema import Association
 from eni_ledger.render.screen import one_line
 
-Row = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
 
 
-def to_csv(rows: Iterable[Row], file: IO[str]) -> None:
+def to_csv(rows: Iterable[Fields], file: IO[str]) -> None:
     """Write one line for each association under a header of all keys: RFC 4180, lines end in CR LF.
 
     A list of texts has a space between them, containers are JSON; nothing stands for what is not known.
@@ -31,13 +33,13 @@ def _cell(value: object) -> object:
     return one_line(value) if isinstance(value, list | dict) else value
 
 
-def to_jsonl(rows: Iterable[Row], file: IO[str]) -> None:
+def to_jsonl(rows: Iterable[Fields], file: IO[str]) -> None:
     """Write one JSON object a line, with the keys of the ledger; absent ones are not known."""
     for row in rows:
         file.write(one_line(row) + "\n")
 
 
-def to_pod_eni(rows: Iterable[Row], file: IO[str]) -> None:
+def to_pod_eni(rows: Iterable[Fields], file: IO[str]) -> None:
     """Write one JSON array with an object for each branch, with the keys of the annotation.
 
     The keys are those of amazon-vpc-resource-controller-k8s, pkg/provider/branch/trunk: eniId, ifAddress, privateIp,
@@ -47,7 +49,7 @@ def to_pod_eni(rows: Iterable[Row], file: IO[str]) -> None:
     file.write("[" + ",\n".join(one_line(_pod_eni(row)) for row in branches) + "]\n")
 
 
-def _pod_eni(row: Row) -> Row:
+def _pod_eni(row: Fields) -> dict[str, Any]:
     v4, v6 = (_first(row.get("addresses") or (), version) for version in (4, 6))
     made = {
         "eniId": row.get("eni_id"),

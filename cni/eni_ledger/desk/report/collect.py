@@ -14,7 +14,10 @@ from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.query.proven import proven
 from eni_ledger.ledger.query.questions import History
 
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association, Event
+
 Document = dict[str, Any]
 Progress = Callable[[int, int], None]
 
@@ -81,7 +84,7 @@ def _associations(history: History, first: str | None, last: str, damage: list[L
         return [one for one in found if str(one["since"]) <= last and (first or _FIRST) < str(one.get("until", "~"))]
 
 
-def _events(history: History, first: str, last: str, damage: list[LedgerDamaged]) -> Iterator[dict[str, Any]]:
+def _events(history: History, first: str, last: str, damage: list[LedgerDamaged]) -> Iterator[Event]:
     try:
         yield from history.events(first, last, imported=False)
     except LedgerDamaged as exc:

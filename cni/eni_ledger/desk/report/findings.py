@@ -9,8 +9,10 @@ from eni_ledger.render.card import how_ended, mismatch_text
 from eni_ledger.render.events import remarks
 from eni_ledger.render.text import age, mismatches, moment, safe
 
-Event = dict[str, Any]
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Event, Fields
+
 Finding = dict[str, Any]
 Gap = dict[str, str]
 
@@ -21,7 +23,7 @@ _ENDS = {
 }
 
 
-def of_associations(associations: Iterable[Association], first: str, last: str) -> list[Finding]:
+def of_associations(associations: Iterable[Fields], first: str, last: str) -> list[Finding]:
     """Return a finding for each mismatch, and for each end without a DEL in the interval, in order of time."""
     found = []
     for one in associations:

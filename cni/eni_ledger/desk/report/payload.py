@@ -23,7 +23,10 @@ from eni_ledger.render.associations import ENDED
 from eni_ledger.render.card import how_ended, mismatch_text
 from eni_ledger.render.text import SHORT, addresses, mismatches, safe, short_id, task_id
 
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
+
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ENI = re.compile(r"eni-[0-9a-f]{17}")

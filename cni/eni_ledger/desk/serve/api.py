@@ -12,11 +12,16 @@ from eni_ledger.desk.ec2.refusals import Refused
 from eni_ledger.desk.serve import parameters
 from eni_ledger.desk.serve.parameters import FILTERS, MOST_ITEMS, TIMES
 from eni_ledger.desk.serve.refused import NotServed
-from eni_ledger.desk.serve.view import Association, Body, Period, ProvenAnswer, View
+from eni_ledger.desk.serve.view import Period, ProvenAnswer, View
 from eni_ledger.desk.serve.watch import Mark
 from eni_ledger.ledger.read.terms import Query
 from eni_ledger.render.screen import one_line
 from eni_ledger.render.text import moment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
+    from eni_ledger.desk.serve.view import Body
 
 ASSOCIATIONS = (*TIMES, *FILTERS, "limit", "next")
 WHO = ("what", *TIMES, *FILTERS, "limit", "next")

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from threading import Lock
-from typing import Any
 
 from eni_ledger.ledger.read.terms import Query
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association, Event
 
 LARGEST, MOST = 512 * 1024, 3 * 1024 * 1024
 """Bytes of one answer and of all."""
 _BESIDE = 1024  # bytes that an entry takes beside its answer and its IDs
 _PER_ID = 120
-
-Event = dict[str, Any]
 
 
 class _Kept:
@@ -63,7 +64,7 @@ class KeptAnswers:
             return found.body
 
     def keep(
-        self, key: object, body: bytes, queries: Iterable[Query] | None, associations: Iterable[Event], turn: int
+        self, key: object, body: bytes, queries: Iterable[Query] | None, associations: Iterable[Association], turn: int
     ) -> None:
         """Keep an answer about what `queries` mean (None: about everything) that was begun in `turn`."""
         ids = frozenset(str(one["association_id"]) for one in associations)

@@ -13,6 +13,10 @@ from eni_ledger.desk.serve.watch import Mark
 from eni_ledger.ledger.read.filters import Filters
 from eni_ledger.render.screen import one_line
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
+
 MOST_STREAMS = 8
 CONTENT_TYPE = "text/event-stream"
 _PAUSE, _SIGN_OF_LIFE = 0.5, 15.0  # seconds
@@ -71,7 +75,7 @@ class Streams:
             self._stopping.wait(_PAUSE)
 
 
-def _told(mark: str, event: dict[str, object]) -> bytes:
+def _told(mark: str, event: Fields) -> bytes:
     return f"id: {mark}\ndata: {one_line(event)}\n\n".encode()
 
 

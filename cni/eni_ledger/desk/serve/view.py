@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from threading import Lock, RLock
-from typing import Any
 
 from eni_ledger.base.errors import EniLedgerError, LedgerDamaged
 from eni_ledger.desk.serve.kept import KeptAnswers
@@ -15,10 +14,13 @@ from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read.filters import Filters
 from eni_ledger.ledger.read.terms import Query, readings
 
-Association = dict[str, Any]
-Event = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association, Event
+
+    Body = tuple[bytes, Iterable[Query] | None, list[Association], bool]
+
 Period = tuple[str | None, str | None]
-Body = tuple[bytes, Iterable[Query] | None, list[Association], bool]
 """An answer, what it is about (see `KeptAnswers.keep`), the associations in it, and whether it may be kept."""
 
 

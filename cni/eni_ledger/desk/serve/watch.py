@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from eni_ledger import timespec
 from eni_ledger.base.errors import EniLedgerError
 from eni_ledger.ledger.format.segment import ACTIVE
 from eni_ledger.ledger.query.questions import History
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Event
+
 _SLACK = timedelta(hours=1)
 """How far the last event may be before the last write of its file."""
 
-Event = dict[str, Any]
 Stat = tuple[int, int, int] | None
 Stamp = tuple[tuple[Stat, Stat, frozenset[str]], ...]
 

@@ -8,6 +8,10 @@ from eni_ledger.base.host import DOCKER_SOCKET
 from eni_ledger.identity.docker import DockerSource
 from eni_ledger.identity.source import Unavailable
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
+
 
 class DockerFacts:
     """Docker on the socket `path`, asked about one association at a time; not any more once it does not answer.
@@ -20,7 +24,7 @@ class DockerFacts:
         self._asked = True
         self.unavailable = ""
 
-    def __call__(self, association: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, association: Fields) -> dict[str, Any]:
         """Return task, names and `containers` of an association; nothing for a container that Docker does not have."""
         if not self._asked:
             return {}

@@ -11,8 +11,12 @@ from typing import Any
 from eni_ledger.base import host
 from eni_ledger.desk.topology import limits
 
-Association = dict[str, Any]
-Facts = Callable[[Association], dict[str, Any]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
+
+    Facts = Callable[[Fields], dict[str, Any]]
+
 
 _TASK = {"arn": "task_arn", "family": "task_family", "revision": "task_revision", "service": "service"}
 _TRUNK = {"eni_id": "trunk_eni_id", "mac": "trunk_mac", "ifname": "trunk_ifname"}
@@ -21,7 +25,7 @@ _EKS_NETWORKS = ("aws-cni",)
 
 
 def draw(
-    associations: Iterable[Association],
+    associations: Iterable[Fields],
     *,
     instance_type: str | None = None,
     here: str | None = None,
@@ -34,7 +38,7 @@ def draw(
     every host. `facts` returns what is known of an association beside the ledger, and where from (`from`). With `shown`
     only the associations with these IDs are drawn; what is used and left is still of all.
     """
-    groups: dict[str, list[Association]] = {}
+    groups: dict[str, list[Fields]] = {}
     for association in associations:
         groups.setdefault(_host_of(association), []).append(association)
     hosts = []
@@ -61,12 +65,12 @@ def branches(picture: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _host_of(association: Association) -> str:
+def _host_of(association: Fields) -> str:
     return str(association.get("instance_id") or association.get("boot_id") or association.get("ledger") or "")
 
 
 def _host(
-    name: str, group: list[Association], drawn: list[Association], instance_type: str | None, facts: Facts | None
+    name: str, group: list[Fields], drawn: list[Fields], instance_type: str | None, facts: Facts | None
 ) -> dict[str, Any]:
     """Return a host of the associations `group`, of which those in `drawn` are drawn."""
     trunks: dict[str, dict[str, Any]] = {}
@@ -105,7 +109,7 @@ def _host(
     }
 
 
-def _is_branch(association: Association) -> bool:
+def _is_branch(association: Fields) -> bool:
     return association.get("vlan_id") is not None or association.get("protocol") == "vlan"
 
 
@@ -114,20 +118,20 @@ def _by_vlan(node: dict[str, Any]) -> tuple[bool, int, str]:
     return not known, node["vlan_id"] if known else 0, node["since"]
 
 
-def _trunk_key(association: Association) -> str:
+def _trunk_key(association: Fields) -> str:
     """Return what two branches of one trunk have in common; nothing for a trunk of which nothing is known."""
     keys = ("trunk_mac", "trunk_eni_id", "trunk_ifname", "trunk_ifindex")
     return next((f"{key} {association[key]}" for key in keys if association.get(key)), "")
 
 
-def _orchestrator(group: list[Association]) -> str | None:
+def _orchestrator(group: list[Fields]) -> str | None:
     """Return whose limit applies, `ecs` or `eks`, as far as the associations tell."""
     if any(one.get("task_arn") or one.get("plugin") in _ECS_PLUGINS for one in group):
         return "ecs"
     return "eks" if any(one.get("network") in _EKS_NETWORKS for one in group) else None
 
 
-def _node(association: Association, more: dict[str, Any]) -> dict[str, Any]:
+def _node(association: Fields, more: dict[str, Any]) -> dict[str, Any]:
     """Return one attachment. What the ledger has comes first; containers are those of `more`, which are of now."""
     known = {**more, **{key: value for key, value in association.items() if value is not None}}
     containers = more.get("containers", association.get("containers"))

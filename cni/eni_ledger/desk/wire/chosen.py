@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from eni_ledger.base.errors import NotFound, UsageError
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.render import text
 from eni_ledger.render.text import addresses, clock, safe, short_id
 
-Association = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association, Fields
+
 
 _MOST = 10
 
@@ -35,7 +36,7 @@ def chosen(history: History, what: str) -> Association:
     raise NotFound("nothing has or had this", f"'{safe(what):.80}'", "eni-ledger list")
 
 
-def label(association: Association) -> str:
+def label(association: Fields) -> str:
     """Return the name of an association for people: task or container, VLAN ID, address, ID."""
     vlan = association.get("vlan_id")
     parts = [

@@ -7,10 +7,13 @@ it, so it stands before the caller's own expression.
 from __future__ import annotations
 
 import getopt
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from eni_ledger.base.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
 
 PROGRAM = "tcpdump"
 # tcpdump(1), version 4.99: needed to find where its options end and the expression begins.
@@ -29,7 +32,7 @@ _REFUSED = {
 }
 
 
-def command(association: Mapping[str, Any], interface: str, arguments: Sequence[str] = ()) -> list[str]:
+def command(association: Fields, interface: str, arguments: Sequence[str] = ()) -> list[str]:
     """Return the command line: on `interface`, with tcpdump's `arguments`, for the packets of the association only.
 
     A branch is told by VLAN ID and MAC; a whole ENI, captured in its namespace, needs no filter. Raises UsageError for
@@ -49,7 +52,7 @@ def command(association: Mapping[str, Any], interface: str, arguments: Sequence[
     return [PROGRAM, "-i", interface, *own, *given, *([wanted] if wanted else [])]
 
 
-def _filter(association: Mapping[str, Any], expression: str) -> str:
+def _filter(association: Fields, expression: str) -> str:
     """Return the filter, with the caller's `expression` behind it in parentheses."""
     terms = []
     if association.get("protocol") != "default" and association.get("vlan_id") is not None:

@@ -11,7 +11,9 @@ from eni_ledger.ledger.archive import index_keys
 from eni_ledger.ledger.archive.index import OPEN, PAGE, SUM, VERSION
 from eni_ledger.ledger.format.line import marks_of
 
-Event = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Event
 
 
 class Builder:

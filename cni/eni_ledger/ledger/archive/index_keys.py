@@ -14,9 +14,9 @@ _HEX = frozenset("0123456789abcdef")
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
 
-    Event = dict[str, Any]
+    from eni_ledger.base.events import Fields
+
     Range = tuple[int, int]
 
 
@@ -98,7 +98,7 @@ def bare_id(text: str) -> str:
     return behind if len(behind) >= _BARE and _HEX.issuperset(behind) else text
 
 
-def of_fields(event: Event) -> Iterator[int]:
+def of_fields(event: Fields) -> Iterator[int]:
     """Yield the keys of all that an event tells of an association, less its ID.
 
     What an association has is in its add, and in an identify. What else there is about it is found by its ID, and so is
@@ -125,7 +125,7 @@ def of_fields(event: Event) -> Iterator[int]:
             yield address(str(text))[0]
 
 
-def _of_containers(event: Event) -> Iterator[int]:
+def _of_containers(event: Fields) -> Iterator[int]:
     """Yield the keys of the names of a task's containers, of their hostname, and of their IDs."""
     containers = event.get("containers")
     each = [one for one in containers if isinstance(one, dict)] if isinstance(containers, list) else []
@@ -138,7 +138,7 @@ def _of_containers(event: Event) -> Iterator[int]:
         yield exact("host", str(event["private_dns_name"]).partition(".")[0])[0]
 
 
-def of_owners(event: Event) -> Iterator[int]:
+def of_owners(event: Fields) -> Iterator[int]:
     """Yield the keys of the names that many associations share: of family, service, cluster, trunk and instance.
 
     An index of version 3 does not have them.
@@ -153,7 +153,7 @@ def task_id(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
-def ranges_of(association: Event) -> Iterator[Range]:
+def ranges_of(association: Fields) -> Iterator[Range]:
     """Yield the ranges that find whatever has the MAC, the VLAN ID or the container of an association."""
     if association.get("branch_mac"):
         yield exact("mac", mac(association["branch_mac"]))

@@ -24,6 +24,10 @@ from eni_ledger.ledger.write import rotation
 from eni_ledger.ledger.write.admission import admit
 from eni_ledger.ledger.write.lock import lock_patiently
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Event
+
 Progress = Callable[[int, int], None]
 
 
@@ -172,7 +176,7 @@ def _pieces(fd: int, name: str, builder: Builder) -> Iterator[tuple[bytes, int, 
     first, last = segment.sealed_range(name) or (0, 0)
     seq = first - 1
     for number, offset, line, _ in segment.lines_of(fd, name, os.fstat(fd).st_size):
-        event = orjson.loads(line) if line else {}
+        event: Event = orjson.loads(line) if line else {}
         if crc is None and event.get("event") == "checkpoint":
             crc = int(event["prev_crc"], 16)
         verified = verified_crc(line, crc) if crc is not None else -1

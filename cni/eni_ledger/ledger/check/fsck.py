@@ -19,6 +19,10 @@ from eni_ledger.ledger.read.snapshot import Segment, Snapshot
 from eni_ledger.ledger.write import spool
 from eni_ledger.ledger.write.probe import FAILURES
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
+
 Progress = Callable[[int, int], None]
 
 
@@ -83,7 +87,7 @@ class _Check:
         self.report.segments.append({**row, "bytes": part.size, "status": status})
         self.report.events += found["lines"]
 
-    def _head(self, part: Segment, event: dict[str, Any]) -> None:
+    def _head(self, part: Segment, event: Fields) -> None:
         """Check that a segment goes on where the one before it ended."""
         after_damage = event["damage"] is not None
         if after_damage:

@@ -17,6 +17,10 @@ from eni_ledger.ledger.format.schema import Event
 from eni_ledger.ledger.query.imported import ledgers
 from eni_ledger.ledger.query.questions import History
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Fields
+
 
 def find(history: History) -> LedgerError | None:
     """Return the error for the first such line, None when there is none. Raises LedgerError, OSError."""
@@ -39,7 +43,7 @@ def _find(history: History) -> LedgerError | None:
     return None
 
 
-def _problem(event: dict[str, object]) -> str:
+def _problem(event: Fields) -> str:
     """Return which value of an event is not what it has to be, empty when all are."""
     try:
         Event.model_validate(event)

@@ -19,8 +19,11 @@ from eni_ledger.ledger.format.line import VERSION
 from eni_ledger.ledger.format.live import Live
 from eni_ledger.ledger.read.snapshot import Segment
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Event
+
 Findings = dict[str, Any]
-Event = dict[str, Any]
 Progress = Callable[[int, int], None]
 
 _ALONE = 32 * 1024 * 1024

@@ -13,7 +13,8 @@ from eni_ledger.base.minijson import dumps, loads
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+
+    from eni_ledger.base.events import Event, Fields
 
 VERSION = 1
 """The format version that this code writes, and the highest that it reads."""
@@ -77,7 +78,7 @@ def parse_ts(ts: str) -> int:
     return ((days * 24 + hour) * 60 + minute) * 60_000_000 + second * 1_000_000 + micro
 
 
-def encode(event: dict[str, Any], previous_crc: int) -> tuple[bytes, int]:
+def encode(event: Fields, previous_crc: int) -> tuple[bytes, int]:
     """Return the line (with its newline) of `event` and its CRC, chained to `previous_crc`.
 
     Leaves out null values: absent and null mean the same. Replaces lone surrogates, which UTF-8 cannot encode, by
@@ -115,15 +116,15 @@ def stated_crc(line: bytes) -> int:
     return crc
 
 
-def decode(line: bytes) -> dict[str, Any]:
+def decode(line: bytes) -> Event:
     """Return the event of a line, including `crc`. Raises ValueError if the line is not a JSON object."""
-    event = loads(line)
+    event: Event = loads(line)
     if not isinstance(event, dict):
         raise ValueError("the line holds no JSON object")
     return event
 
 
-def marks_of(event: dict[str, Any]) -> Iterator[str]:
+def marks_of(event: Fields) -> Iterator[str]:
     """Yield the `MARKS` of an event; `import` for one of version 0.1.0."""
     kind = event["event"]
     if kind in ("boot", "import", "identify"):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from eni_ledger.base.events import Association, Draft, Fields
+
 
 _OF_THE_EVENT = frozenset(
     ("ts", "seq", "v", "event", "crc", "took_ms", "error_code", "error_msg", "clock_step_us", "spool", "spooled_ts",
@@ -33,20 +35,21 @@ _NOT_ON_DEL = frozenset(("since", "until", "ended_by", "add_seq", "end_seq", "vi
 """Keys of an association that the event at its end does not repeat."""
 
 
-def happened_at(event: dict[str, Any]) -> str:
+def happened_at(event: Fields) -> str:
     """Return the time of an event: `spooled_ts` if it waited in the spool, else `ts`."""
     return str(event.get("spooled_ts") or event["ts"])
 
 
-def association_of(event: dict[str, Any]) -> dict[str, Any]:
+def association_of(event: Fields) -> Association:
     """Return the association that an `add` or `adopt` event starts: the keys of the event, `since` and `add_seq`."""
-    association = {key: value for key, value in event.items() if key not in _OF_THE_EVENT and value is not None}
+    association: Any = {key: value for key, value in event.items() if key not in _OF_THE_EVENT and value is not None}
     association["since"] = happened_at(event)
     association["add_seq"] = event["seq"]
-    return association
+    begun: Association = association
+    return begun
 
 
-def identity_of(association: dict[str, Any]) -> dict[str, Any]:
+def identity_of(association: Fields) -> Draft:
     """Return the keys that an event at the end of an association repeats, so that a search finds both ends."""
     return {key: value for key, value in association.items() if key not in _NOT_ON_DEL}
 
@@ -69,7 +72,7 @@ def is_well_formed(association: object) -> bool:
         return False
 
 
-def superseded(event: dict[str, Any]) -> list[str]:
+def superseded(event: Fields) -> list[str]:
     """Return the IDs in the `supersedes` of an event."""
     stated = event.get("supersedes")
     return list(map(str, stated)) if isinstance(stated, list) else []
@@ -81,26 +84,26 @@ class Live:
     `boot_id` is that of the last `boot` or `checkpoint`. Iteration is in the order of the adds.
     """
 
-    def __init__(self, associations: Iterable[dict[str, Any]] = (), boot_id: str | None = None) -> None:
+    def __init__(self, associations: Iterable[Association] = (), boot_id: str | None = None) -> None:
         self._reset(associations, boot_id)
 
-    def _reset(self, associations: Iterable[dict[str, Any]], boot_id: str | None) -> None:
+    def _reset(self, associations: Iterable[Association], boot_id: str | None) -> None:
         self.boot_id = boot_id
         self._by_id = {
             association["association_id"]: association for association in associations if is_well_formed(association)
         }
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[Association]:
         return iter(self._by_id.values())
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def get(self, association_id: str) -> dict[str, Any] | None:
+    def get(self, association_id: str) -> Association | None:
         """Return the live association with this ID, or None."""
         return self._by_id.get(association_id)
 
-    def apply(self, event: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    def apply(self, event: Fields) -> list[tuple[Association, str]]:
         """Apply one event; return the associations that it ended, each with the reason.
 
         Reasons are ``del``, ``lost``, ``superseded`` and ``rebooted``. Other kinds of events, also unknown ones, change
@@ -131,29 +134,30 @@ class Live:
             self._identify(event)
         return []
 
-    def _end(self, association_id: str) -> dict[str, Any] | None:
+    def _end(self, association_id: str) -> Association | None:
         return self._by_id.pop(association_id, None)
 
-    def _boot(self, boot_id: str | None) -> list[tuple[dict[str, Any], str]]:
+    def _boot(self, boot_id: str | None) -> list[tuple[Association, str]]:
         if boot_id == self.boot_id:
             return []
         gone = [(old, "rebooted") for old in self._by_id.values()]
         self._reset((), boot_id)
         return gone
 
-    def _identify(self, event: dict[str, Any]) -> None:
+    def _identify(self, event: Fields) -> None:
         """Add to an association the keys that were not known at its add; never overwrite one."""
         association = self._by_id.get(str(event.get("association_id", "")))
         if association is not None and is_well_formed({**association_of(event), **association}):
             add_identified(association, event)
 
 
-def add_identified(association: dict[str, Any], event: dict[str, Any]) -> None:
+def add_identified(association: Association, event: Fields) -> None:
     """Add to an association what an `identify` tells of it. No value changes; `containers` gets those that are new."""
+    keys: Any = association
     for name, value in association_of(event).items():
-        if name == CONTAINERS and (new := new_containers(association.get(name), value)):
-            association[name] = [*association[name], *new]
-        association.setdefault(name, value)
+        if name == CONTAINERS and (new := new_containers(keys.get(name), value)):
+            keys[name] = [*keys[name], *new]
+        keys.setdefault(name, value)
 
 
 def new_containers(known: object, found: object) -> list[dict[str, Any]]:
@@ -168,7 +172,7 @@ def new_containers(known: object, found: object) -> list[dict[str, Any]]:
     return [container for container in new if container["id"] not in ids][: max(0, CONTAINERS_MAX - len(known))]
 
 
-def apply_to_lines(lines: list[bytes], event: dict[str, Any], boot_id: str | None) -> list[bytes]:
+def apply_to_lines(lines: list[bytes], event: Fields, boot_id: str | None) -> list[bytes]:
     """Return the lines of the live associations after `event`.
 
     Parses only the lines that the event can change, which contain an ID that it names, and applies the event to these

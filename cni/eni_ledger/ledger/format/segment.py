@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from eni_ledger.base.events import Event
+
 ACTIVE = "ledger.jsonl"
 PACKED = ".gz"
 """Suffix of a packed segment; see `gzip_members`."""
@@ -79,7 +81,7 @@ def sealed_among(names: list[str]) -> list[str]:
     return sealed
 
 
-def check_version(event: dict[str, Any], name: str) -> None:
+def check_version(event: Event, name: str) -> None:
     """Raise FutureFormat if the event has a later format version than this code reads."""
     version = event.get("v")
     if isinstance(version, int) and version > VERSION:
@@ -130,7 +132,7 @@ def walk(
     damage: list[LedgerDamaged] | None = None,
     loads: Callable[[bytes], Any] = _loads,
     start: int = 0,
-) -> Iterator[tuple[int, int, dict[str, Any], int]]:
+) -> Iterator[tuple[int, int, Event, int]]:
     """Yield `(number, offset, event, crc)` of each line whose CRC matches.
 
     `previous_crc` is the CRC of the line before the segment. With None, the checkpoint at the head of the segment
@@ -160,16 +162,16 @@ def walk(
             crc = None
 
 
-def _event_of(line: bytes, loads: Callable[[bytes], Any]) -> dict[str, Any] | None:
+def _event_of(line: bytes, loads: Callable[[bytes], Any]) -> Event | None:
     """Return the event of a line, or None if the line is not an event."""
     try:
-        event = loads(line)
+        event: Event = loads(line)
     except ValueError:
         return None
     return event if isinstance(event, dict) and event.keys() >= REQUIRED else None
 
 
-def _stated_previous(event: dict[str, Any]) -> int | None:
+def _stated_previous(event: Event) -> int | None:
     """Return the CRC that a checkpoint is chained to, or None if the event is not a checkpoint."""
     try:
         return int(event["prev_crc"], 16)

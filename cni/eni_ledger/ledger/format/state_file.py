@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from eni_ledger.base.events import Fields
+
 
 STATE_FILE = "state.json"
 
@@ -35,7 +37,7 @@ def parsed(line: bytes) -> Any:
         return None
 
 
-def encode_association(association: dict[str, Any]) -> bytes:
+def encode_association(association: Fields) -> bytes:
     """Return an association as a line of `state.json`, without comma and newline."""
     return dumps(association).encode("utf-8", "replace")
 

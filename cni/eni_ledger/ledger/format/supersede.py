@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    Association = dict[str, Any]
-    Event = dict[str, Any]
+    from eni_ledger.base.events import Association, Fields
+
 
 #: Keys by which a `del` selects its association beside container ID and ifname. Its line has the recorded values.
 HINTS = ("netns", "vlan_id", "branch_mac", "declared_mac")
@@ -24,7 +24,7 @@ HINTS = ("netns", "vlan_id", "branch_mac", "declared_mac")
 _MACS = ("branch_mac", "observed_mac", "declared_mac")
 
 
-def ended_by(lines: list[bytes], event: Event) -> list[str]:
+def ended_by(lines: list[bytes], event: Fields) -> list[str]:
     """Return the IDs of the live associations that certainly cannot exist beside the add or adopt `event`.
 
     `lines` are those of `state.json`. Only lines that contain the container ID, namespace or VLAN ID of the event are
@@ -48,7 +48,7 @@ def ended_by(lines: list[bytes], event: Event) -> list[str]:
     ]
 
 
-def excludes(one: Association, other: Association) -> bool:
+def excludes(one: Fields, other: Fields) -> bool:
     """Return whether two associations certainly cannot exist at the same time.
 
     They have the same interface of the same namespace, the same VLAN of the same trunk, or are the same attachment.
@@ -56,13 +56,13 @@ def excludes(one: Association, other: Association) -> bool:
     return _same_interface(one, other) or _same_vlan(one, other) or _same_attachment(one, other)
 
 
-def _same_interface(one: Association, other: Association) -> bool:
+def _same_interface(one: Fields, other: Fields) -> bool:
     return one.get("netns_inode") is not None and all(
         one.get(key) == other.get(key) for key in ("netns_inode", "netns_dev", "ifname")
     )
 
 
-def _same_vlan(one: Association, other: Association) -> bool:
+def _same_vlan(one: Fields, other: Fields) -> bool:
     """Return whether both have the same VLAN ID and protocol on the same trunk.
 
     The trunk is the link that the kernel shows, identified by its index and its namespace. Stacked links share a MAC
@@ -78,19 +78,19 @@ def _same_vlan(one: Association, other: Association) -> bool:
     return None not in (link, vlan_id) and link == trunk_link(other) and vlan_id == on_link(other)
 
 
-def on_link(association: Association) -> Any:
+def on_link(association: Fields) -> Any:
     """Return the VLAN ID of an association on the link of the trunk: the kernel's if known, else the declared one."""
     observed = association.get("observed_vlan_id")
     return association.get("vlan_id") if observed is None else observed
 
 
-def trunk_link(association: Association) -> tuple[Any, Any] | None:
+def trunk_link(association: Fields) -> tuple[Any, Any] | None:
     """Return namespace (inode) and index of the link of the trunk, or None unless both are known."""
     link = (association.get("trunk_netns_inode"), association.get("trunk_ifindex"))
     return None if None in link else link
 
 
-def _same_attachment(one: Association, other: Association) -> bool:
+def _same_attachment(one: Fields, other: Fields) -> bool:
     """Return whether both are the same CNI attachment (container ID, ifname).
 
     Some runtimes use one container ID for all attachments; these differ in namespace, VLAN ID or MAC address.
@@ -104,12 +104,12 @@ def _same_attachment(one: Association, other: Association) -> bool:
     )
 
 
-def _differ(one: Association, other: Association, key: str) -> bool:
+def _differ(one: Fields, other: Fields, key: str) -> bool:
     """Return whether both have the key, with different values."""
     return None not in (one.get(key), other.get(key)) and one[key] != other[key]
 
 
-def _macs(association: Association) -> set[Any]:
+def _macs(association: Fields) -> set[Any]:
     return {association[key] for key in _MACS if association.get(key) is not None}
 
 
@@ -117,7 +117,7 @@ def _may_share(some: set[Any], others: set[Any]) -> bool:
     return not (some and others and some.isdisjoint(others))
 
 
-def ended_by_del(lines: list[bytes], event: Event) -> Association | None:
+def ended_by_del(lines: list[bytes], event: Fields) -> Association | None:
     """Return the live association that a `del` ends, or None. Raises AmbiguousAttachment.
 
     A del that waited in the spool does not end an association that began after it.
@@ -131,7 +131,7 @@ def ended_by_del(lines: list[bytes], event: Event) -> Association | None:
     return meant_by(earlier, event)
 
 
-def meant_by(live: Iterable[Association], event: Event) -> Association | None:
+def meant_by(live: Iterable[Association], event: Fields) -> Association | None:
     """Return the live association of a DEL or CHECK with `container_id` and `ifname`, or None.
 
     An association with another `vlan_id`, or another MAC than `branch_mac`, does not match. If several match, the path

@@ -10,14 +10,11 @@ from eni_ledger.ledger.read.segment_index import index_for as index_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
+    from eni_ledger.base.events import Association, Event
     from eni_ledger.ledger.read.queries import Sought
     from eni_ledger.ledger.read.selection import Lookup
     from eni_ledger.ledger.read.snapshot import Segment, Snapshot
 
-    Event = dict[str, Any]
-    Association = dict[str, Any]
 
 _STARTS = ("add", "adopt")
 
@@ -106,14 +103,14 @@ class _Walk:
             self._begun.update(str(one.get("association_id")) for one in event.get("live") or ())
 
     def _hold(self) -> None:
-        self._then = {one["association_id"]: dict(one) for one in self.live}
+        self._then = {one["association_id"]: one.copy() for one in self.live}
         self._boot_id = self.live.boot_id
 
     def found(self) -> list[Association]:
         """Return the associations that were live in the interval, as they are known by now."""
         if self._then is None:
             self._hold()
-        then = Live(map(dict, (self._then or {}).values()), self._boot_id)
+        then = Live([one.copy() for one in (self._then or {}).values()], self._boot_id)
         for event in self._late:
             then.apply(event)
         ids = dict.fromkeys([*(one["association_id"] for one in then), *self._begun])

@@ -13,12 +13,10 @@ from eni_ledger.ledger.read.terms import Query
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
+    from eni_ledger.base.events import Association, Event, Fields
     from eni_ledger.ledger.read.filters import Filters
     from eni_ledger.ledger.read.line_filter import Loads
-
-    Event = dict[str, Any]
 
 
 class Chosen:
@@ -32,7 +30,7 @@ class Chosen:
 
     def __init__(
         self,
-        find: Callable[..., list[Event]],
+        find: Callable[..., list[Association]],
         queries: Sequence[Query],
         filters: Filters | None,
         since: str | None,
@@ -72,12 +70,12 @@ class Chosen:
             (self._ids if any(map(self._fits, known or ())) else self._others).add(about)
         return about in self._ids or not self._ids.isdisjoint(superseded(event))
 
-    def _fits(self, record: Event) -> bool:
+    def _fits(self, record: Fields) -> bool:
         return (self._queries is None or self._queries.matches(record)) and (
             not self._filters or self._filters.matches(record)
         )
 
-    def _find(self, queries: Sequence[Query], first: str | None, last: str | None) -> list[Event]:
+    def _find(self, queries: Sequence[Query], first: str | None, last: str | None) -> list[Association]:
         try:
             return self._ask(queries, first=first, last=last, filters=self._filters)
         except LedgerDamaged as exc:

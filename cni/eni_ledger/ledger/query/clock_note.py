@@ -15,11 +15,9 @@ from eni_ledger.ledger.read import continuity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
+    from eni_ledger.base.events import Event
     from eni_ledger.ledger.query.questions import History
 
-    Event = dict[str, Any]
 
 _AHEAD = 16 << 20
 """Bytes of later segments that are looked through for a step: what a busy host writes in some days."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eni_ledger.base.errors import LedgerDamaged, LedgerError
 from eni_ledger.base.minijson import dumps, loads
@@ -21,9 +21,9 @@ from eni_ledger.ledger.query.late import Late
 from eni_ledger.ledger.read.selection import Lookup
 
 if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
     from eni_ledger.ledger.query.questions import History
 
-Association = dict[str, Any]
 
 MARK_FILE = "identified.json"
 _MARK_MAX = 4096

@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from eni_ledger.base.events import Association, Draft, Event, Fields
     from eni_ledger.ledger.format.source import Source
 
-    Event = dict[str, Any]
-    Association = dict[str, Any]
 
 DIRECTORY = "imported"
 KINDS = ("add", "add_failed", "del")
@@ -71,12 +70,12 @@ def open_history(source: Source) -> int:
         return -1
 
 
-def logged(snapshot: Snapshot) -> tuple[list[Event], str]:
+def logged(snapshot: Snapshot) -> tuple[list[Draft], str]:
     """Return what logs have told so far, and how far they go: of `imported/` and of the `import` events of 0.1.0.
 
     An event's `ts` is the second that the log has.
     """
-    events: dict[str, Event] = {}
+    events: dict[str, Draft] = {}
     ends = ""
     fd = open_history(snapshot.source)
     if fd >= 0:
@@ -97,7 +96,7 @@ def logged(snapshot: Snapshot) -> tuple[list[Event], str]:
     return list(events.values()), ends
 
 
-def _is_well_formed(event: Event) -> bool:
+def _is_well_formed(event: Fields) -> bool:
     """Return whether an `import` event is as 0.1.0 wrote it, so that its values can be compared."""
     try:
         parse_ts(event["occurred_ts"])
@@ -108,7 +107,7 @@ def _is_well_formed(event: Event) -> bool:
         return False
 
 
-def _of_the_log(event: Event, kind: str, ts: str) -> Event:
+def _of_the_log(event: Fields, kind: str, ts: str) -> Draft:
     """Return an event as the log tells it, without what was worked out from others."""
     fields = {key: value for key, value in event.items() if key not in _NOT_OF_THE_LOG}
     if kind == "del":
@@ -116,13 +115,13 @@ def _of_the_log(event: Event, kind: str, ts: str) -> Event:
     return {**fields, "event": kind, "via": "import", "ts": f"{ts[:20]}000000Z"}
 
 
-def made(snapshot: Snapshot, new: Iterable[Event] = (), log_ends: str = "") -> bytes:
+def made(snapshot: Snapshot, new: Iterable[Fields] = (), log_ends: str = "") -> bytes:
     """Return the bytes of `imported/ledger.jsonl`: what is known of logs by the snapshot, and the `new` events.
 
     Nothing for no event.
     """
     events, ends = logged(snapshot)
-    events = sorted([*events, *new], key=_ts)
+    events = sorted([*events, *map(dict, new)], key=_ts)
     if not events:
         return b""
     associations = _timeline(events)
@@ -136,11 +135,11 @@ def made(snapshot: Snapshot, new: Iterable[Event] = (), log_ends: str = "") -> b
     return b"".join(lines)
 
 
-def _ts(event: Event) -> str:
+def _ts(event: Fields) -> str:
     return str(event["ts"])
 
 
-def _timeline(events: list[Event]) -> list[Association]:
+def _timeline(events: list[Draft]) -> list[Association]:
     """Put into the events what they end (`supersedes`, `association_id`); return the associations, in order.
 
     What has ended has `until`. An event that ends what began in the same second is a microsecond later.
@@ -172,7 +171,7 @@ def _timeline(events: list[Event]) -> list[Association]:
     return associations
 
 
-def _lost(associations: list[Association], recorded: dict[str, Association], log_ends: str) -> Iterator[Event]:
+def _lost(associations: list[Association], recorded: dict[str, Association], log_ends: str) -> Iterator[Draft]:
     """Yield a `lost` for each association that the log leaves open, or that the ledger recorded before it ended.
 
     It is over where the record of the same place begins: at once for the same MAC, which was there all the time; for
@@ -221,7 +220,7 @@ def _starts(event: Event) -> Iterable[Association]:
     return (event.get("live") or ()) if event["event"] == "checkpoint" else ()
 
 
-def same_place(one: Association, other: Event) -> bool:
+def same_place(one: Fields, other: Fields) -> bool:
     """Tell whether two attachments, as a log tells of them, cannot have been on a host at the same time.
 
     Where a runtime has one container ID for all, the MAC addresses tell them apart.
@@ -231,7 +230,7 @@ def same_place(one: Association, other: Event) -> bool:
     return bool(shared - {"attachment"}) or ("attachment" in shared and (None in macs or macs[0] == macs[1]))
 
 
-def _keys_of(fields: Event) -> list[tuple[Any, ...]]:
+def _keys_of(fields: Fields) -> list[tuple[Any, ...]]:
     """Return what an attachment can be found by among others."""
     keys: list[tuple[Any, ...]] = []
     if fields.get("branch_mac"):

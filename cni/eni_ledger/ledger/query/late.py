@@ -8,14 +8,10 @@ from eni_ledger.ledger.read import continuity, segment_index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
+    from eni_ledger.base.events import Association, Event
     from eni_ledger.ledger.read.queries import Sought
     from eni_ledger.ledger.read.selection import Lookup
     from eni_ledger.ledger.read.snapshot import Snapshot
-
-    Event = dict[str, Any]
-    Association = dict[str, Any]
 
 
 class Late:

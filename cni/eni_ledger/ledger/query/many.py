@@ -18,15 +18,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
-    from typing import Any
 
+    from eni_ledger.base.events import Association, Event
     from eni_ledger.ledger.read.filters import Filters
     from eni_ledger.ledger.read.held_files import HeldFiles
     from eni_ledger.ledger.read.origin import Copy
     from eni_ledger.ledger.read.snapshot import Snapshot
 
-    Event = dict[str, Any]
-    Association = dict[str, Any]
     Question = Callable[[History], list[Association]]
 
 

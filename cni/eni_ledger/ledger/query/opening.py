@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from eni_ledger.base.events import Association
     from eni_ledger.ledger.read.snapshot import Snapshot
 
     Progress = Callable[[int, int], None]
@@ -98,7 +99,7 @@ class _Unreadable(History):
         """Raise why it cannot be read."""
         raise self._why
 
-    def live(self) -> list[dict[str, object]]:
+    def live(self) -> list[Association]:
         """Raise why it cannot be read."""
         raise self._why
 

@@ -7,11 +7,8 @@ from eni_ledger.ledger.format.live import Live, happened_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
+    from eni_ledger.base.events import Association
     from eni_ledger.ledger.query.questions import History
-
-    Association = dict[str, Any]
 
 
 def proven(history: History) -> list[Association]:
@@ -19,12 +16,11 @@ def proven(history: History) -> list[Association]:
 
     Raises as `History.events` does, but not LedgerDamaged.
     """
-    live, associations = Live(), []
+    live, associations = Live(), list[Association]()
     try:
         for event in history.events():
             for ended, why in live.apply(event):
-                end = {"until": happened_at(event), "ended_by": why, "end_seq": event["seq"]}
-                associations.append({**ended, **end})
+                associations.append({**ended, "until": happened_at(event), "ended_by": why, "end_seq": event["seq"]})
     except LedgerDamaged:
         pass  # the damage that the caller reports
     return associations + list(live)

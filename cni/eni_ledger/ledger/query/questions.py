@@ -26,15 +26,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
-    from typing import Any
 
+    from eni_ledger.base.events import Association, Event
     from eni_ledger.ledger.format.source import Source
     from eni_ledger.ledger.query.chosen import Chosen
     from eni_ledger.ledger.read.filters import Filters
     from eni_ledger.ledger.read.queries import Sought
 
-    Event = dict[str, Any]
-    Association = dict[str, Any]
     Progress = Callable[[int, int], None]
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    Association = dict[str, Any]
+    from eni_ledger.base.events import Fields
+
 
 NOT, START, EXACT = range(3)
 """How well an association fits: not at all, by the start of an ID, exactly."""
@@ -22,7 +23,7 @@ SHORTEST_START = 6
 _NOTHING = ("", NOT)
 
 
-def fit(association: Association, text: str) -> tuple[str, int]:
+def fit(association: Fields, text: str) -> tuple[str, int]:
     """Return the field in which `text` is a name or an ID, or the start of one, of a container of the task."""
     if association.get("pause_name") == text:
         return "pause_name", EXACT
@@ -36,13 +37,13 @@ def fit(association: Association, text: str) -> tuple[str, int]:
     return ("containers", best) if best else fit_host(association, text)
 
 
-def fit_named(association: Association, name: str) -> tuple[str, int]:
+def fit_named(association: Fields, name: str) -> tuple[str, int]:
     """Return the field in which `name` is that of a container in the task definition."""
     named = any(container.get("name") == name for container in _containers(association))
     return ("containers", EXACT) if named else _NOTHING
 
 
-def fit_host(association: Association, text: str) -> tuple[str, int]:
+def fit_host(association: Fields, text: str) -> tuple[str, int]:
     """Return the field that has the hostname `text`, whole or up to its first dot, or the address that it says."""
     recorded = association.get("private_dns_name")
     if recorded:
@@ -81,8 +82,8 @@ def ranges(text: str) -> list[index_keys.Range]:
     return [*found, index_keys.exact("ip", address)] if address else found
 
 
-def _containers(association: Association) -> Iterator[dict[str, Any]]:
-    found = association.get("containers")
-    for container in found if isinstance(found, list) else ():
+def _containers(association: Fields) -> Iterator[dict[str, Any]]:
+    containers = association.get("containers")
+    for container in containers if isinstance(containers, list) else ():
         if isinstance(container, dict):
             yield container

@@ -11,11 +11,8 @@ from eni_ledger.ledger.read.segment_index import index_for as index_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
+    from eni_ledger.base.events import Event
     from eni_ledger.ledger.read.snapshot import Segment, Snapshot
-
-    Event = dict[str, Any]
 
 
 class Chain:

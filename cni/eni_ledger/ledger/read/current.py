@@ -16,12 +16,11 @@ from eni_ledger.ledger.read.snapshot import PAUSE_S, complete_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
+    from eni_ledger.base.events import Association, Fields
     from eni_ledger.ledger.format.source import Source
 
 
-def find_live(state_dir: str, event: dict[str, Any]) -> dict[str, Any] | None:
+def find_live(state_dir: str, event: Fields) -> Association | None:
     """Return the live association that a CHECK means, or None; `event` as for `supersede.meant_by`. Takes no lock.
 
     Raises AmbiguousAttachment, StateDirError, LedgerDamaged, FutureFormat, OSError.

@@ -11,9 +11,9 @@ from eni_ledger.ledger.read import spelling
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
 
-    Record = dict[str, Any]
+    from eni_ledger.base.events import Fields
+
 
 FIELDS = {
     "family": ("task_family",),
@@ -46,7 +46,7 @@ class Filters:
     def __bool__(self) -> bool:
         return bool(self.patterns) or self.mismatch
 
-    def matches(self, record: Mapping[str, Any]) -> bool:
+    def matches(self, record: Fields) -> bool:
         """Tell whether every condition holds for an association or an event.
 
         An association has the events that began and ended it.
@@ -81,7 +81,7 @@ class Condition:
         self._name = name
         self._patterns = patterns
 
-    def may_match(self, event: Record) -> bool:
+    def may_match(self, event: Fields) -> bool:
         """Tell whether the condition holds for the association that an event tells of, by what it tells."""
         if self._name == "mismatch":
             return bool(event.get("mismatch"))
@@ -134,7 +134,7 @@ class Condition:
         """Return None: a line with a literal in it is parsed."""
 
 
-def _holds(record: Mapping[str, Any], name: str, patterns: Iterable[str]) -> bool:
+def _holds(record: Fields, name: str, patterns: Iterable[str]) -> bool:
     if name == "event" and "event" not in record:
         return any(_fits(value, pattern, name) for value in _events_of(record) for pattern in patterns)
     for field in FIELDS[name]:
@@ -144,7 +144,7 @@ def _holds(record: Mapping[str, Any], name: str, patterns: Iterable[str]) -> boo
     return False
 
 
-def _events_of(association: Mapping[str, Any]) -> Iterable[str]:
+def _events_of(association: Fields) -> Iterable[str]:
     """Yield the kinds of the events that began and ended an association."""
     yield "adopt" if association.get("via") == "scan" else "add"
     ended_by = association.get("ended_by")

@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     from ipaddress import IPv6Address
     from typing import Any
 
-    Association = dict[str, Any]
+    from eni_ledger.base.events import Fields
+
     Fits = Iterator[tuple[str, int]]
 
 
-def _ip(association: Association, wanted: str | IPv6Address) -> Fits:
+def _ip(association: Fields, wanted: str | IPv6Address) -> Fits:
     for field in index_keys.ADDRESSES:
         if any(_same_ip(str(address), wanted) for address in association.get(field) or ()):
             yield field, EXACT
 
 
-def _cidr(association: Association, wanted: tuple[Any, Any]) -> Fits:
+def _cidr(association: Fields, wanted: tuple[Any, Any]) -> Fits:
     low, high = wanted
     for field in index_keys.ADDRESSES:
         for address in association.get(field) or ():
@@ -35,21 +36,21 @@ def _cidr(association: Association, wanted: tuple[Any, Any]) -> Fits:
                 break
 
 
-def _mac(association: Association, wanted: str) -> Fits:
+def _mac(association: Fields, wanted: str) -> Fits:
     for field in index_keys.MACS:
         if index_keys.mac(association.get(field)) == wanted:
             yield field, EXACT
 
 
-def _trunk_mac(association: Association, wanted: str) -> Fits:
+def _trunk_mac(association: Fields, wanted: str) -> Fits:
     if index_keys.mac(association.get("trunk_mac")) == wanted:
         yield "trunk_mac", EXACT
 
 
-def _among(*fields: str) -> Callable[[Association, Any], Fits]:
+def _among(*fields: str) -> Callable[[Fields, Any], Fits]:
     """Return what compares the value of each of `fields`."""
 
-    def fits(association: Association, wanted: object) -> Fits:
+    def fits(association: Fields, wanted: object) -> Fits:
         for field in fields:
             if association.get(field) == wanted:
                 yield field, EXACT
@@ -57,22 +58,22 @@ def _among(*fields: str) -> Callable[[Association, Any], Fits]:
     return fits
 
 
-def _association(association: Association, wanted: str) -> Fits:
+def _association(association: Fields, wanted: str) -> Fits:
     if str(association.get("association_id")).startswith(wanted):
         yield "association_id", EXACT
 
 
-def _path(association: Association, wanted: str) -> Fits:
+def _path(association: Fields, wanted: str) -> Fits:
     if index_keys.netns_path(str(association.get("netns") or "")) == wanted:
         yield "netns", EXACT
 
 
-def _task(association: Association, wanted: str) -> Fits:
+def _task(association: Fields, wanted: str) -> Fits:
     if _same_task(str(association.get("task_arn") or ""), wanted):
         yield "task_arn", EXACT
 
 
-def _task_id(association: Association, wanted: str, shortest: int = 1) -> Fits:
+def _task_id(association: Fields, wanted: str, shortest: int = 1) -> Fits:
     task = index_keys.task_id(str(association.get("task_arn") or ""))
     if task == wanted:
         yield "task_arn", EXACT
@@ -80,7 +81,7 @@ def _task_id(association: Association, wanted: str, shortest: int = 1) -> Fits:
         yield "task_arn", START
 
 
-def _container(association: Association, wanted: str) -> Fits:
+def _container(association: Fields, wanted: str) -> Fits:
     container = str(association.get("container_id") or "")
     if container == wanted:
         yield "container_id", EXACT
@@ -93,19 +94,19 @@ def _container(association: Association, wanted: str) -> Fits:
             break
 
 
-def _revision(association: Association, wanted: tuple[str, str]) -> Fits:
+def _revision(association: Fields, wanted: tuple[str, str]) -> Fits:
     family, revision = wanted
     if association.get("task_family") == family and str(association.get("task_revision")) == revision:
         yield "task_family", EXACT
 
 
-def _task_of_family(association: Association, wanted: tuple[str, str | None, str]) -> Fits:
+def _task_of_family(association: Fields, wanted: tuple[str, str | None, str]) -> Fits:
     family, revision, start = wanted
     if association.get("task_family") == family and revision in (None, str(association.get("task_revision"))):
         yield from _task_id(association, start)
 
 
-def _task_of(association: Association, wanted: tuple[str, str | None, str]) -> Fits:
+def _task_of(association: Fields, wanted: tuple[str, str | None, str]) -> Fits:
     name, revision, start = wanted
     if revision is not None:
         yield from _task_of_family(association, wanted)
@@ -113,13 +114,13 @@ def _task_of(association: Association, wanted: tuple[str, str | None, str]) -> F
         yield from _task_id(association, start)
 
 
-def _service(association: Association, wanted: tuple[str, str | None]) -> Fits:
+def _service(association: Fields, wanted: tuple[str, str | None]) -> Fits:
     service, cluster = wanted
     if association.get("service") == service and cluster in (None, association.get("cluster")):
         yield "service", EXACT
 
 
-def _number_of_any_kind(association: Association, wanted: str) -> Fits:
+def _number_of_any_kind(association: Fields, wanted: str) -> Fits:
     number = int(wanted)
     for field in index_keys.NUMBERS:
         if association.get(field) == number:
@@ -129,14 +130,14 @@ def _number_of_any_kind(association: Association, wanted: str) -> Fits:
     yield from by_id if len(wanted) >= SHORTEST_START else (one for one in by_id if one[1] == EXACT)
 
 
-def _name(association: Association, wanted: str) -> Fits:
+def _name(association: Fields, wanted: str) -> Fits:
     yield from _ids(association, wanted)
     for field in index_keys.OWNERS:
         if association.get(field) == wanted:
             yield field, EXACT
 
 
-def _ids(association: Association, wanted: str) -> Fits:
+def _ids(association: Fields, wanted: str) -> Fits:
     """Yield what fits of the task, the container, and the digits that tables print of the association ID."""
     yield from _task_id(association, wanted, SHORTEST_START)
     yield from _container(association, wanted)
@@ -144,7 +145,7 @@ def _ids(association: Association, wanted: str) -> Fits:
         yield "association_id", START
 
 
-BY_KIND: dict[str, Callable[[Association, Any], Fits]] = {
+BY_KIND: dict[str, Callable[[Fields, Any], Fits]] = {
     "ip": _ip,
     "cidr": _cidr,
     "mac": _mac,

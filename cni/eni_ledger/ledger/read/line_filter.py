@@ -11,9 +11,9 @@ from eni_ledger.base.bulk_json import loads as parse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Sequence
-    from typing import Any
 
-    Event = dict[str, Any]
+    from eni_ledger.base.events import Event
+
     Loads = Callable[[bytes], Event]
     Line = tuple[bytes, str | None]  # and what `association` says of it
 

@@ -22,11 +22,10 @@ from eni_ledger.ledger.format.source import Directory, read_state
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
-    from typing import Any
 
+    from eni_ledger.base.events import Event, Fields
     from eni_ledger.ledger.format.source import Source
 
-    Event = dict[str, Any]
 
 _LOOK = 8192  # bytes, in which the last line is as a rule
 
@@ -149,7 +148,7 @@ def _latest(source: Source, key: str) -> str | None:
     return found
 
 
-def _text(event: Event, key: str) -> str | None:
+def _text(event: Fields, key: str) -> str | None:
     """Return a value that is text, None for any other."""
     value = event.get(key)
     return value if isinstance(value, str) and value else None

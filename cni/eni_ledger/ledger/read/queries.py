@@ -11,12 +11,12 @@ from eni_ledger.ledger.archive import index, index_keys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any, Protocol
+    from typing import Protocol
 
+    from eni_ledger.base.events import Association, Fields
     from eni_ledger.ledger.read.filters import Filters
     from eni_ledger.ledger.read.terms import Query
 
-    Association = dict[str, Any]
     Range = index_keys.Range
     Accepts = Callable[[bytes, int], bool]
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
         in_add: bool
 
-        def may_match(self, event: Association) -> bool:
+        def may_match(self, event: Fields) -> bool:
             """Tell whether the association that an event tells of may be one that is sought."""
 
         def ranges(self, version: int = ...) -> list[Range] | None:
@@ -59,7 +59,7 @@ class Nothing:
 
     in_add = True
 
-    def may_match(self, _: Association) -> bool:
+    def may_match(self, _: Fields) -> bool:
         """Return False."""
         return False
 
@@ -95,11 +95,11 @@ class Queries:
         self._masks = [mask for mask in _MASKS if mask in widths]
         self._wide = [each for each in self._by_range if each[1] - each[0] not in _MASKS]
 
-    def matches(self, association: Association) -> bool:
+    def matches(self, association: Fields) -> bool:
         """Tell whether an association fits one of them."""
         return any(query.matches(association) for query in self._candidates(association))
 
-    def may_match(self, event: Association) -> bool:
+    def may_match(self, event: Fields) -> bool:
         """Tell whether the association that an event tells of may fit one of them."""
         return any(query.may_match(event) for query in self._candidates(event))
 
@@ -127,7 +127,7 @@ class Queries:
         """Return None: a line with one of the texts is parsed."""
         return None
 
-    def of(self, association: Association) -> list[Query]:
+    def of(self, association: Fields) -> list[Query]:
         """Return the queries that an association fits."""
         return [query for query in self._candidates(association) if query.matches(association)]
 
@@ -139,7 +139,7 @@ class Queries:
                 groups.setdefault(id(query), []).append(association)
         return groups
 
-    def _candidates(self, record: Association) -> Iterable[Query]:
+    def _candidates(self, record: Fields) -> Iterable[Query]:
         """Return the queries that an association, or an event, can fit by its keys."""
         if not self._by_range:
             return self._others
@@ -154,7 +154,7 @@ class Queries:
         return candidates.values()
 
 
-def _keys(record: Association) -> set[int]:
+def _keys(record: Fields) -> set[int]:
     """Return all keys that an index has for an association, or an event."""
     keys = {*index_keys.of_fields(record), *index_keys.of_owners(record)}
     if record.get("association_id"):

@@ -9,13 +9,12 @@ from eni_ledger.ledger.read import line_filter
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
-    from typing import Any, Protocol
+    from typing import Protocol
 
+    from eni_ledger.base.events import Event
     from eni_ledger.ledger.read.line_filter import Line
     from eni_ledger.ledger.read.queries import Sought
     from eni_ledger.ledger.read.snapshot import Segment
-
-    Event = dict[str, Any]
 
     class Lines(Protocol):
         """The lines of a segment that were asked for (`packed_segment.Members`, `cached_segment.Asked`)."""

@@ -26,15 +26,14 @@ from eni_ledger.ledger.read.segment_index import index_for as index_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
 
+    from eni_ledger.base.events import Event
     from eni_ledger.ledger.archive.index import Index
     from eni_ledger.ledger.archive.index_keys import Range
     from eni_ledger.ledger.read.line_filter import Loads
     from eni_ledger.ledger.read.queries import Sought
     from eni_ledger.ledger.read.snapshot import Segment, Snapshot
 
-    Event = dict[str, Any]
     Progress = Callable[[int, int], None]
 
 _KINDS = {

@@ -11,9 +11,9 @@ from eni_ledger.ledger.read.spelling import bare_mac
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
 
-    Association = dict[str, Any]
+    from eni_ledger.base.events import Association, Fields
+
 
 _PLAIN = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.-:/")
 _MOST_ADDRESSES = 256
@@ -43,11 +43,11 @@ class Query:
         self.in_add = self.kind == "association"
         self._fits = fits.BY_KIND[self.kind]
 
-    def matches(self, association: Association) -> bool:
+    def matches(self, association: Fields) -> bool:
         """Tell whether an association may be one that was asked for; of several, `best` says which."""
         return next(self._fits(association, self.value), None) is not None
 
-    def may_match(self, event: Association) -> bool:
+    def may_match(self, event: Fields) -> bool:
         """Tell whether the association that an event tells of may be one that was asked for, by what it tells.
 
         What else has to fit may be told by another event: an `identify` adds what an add did not know.
@@ -141,7 +141,7 @@ class Query:
                 most[field] = max(how, most.get(field, NOT))
         return [one for fields, one in fitting if any(how == most[field] for field, how in fields.items())]
 
-    def fitted(self, found: Iterable[Association]) -> dict[str, str]:
+    def fitted(self, found: Iterable[Fields]) -> dict[str, str]:
         """Return by association ID the field that fitted, when they do not all have the same thing; else nothing.
 
         Several fields are separated by commas.
@@ -153,7 +153,7 @@ class Query:
             things.add(tuple((field, str(one.get(field)) if how == START else "") for field, how in fields.items()))
         return told if len(things) > 1 else {}
 
-    def fits(self, association: Association) -> dict[str, int]:
+    def fits(self, association: Fields) -> dict[str, int]:
         """Return the fields by which an association fits, each with how well."""
         return dict(self._fits(association, self.value))
 

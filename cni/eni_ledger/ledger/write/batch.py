@@ -17,26 +17,24 @@ from eni_ledger.ledger.write.writer import TAKEN_AWAY, WriteSession
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Callable, Sequence
 
     from eni_ledger.base.config import Settings
+    from eni_ledger.base.events import Association, Draft, Event, Fields
 
-    Event = dict[str, Any]
-    Association = dict[str, Any]
 
 #: How often a command tries to get the lock.
 _TRIES = 25
 
 
-def record_gc(settings: Settings, network: str, valid: set[tuple[str, str]], about: Event) -> list[Event]:
+def record_gc(settings: Settings, network: str, valid: set[tuple[str, str]], about: Fields) -> list[Event]:
     """End the live associations of `network` whose (container_id, ifname) is not in `valid`; return their events.
 
     `about` has keys for each event (boot_id, via, cni_version ...). Raises LedgerError, including LockTimeout: GC
     compares with what is live, so its events cannot wait in the spool.
     """
 
-    def gone(live: list[Association]) -> list[Event]:
+    def gone(live: list[Association]) -> list[Draft]:
         return [
             {**live_state.identity_of(association), "event": "lost", "reason": "gc"}
             for association in live
@@ -49,8 +47,8 @@ def record_gc(settings: Settings, network: str, valid: set[tuple[str, str]], abo
 
 def record_found(
     settings: Settings,
-    about: Event,
-    choose: Callable[[list[Association]], list[Event]],
+    about: Fields,
+    choose: Callable[[list[Association]], Sequence[Fields]],
     *,
     tries: int = _TRIES,
 ) -> list[Event]:
@@ -83,7 +81,7 @@ def record_found(
         os.close(dir_fd)
 
 
-def _session(settings: Settings, dir_fd: int, about: Event, tries: int) -> WriteSession:
+def _session(settings: Settings, dir_fd: int, about: Fields, tries: int) -> WriteSession:
     for _ in range(tries - 1):
         try:
             return WriteSession(settings, dir_fd, about)

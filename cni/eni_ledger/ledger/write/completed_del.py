@@ -10,16 +10,14 @@ from eni_ledger.ledger.format.live import IDENTITY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from eni_ledger.base.events import Draft, Fields
 
-    Event = dict[str, Any]
-    Association = dict[str, Any]
 
 _STATED = (*IDENTITY, "identity_source")
 _ABOUT = ("association_id", "boot_id", "instance_id", "agent_version", "via", "clock_step_us", "spooled_ts")
 
 
-def completed(event: Event, association: Association) -> tuple[Event, Event | None, Association]:
+def completed(event: Fields, association: Fields) -> tuple[Draft, Draft | None, Fields]:
     """Return the `del` without the identity that it states, an `identify` with it, and the completed association.
 
     The `identify` is None if the del is of another association, contradicts what is known of this one, or states

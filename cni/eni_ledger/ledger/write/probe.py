@@ -17,11 +17,9 @@ from eni_ledger.ledger.write.admission import admit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from eni_ledger.base.config import Settings
+    from eni_ledger.base.events import Fields
 
-    Event = dict[str, Any]
 
 FAILURES = "failures.jsonl"
 
@@ -85,7 +83,7 @@ def _content(path: str) -> bytes:
     return b"".join(chunks)
 
 
-def note_failure(settings: Settings, event: Event, error: Exception) -> None:
+def note_failure(settings: Settings, event: Fields, error: Exception) -> None:
     """Append a line about an event that could not be recorded to `failures.jsonl`, if possible.
 
     The file stops growing at 1 MiB; the journal has every failure. Never raises.
@@ -99,10 +97,8 @@ def note_failure(settings: Settings, event: Event, error: Exception) -> None:
                 status = os.fstat(fd)
                 # With several links it may be the file of another program.
                 if status.st_size < FAILURES_LIMIT and status.st_nlink == 1:
-                    kept: Event = {
-                        key: event[key] for key in ("event", "container_id", "ifname", "netns") if key in event
-                    }
-                    about: Event = {
+                    kept = {key: event[key] for key in ("event", "container_id", "ifname", "netns") if key in event}
+                    about = {
                         **kept,
                         "ts": format_ts(now_us()),
                         "code": getattr(error, "code", 999),

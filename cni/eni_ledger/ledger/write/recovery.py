@@ -20,9 +20,8 @@ from eni_ledger.ledger.write.admission import admit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from eni_ledger.base.config import Settings
+    from eni_ledger.base.events import Fields
 
 QUARANTINE = "quarantine"
 
@@ -88,7 +87,7 @@ def rebuild(fd: int, tail: Tail) -> tuple[list[bytes], str | None, set[str], str
     return [encode_association(association) for association in live], live.boot_id, marks, damage
 
 
-def seal_damaged(dir_fd: int, fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | None]:
+def seal_damaged(dir_fd: int, fd: int, about: Fields) -> tuple[Tail, list[bytes], str | None]:
     """Seal the damaged active segment unchanged and begin a new one whose checkpoint names the damage.
 
     What is live comes from `state.json` if that is at least as new as the verified part. Returns the new Tail, the live
@@ -112,7 +111,7 @@ def seal_damaged(dir_fd: int, fd: int, about: dict[str, Any]) -> tuple[Tail, lis
     return rotation.start(dir_fd, tail, lines, about, previous=name, seal=name), lines, boot_id
 
 
-def begin(dir_fd: int, about: dict[str, Any]) -> tuple[Tail, list[bytes], str | None]:
+def begin(dir_fd: int, about: Fields) -> tuple[Tail, list[bytes], str | None]:
     """Begin the first segment, or the next one after a crash between two renames, which leaves no active segment.
 
     If `state.json` has later events than the sealed segments, the active segment was removed: that is damage, no seq is

@@ -14,9 +14,8 @@ from eni_ledger.ledger.format.segment import Tail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from eni_ledger.base.config import Settings
+    from eni_ledger.base.events import Fields
 
 
 def first_seq(fd: int) -> int | None:
@@ -30,7 +29,7 @@ def first_seq(fd: int) -> int | None:
 
 
 def start(
-    dir_fd: int, tail: Tail, lines: list[bytes], about: dict[str, Any], *, previous: str | None, seal: str | None = None
+    dir_fd: int, tail: Tail, lines: list[bytes], about: Fields, *, previous: str | None, seal: str | None = None
 ) -> Tail:
     """Begin a new active segment after `tail`; its checkpoint has the live associations `lines`.
 
@@ -66,7 +65,7 @@ def start(
     return Tail(tail.seq + 1, crc, ts_us, len(line))
 
 
-def rotate(dir_fd: int, fd: int, tail: Tail, lines: list[bytes], about: dict[str, Any]) -> Tail | None:
+def rotate(dir_fd: int, fd: int, tail: Tail, lines: list[bytes], about: Fields) -> Tail | None:
     """Seal the active segment open at `fd`, begin the next one and return its Tail; return None if not rotated.
 
     Does not rotate a segment that has only its checkpoint. If the next segment cannot be written, for example on a full

@@ -24,7 +24,8 @@ from eni_ledger.ledger.format.line import decode, encode, format_ts, now_us, par
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+
+    from eni_ledger.base.events import Draft, Fields
 
 DIRECTORY = "spool"
 AHEAD_US = 600_000_000
@@ -35,7 +36,7 @@ _MARK = b'"spool":"'
 _LONGEST_NAME = 256
 
 
-def put(dir_fd: int, event: dict[str, Any], occurred_us: int, *, sync: bool) -> dict[str, Any]:
+def put(dir_fd: int, event: Fields, occurred_us: int, *, sync: bool) -> Draft:
     """Write `event`, which happened at `occurred_us`, into the spool and return it with its `ts`.
 
     With `sync` it is durable on return. If the clock is behind the ledger or behind an event in the spool, it was set
@@ -123,7 +124,7 @@ def waiting_among(names: list[str]) -> list[str]:
     return sorted(name for name in names if name.endswith(".json") and name[0] != ".")
 
 
-def take(dir_fd: int, names: list[str], active_fd: int, ledger_us: int) -> tuple[list[dict[str, Any]], list[str]]:
+def take(dir_fd: int, names: list[str], active_fd: int, ledger_us: int) -> tuple[list[Draft], list[str]]:
     """Return the events in the spool files `names` that are not in the ledger yet, in order, and the names to remove.
 
     Each event has `spooled_ts` (when it happened; the writer drops it unless the chain has passed that time) and
@@ -183,7 +184,7 @@ def remove(dir_fd: int, names: list[str]) -> None:
         os.close(spool_fd)
 
 
-def _load(spool_fd: int, name: str) -> dict[str, Any] | None:
+def _load(spool_fd: int, name: str) -> Draft | None:
     try:
         fd = open_file(spool_fd, name, os.O_RDONLY)
     except (OSError, StateDirError):
@@ -196,13 +197,13 @@ def _load(spool_fd: int, name: str) -> dict[str, Any] | None:
         if len(data) <= _LIMIT and verified_crc(data, 0) >= 0:
             event = decode(data)
             if _usable(event):
-                return event
+                return dict(event)
     except (ValueError, KeyError, TypeError):
         pass
     return None
 
 
-def _usable(event: dict[str, Any]) -> bool:
+def _usable(event: Fields) -> bool:
     """Return whether `event` is one that a writer spools, so that a foreign file cannot block all others.
 
     Raises ValueError, KeyError or TypeError for some that are not.

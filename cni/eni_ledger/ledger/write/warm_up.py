@@ -15,12 +15,11 @@ from eni_ledger.ledger.write import spool, writer  # noqa: F401 - loads the writ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from eni_ledger.base.config import Settings
+    from eni_ledger.base.events import Fields
 
 
-def warm_up(settings: Settings, event: dict[str, Any]) -> None:
+def warm_up(settings: Settings, event: Fields) -> None:
     """Run the reading half of `record` for `event`. Never raises."""
     try:
         dir_fd = open_state_dir(settings.state_dir)

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from eni_ledger.base.config import Settings
+    from eni_ledger.base.events import Event, Fields
 
-    Event = dict[str, Any]
 
 TAKEN_AWAY = "the ledger was removed or moved while it was written"
 _TRIES = 2
 
 
-def record(settings: Settings, event: Event) -> Event | None:
+def record(settings: Settings, event: Fields) -> Event | None:
     """Append one event and return it as written, with `ts`, `seq` and `association_id`.
 
     `event` has the keys of the format without ts, seq, v and crc. An `add` gets its `association_id` here, and
@@ -50,7 +50,7 @@ def record(settings: Settings, event: Event) -> Event | None:
     raise WriteFailed(TAKEN_AWAY, settings.state_dir)
 
 
-def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Event | None, bool]:
+def _record_here(settings: Settings, event: Fields, occurred_us: int) -> tuple[Event | None, bool]:
     """Return the result of `record`, and whether it was written to the ledger that readers see.
 
     That is false if the state directory or the segment was removed or moved meanwhile.
@@ -79,7 +79,7 @@ def _record_here(settings: Settings, event: Event, occurred_us: int) -> tuple[Ev
         os.close(dir_fd)
 
 
-def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: int, why: LedgerError) -> Event:
+def _put_into_spool(settings: Settings, dir_fd: int, event: Fields, occurred_us: int, why: LedgerError) -> Event:
     """Write the event into the spool and return it. Raises WriteFailed with both reasons if that fails too."""
     from eni_ledger.ledger.write.admission import admit
 
@@ -88,7 +88,9 @@ def _put_into_spool(settings: Settings, dir_fd: int, event: Event, occurred_us: 
         waiting = spool.put(dir_fd, event, occurred_us, sync=settings.sync)
     except OSError as exc:
         raise WriteFailed("neither ledger nor spool could be written", f"{why}; {where(settings, exc)}") from exc
-    return {**waiting, "spooled": True, "spooled_because": str(why)}
+    returned: Any = {**waiting, "spooled": True, "spooled_because": str(why)}
+    written: Event = returned
+    return written
 
 
 class WriteSession:
@@ -100,7 +102,7 @@ class WriteSession:
     spool. Raises LockTimeout, FutureFormat, OSError.
     """
 
-    def __init__(self, settings: Settings, dir_fd: int, about: Event, lock_fd: int = -1, *, copied: bool = False):
+    def __init__(self, settings: Settings, dir_fd: int, about: Fields, lock_fd: int = -1, *, copied: bool = False):
         self._settings = settings
         self._dir_fd = dir_fd
         self._boot_id = about.get("boot_id")
@@ -251,7 +253,7 @@ class WriteSession:
             except OSError:
                 pass  # tried again with the others
 
-    def boot(self, about: Event, occurred_us: int | None = None) -> None:
+    def boot(self, about: Fields, occurred_us: int | None = None) -> None:
         """Prepare a `boot` event if `about` has another boot ID than the live associations.
 
         `occurred_us` is the time of a spooled event, which shows that the host had been rebooted by then.
@@ -264,10 +266,11 @@ class WriteSession:
                 self.append(event if self._settings.sync else {**event, "sync": False}, occurred_us)
             self.boot_id = boot_id
 
-    def add(self, event: Event, occurred_us: int | None = None) -> Event | None:
+    def add(self, event: Fields, occurred_us: int | None = None) -> Event | None:
         """Prepare an event as `record` describes: after a `boot` if needed, and with a `del` completed."""
         self.boot(event, occurred_us)
         if event["event"] == "del":
+            association: Fields | None
             try:
                 association = supersede.ended_by_del(self.lines, event)
             except LedgerError as exc:
@@ -284,7 +287,7 @@ class WriteSession:
             event = {**without_hints, **live.identity_of(association)}
         return self.append(event, occurred_us)
 
-    def append(self, event: Event, occurred_us: int | None = None) -> Event:
+    def append(self, event: Fields, occurred_us: int | None = None) -> Event:
         """Prepare the line of one event and apply it to what is live.
 
         `occurred_us` is the time of a spooled event. For other events the clock is read here, with the lock held: a
@@ -292,22 +295,23 @@ class WriteSession:
         """
         clock_us = now_us() if occurred_us is None else occurred_us
         ts_us = max(clock_us, self.tail.ts_us)
-        event = {**event, "ts": format_ts(ts_us), "seq": self.tail.seq + 1, "v": VERSION}
+        keys: Any = {**event, "ts": format_ts(ts_us), "seq": self.tail.seq + 1, "v": VERSION}
+        written: Event = keys
         if occurred_us == ts_us:
-            del event["spooled_ts"]
+            del written["spooled_ts"]
         elif ts_us > clock_us and occurred_us is None:
-            event["clock_step_us"] = ts_us - clock_us
-        if event["event"] in ("add", "adopt"):
-            event.pop("supersedes", None)  # a spool file may have it; what is live now decides
-            if ended := supersede.ended_by(self.lines, event):
-                event["supersedes"] = ended
-        self.lines = live.apply_to_lines(self.lines, event, self.boot_id)
+            written["clock_step_us"] = ts_us - clock_us
+        if written["event"] in ("add", "adopt"):
+            written.pop("supersedes", None)  # a spool file may have it; what is live now decides
+            if ended := supersede.ended_by(self.lines, written):
+                written["supersedes"] = ended
+        self.lines = live.apply_to_lines(self.lines, written, self.boot_id)
         if self.marks is not None:
-            self.marks.update(marks_of(event))
-        line, crc = encode(event, self.tail.crc)
+            self.marks.update(marks_of(written))
+        line, crc = encode(written, self.tail.crc)
         self._pending.append(line)
         self.tail = Tail(self.tail.seq + 1, crc, ts_us, self.tail.size + len(line))
-        return event
+        return written
 
     def commit(self) -> None:
         """Write the prepared lines. On return they are durable (unless `sync` is off), and `state.json` is replaced.

@@ -8,8 +8,12 @@ import pytest
 
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.desk.capture.stamps import micros
-from eni_ledger.desk.capture.timeline import NEVER, Association, Known, Timeline
+from eni_ledger.desk.capture.timeline import NEVER, Known, Timeline
 from eni_ledger.render.text import moment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
 
 ARN = "arn:aws:ecs:eu-central-1:123456789012:task/prod/"
 
@@ -37,7 +41,9 @@ def association(
     }
     if family:
         made |= {"task_arn": f"{ARN}{number:08x}414f0a8a1b2c3d4e5f607182", "task_family": family, "task_revision": "17"}
-    return {key: value for key, value in {**made, "until": until, **more}.items() if value is not None}
+    kept: Any = {key: value for key, value in {**made, "until": until, **more}.items() if value is not None}
+    association: Association = kept
+    return association
 
 
 API = association(1, "api", "2026-11-27T03:00:00.000000Z", "2026-11-27T03:10:00.000000Z")

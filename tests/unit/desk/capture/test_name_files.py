@@ -7,6 +7,10 @@ from hypothesis import strategies as st
 from eni_ledger.desk.capture.name_files import HEADER, Users, host_name, vlan_name
 from unit.desk.capture.conftest import API, DB, WEB, association
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association
+
 
 def test_files() -> None:
     files = Users([API, DB]).files()
@@ -30,7 +34,7 @@ def test_several_users_are_told() -> None:
 
 
 def test_the_trunk_has_a_name() -> None:
-    one = {**API, "trunk_mac": "0A:ff:00:00:00:01", "trunk_ifname": "enp40s0"}
+    one: Association = {**API, "trunk_mac": "0A:ff:00:00:00:01", "trunk_ifname": "enp40s0"}
     assert "0a:ff:00:00:00:01\ttrunk-enp40s0\n" in Users([one]).files()["ethers"]
     assert "\ttrunk-eni-0f\n" in Users([{**one, "trunk_eni_id": "eni-0f"}]).files()["ethers"]
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ from helpers.packets import mac
 from unit.desk.capture.conftest import API, WEB, FakeSource, association, at
 
 if TYPE_CHECKING:
-    from eni_ledger.desk.capture.timeline import Association
+    from eni_ledger.base.events import Association
 
 TAG = ("802.1Q", 101)
 
@@ -76,14 +76,20 @@ def test_what_was_declared_and_what_the_kernel_shows() -> None:
 
 
 def test_values_that_are_none() -> None:
-    wrong = {"vlan_id": "101", "branch_mac": "x\n", "addresses": ["\x1b[2J", 7, None], "observed_addresses": "10.0.0.1"}
-    assert keys_of({"association_id": "assoc-1", **wrong, "eni_id": 4}) == []
+    wrong: Any = {
+        "vlan_id": "101",
+        "branch_mac": "x\n",
+        "addresses": ["\x1b[2J", 7, None],
+        "observed_addresses": "10.0.0.1",
+        "eni_id": 4,
+    }
+    assert keys_of(wrong) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=8))
 def test_a_lane_against_a_plain_search(intervals: list[tuple[int, int]]) -> None:
     lane = Lane()
-    associations = [{"association_id": str(number)} for number in range(len(intervals))]
+    associations: list[Association] = [{"association_id": str(number)} for number in range(len(intervals))]
     for (since, until), one in zip(intervals, associations, strict=True):
         lane.add(since, until, one)
     for moment in range(-1, 22):

@@ -9,10 +9,11 @@ from helpers.documents import ts
 from helpers.pictures import branch
 
 
-def taken(*events: dict[str, Any]) -> Events:
+def taken(*events: Any) -> Events:
     found = Events()
     for seq, event in enumerate(events, 1):
-        found.take({"seq": seq, "ts": ts(seq), **event})
+        made: Any = {"seq": seq, "ts": ts(seq), **event}
+        found.take(made)
     return found
 
 

@@ -9,8 +9,12 @@ import pytest
 from eni_ledger.desk.serve.kept import LARGEST, MOST, KeptAnswers
 from eni_ledger.ledger.read.terms import Query
 
-MINE = {"event": "add", "association_id": "assoc-1", "addresses": ["10.0.0.1/20"], "vlan_id": 101}
-OTHER = {"event": "add", "association_id": "assoc-2", "addresses": ["10.0.0.2/20"], "vlan_id": 102}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Event
+
+MINE: Any = {"event": "add", "association_id": "assoc-1", "addresses": ["10.0.0.1/20"], "vlan_id": 101}
+OTHER: Any = {"event": "add", "association_id": "assoc-2", "addresses": ["10.0.0.2/20"], "vlan_id": 102}
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def kept() -> KeptAnswers:
     ],
     ids=str,
 )
-def test_an_event_takes_what_it_can_change(kept: KeptAnswers, event: dict[str, Any], stays: bool) -> None:
+def test_an_event_takes_what_it_can_change(kept: KeptAnswers, event: Event, stays: bool) -> None:
     kept.recorded([event])
     assert (kept.get("mine") is not None) is stays
     assert kept.get("all") is None

@@ -60,12 +60,12 @@ def test_two_events_of_one_time_are_told_apart() -> None:
     class Twice:
         def events(self, since: str | None, until: str | None, *, imported: bool) -> Any:
             assert (until, imported) == (None, False)
-            return iter([{"ts": "b", "n": n} for n in range(3) if (since or "") <= "b"])
+            return iter([{"ts": "b", "seq": n} for n in range(3) if (since or "") <= "b"])
 
     mark = Mark("a")
-    mark.take({"ts": "b", "n": 0})
+    mark.take({"ts": "b", "seq": 0})
     history: Any = Twice()
-    assert [event["n"] for event in mark.events_after(history)] == [1, 2]
+    assert [event["seq"] for event in mark.events_after(history)] == [1, 2]
 
 
 def test_a_kept_answer_is_right_after_every_kind_of_change(state_dir: Path) -> None:

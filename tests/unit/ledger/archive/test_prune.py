@@ -34,8 +34,6 @@ from helpers.ledgers import ACTIVE, TRUNK, add_event, contents, del_event, plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Event = dict[str, Any]
-
 
 @pytest.fixture(autouse=True)
 def small_members(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +125,7 @@ def answers(where: Path) -> dict[str, Any]:
     """Everything that can be asked of a small ledger, with its answer."""
     history = History(str(where))
     events = list(history.events())
-    found = {"live": history.live(), "events": events, "all": history.all()}
+    found: dict[str, Any] = {"live": history.live(), "events": events, "all": history.all()}
     moments = sorted({event["ts"] for event in events} | {e["spooled_ts"] for e in events if "spooled_ts" in e})
     whats = ["1", "2", TRUNK, "10.0.0.3", "100", "103", f"eni-{2:017x}", f"{1:064x}", f"{4:064x}"[:20]]
     for when in [*moments, "2020-11-01T02:30:00.000000Z"]:
@@ -333,7 +331,7 @@ def test_every_byte_of_a_packed_segment(tmp_path: Path) -> None:
     where = tmp_path / "state"
     a_past(where, 9)
     history = History(str(where))
-    truth = {"events": list(history.events())}
+    truth: dict[str, Any] = {"events": list(history.events())}
     for what in ("2", "10.0.0.1", history.live()[0]["association_id"]):
         truth[what] = history.who(what)
         assert truth[what]
@@ -353,7 +351,7 @@ def test_every_byte_of_a_packed_segment(tmp_path: Path) -> None:
             if what != "events":
                 with suppress(EniLedgerError):
                     assert history.who(what) == answer, (at, what)
-        got: list[Event] = []
+        got: list[Any] = []
         with suppress(EniLedgerError):
             got += history.events()
         assert got == [event for event in truth["events"] if event in got], at

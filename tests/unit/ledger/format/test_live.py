@@ -18,10 +18,12 @@ from eni_ledger.ledger.format.live import Live
 from eni_ledger.ledger.read import current
 from helpers.ledgers import BOOT, OTHER_BOOT, TRUNK, add_event, del_event, record, state_file, three_segments
 
-Event = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Association, Draft
 
 
-def stamped(seq: int, event: Event) -> Event:
+def stamped(seq: int, event: Draft) -> Draft:
     ts = f"2026-11-23T14:{seq // 60:02}:{seq % 60:02}.000000Z"
     out = {"ts": ts, "seq": seq, "v": 1, **event}
     if event["event"] in ("add", "adopt"):
@@ -33,10 +35,10 @@ def aid(seq: int) -> str:
     return f"assoc-{seq:017x}"
 
 
-def after(*events: Event, boot_id: str | None = BOOT) -> tuple[Live, list[tuple[str, str]]]:
+def after(*events: Draft, boot_id: str | None = BOOT) -> tuple[Live, list[tuple[str, str]]]:
     """Return what is live after the events, and what the last of them ended."""
     live = Live(boot_id=boot_id)
-    ended: list[tuple[Event, str]] = []
+    ended: list[tuple[Association, str]] = []
     for seq, event in enumerate(events, 1):
         ended = live.apply(stamped(seq, event))
     return live, [(old["association_id"], why) for old, why in ended]
@@ -162,7 +164,7 @@ def steps(draw: st.DrawFn) -> tuple[Any, ...]:
     return kind, draw(SMALL), draw(st.fixed_dictionaries({}, optional={"vlan_id": SMALL, "netns_inode": SMALL}))
 
 
-def event_of(step: tuple[Any, ...], live: list[str], boot: str) -> Event | None:
+def event_of(step: tuple[Any, ...], live: list[str], boot: str) -> Draft | None:
     kind = step[0]
     if kind in ("add", "adopt"):
         _, known, ifname, trunk = step
@@ -281,11 +283,11 @@ def test_find_live_answers_check(tmp_path: Path) -> None:
     assert state_file(where)["seq"] == 4
 
 
-def container(n: int) -> Event:
+def container(n: int) -> Draft:
     return {"id": f"{n:064x}", "name": f"c{n}"}
 
 
-def identified(containers: object) -> Event:
+def identified(containers: object) -> Draft:
     return {"event": "identify", "association_id": aid(1), "containers": containers}
 
 

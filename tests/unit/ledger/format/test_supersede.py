@@ -17,7 +17,8 @@ from helpers.ledgers import TRUNK, add_event, del_event, locked, raw_events, rec
 if TYPE_CHECKING:
     from pathlib import Path
 
-Event = dict[str, Any]
+    from eni_ledger.base.events import Draft
+
 
 LINK = {"trunk_ifindex": 3, "trunk_netns_inode": 4026531840, "vlan_protocol": "802.1Q"}
 VLAN = {"vlan_id": 100, "trunk_mac": TRUNK}
@@ -26,7 +27,7 @@ NETNS = {"netns_dev": 4, "netns_inode": 4026532001, "ifname": "eth0"}
 UNKNOWN = dict.fromkeys(("netns_dev", "netns_inode", "branch_mac", "vlan_id", "trunk_mac"))
 
 
-def ended(where: Path, first: Event, second: Event) -> bool:
+def ended(where: Path, first: Draft, second: Draft) -> bool:
     """Record two adds; return whether the second one ended the first, for the line and for every reader."""
     one = record(where, first)
     other = record(where, second)
@@ -46,7 +47,7 @@ def ended(where: Path, first: Event, second: Event) -> bool:
     [VLAN, {**VLAN, **LINK}, NETNS, {**ATTACHMENT, **UNKNOWN}],
     ids=["VLAN of the trunk's MAC", "VLAN of the trunk's link", "interface of the namespace", "attachment"],
 )
-def test_what_certainly_cannot_both_be_true(tmp_path: Path, kind: str, same: Event) -> None:
+def test_what_certainly_cannot_both_be_true(tmp_path: Path, kind: str, same: Draft) -> None:
     assert ended(tmp_path / "s", add_event(1, **same), add_event(2, **same, event=kind))
 
 
@@ -75,7 +76,7 @@ def test_what_certainly_cannot_both_be_true(tmp_path: Path, kind: str, same: Eve
         ({}, {"eni_id": add_event(1)["eni_id"], "branch_mac": add_event(1)["branch_mac"]}),
     ],
 )
-def test_what_may_both_be_true(tmp_path: Path, one: Event, other: Event) -> None:
+def test_what_may_both_be_true(tmp_path: Path, one: Draft, other: Draft) -> None:
     assert not ended(tmp_path / "s", add_event(1, **one), add_event(2, **other))
 
 
@@ -88,7 +89,7 @@ def test_what_may_both_be_true(tmp_path: Path, one: Event, other: Event) -> None
         ({"netns_inode": 7}, {"vlan_id": 9}),
     ],
 )
-def test_one_attachment_of_which_not_the_same_is_known(tmp_path: Path, one: Event, other: Event) -> None:
+def test_one_attachment_of_which_not_the_same_is_known(tmp_path: Path, one: Draft, other: Draft) -> None:
     same = {**ATTACHMENT, **UNKNOWN}
     assert ended(tmp_path / "s", add_event(1, **{**same, **one}), add_event(2, **{**same, **other}))
 
@@ -132,12 +133,12 @@ def test_the_clash_of_a_file_in_the_spool_is_decided_when_it_is_folded_in(tmp_pa
 # --- DEL
 
 
-def managed(n: int, **over: Any) -> Event:
+def managed(n: int, **over: Any) -> Draft:
     """Return the add of a task where all have one container ID and ifname."""
     return add_event(n, **{**ATTACHMENT, "netns": f"/var/run/netns/task-{n}", **over})
 
 
-def del_of(**said: Any) -> Event:
+def del_of(**said: Any) -> Draft:
     return del_event(1, **{**ATTACHMENT, **said})
 
 
@@ -155,7 +156,7 @@ def live_vlans(where: Path) -> list[int]:
         {"netns": "none", "declared_mac": add_event(2)["branch_mac"]},
     ],
 )
-def test_a_del_ends_the_one_it_says(tmp_path: Path, said: Event) -> None:
+def test_a_del_ends_the_one_it_says(tmp_path: Path, said: Draft) -> None:
     adds = [record(tmp_path, managed(n)) for n in (1, 2, 3)]
     assert live_vlans(tmp_path) == [2, 3, 4]
     written = record(tmp_path, del_of(**said))
@@ -168,7 +169,7 @@ def test_a_del_ends_the_one_it_says(tmp_path: Path, said: Event) -> None:
 
 
 @pytest.mark.parametrize("said", [{"vlan_id": 99}, {"branch_mac": "0a:00:00:00:00:99"}])
-def test_a_del_of_another_vlan_or_mac_ends_none(tmp_path: Path, said: Event) -> None:
+def test_a_del_of_another_vlan_or_mac_ends_none(tmp_path: Path, said: Draft) -> None:
     from eni_ledger.ledger.write import writer
     from helpers.ledgers import settings
 
@@ -180,7 +181,7 @@ def test_a_del_of_another_vlan_or_mac_ends_none(tmp_path: Path, said: Event) -> 
 @pytest.mark.parametrize(
     "said", [{"netns": "none"}, {"netns": "/proc/7/ns/net"}, {"declared_mac": "0a:00:00:00:00:99"}]
 )
-def test_of_one_alone_path_and_declared_mac_do_not_matter(tmp_path: Path, said: Event) -> None:
+def test_of_one_alone_path_and_declared_mac_do_not_matter(tmp_path: Path, said: Draft) -> None:
     """Many a DEL comes with no namespace any more, and a later plugin may have set another MAC."""
     record(tmp_path, managed(1))
     record(tmp_path, del_of(**said))
@@ -209,7 +210,14 @@ def test_and_one_from_the_spool_is_noted(tmp_path: Path) -> None:
 
 
 def test_what_no_writer_writes_is_met_by_no_rule() -> None:
-    one = {"association_id": "a", "since": "", "add_seq": 1, "container_id": "c", "ifname": "e", "observed_mac": [1]}
+    one: Any = {
+        "association_id": "a",
+        "since": "",
+        "add_seq": 1,
+        "container_id": "c",
+        "ifname": "e",
+        "observed_mac": [1],
+    }
     line = json.dumps(one, separators=(",", ":")).encode()
     assert supersede.ended_by([line, b"[]", b"{", b"null"], {"event": "add", "container_id": "c", "ifname": "e"}) == []
     assert supersede.meant_by([one], {"container_id": "c", "ifname": "e"}) is None

@@ -19,6 +19,10 @@ from eni_ledger.ledger.write import writer
 from helpers import ledgers
 from helpers.ledgers import BOOT, OTHER_BOOT, add_event, del_event, prove, record, settings, stuck_holder
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Event, Fields
+
 NOON = 1_790_000_000_000_000
 HOUR = 3_600_000_000
 
@@ -48,7 +52,7 @@ def where(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def spool(where: Path, *events: dict[str, Any]) -> list[dict[str, Any]]:
+def spool(where: Path, *events: Fields) -> list[Event]:
     with stuck_holder(where):
         return [record(where, event, lock_wait_ms=0) for event in events]
 

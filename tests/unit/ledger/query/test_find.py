@@ -25,9 +25,10 @@ from helpers.ledgers import BOOT, OTHER_BOOT, add_event, copy, del_event, record
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from eni_ledger.base.events import Association, Fields
+
 FAMILIES = ("api", "web", "worker-long-name", None)
 BEGIN = line_format.parse_ts("2026-11-01T00:00:00.000000Z")
-Association = dict[str, Any]
 
 
 class Past:
@@ -178,7 +179,7 @@ def test_events_of_what_fits(pasts: tuple[Past, list[str]], seed: int) -> None:
         since, until = chance.choice([(one, two), (None, None), (one, None)])
         of_event, of_one = filters.of_events(), filters.of_associations()
 
-        def fits(record: Association, queries: list[Query] = queries, of_one: Filters = of_one) -> bool:
+        def fits(record: Fields, queries: list[Query] = queries, of_one: Filters = of_one) -> bool:
             return (not queries or any(query.matches(record) for query in queries)) and of_one.matches(record)
 
         mine = {one["association_id"] for one in every if fits(one)}

@@ -17,12 +17,15 @@ from eni_ledger.ledger.write.batch import record_found
 from eni_ledger.reconcile.import_log import keep
 from helpers.ledgers import BOOT, TRUNK, add_event, contents, prove, record, settings, with_events
 
-Event = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from eni_ledger.base.events import Draft
+
 KEYS = ("association_id", "since", "until", "ended_by", "add_seq", "end_seq", "eni_id")
 FIXTURE = Path(__file__).parents[3] / "fixtures" / "imports-0.1.0.json.gz"
 
 
-def imported(kind: str, n: int, when: str, **over: Any) -> Event:
+def imported(kind: str, n: int, when: str, **over: Any) -> Draft:
     """Return an `import` event of branch `n` at a time of 1 November, as version 0.1.0 wrote it."""
     about = {key: value for key, value in add_event(n).items() if key in ("branch_mac", "vlan_id", "addresses")}
     made = {
@@ -45,7 +48,7 @@ class Past:
         self.path = path
         self.copied = copied
 
-    def write(self, *events: Event, **over: Any) -> None:
+    def write(self, *events: Draft, **over: Any) -> None:
         record_found(settings(self.path, **over), {"boot_id": BOOT}, lambda _: list(events))
 
     def history(self) -> History:

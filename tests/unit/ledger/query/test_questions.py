@@ -37,9 +37,10 @@ from helpers.ledgers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-Event = dict[str, Any]
+    from eni_ledger.base.events import Draft, Event, Fields
+
 LONG_AGO, FAR_OFF = "1970-01-01T00:00:00.000000Z", "2199-01-01T00:00:00.000000Z"
 
 
@@ -49,12 +50,12 @@ class Model:
     def __init__(self) -> None:
         self.spans: list[dict[str, Any]] = []
 
-    def end(self, event: Event, why: str, which: Callable[[Event], bool]) -> None:
+    def end(self, event: Draft, why: str, which: Callable[[Draft], bool]) -> None:
         for span in self.spans:
             if span["until"] is None and which(span["add"]):
                 span.update(until=event["ts"], ended_by=why, end_seq=event["seq"])
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Draft) -> None:
         kind = event["event"]
         if kind == "boot":
             self.end(event, "rebooted", lambda _: True)
@@ -62,7 +63,7 @@ class Model:
             self.end(event, kind, lambda add: add["association_id"] == event["association_id"])
         elif kind == "add":
 
-            def clash(add: Event) -> bool:
+            def clash(add: Draft) -> bool:
                 return (
                     (add["container_id"], add["ifname"]) == (event["container_id"], event["ifname"])
                     or (add["trunk_mac"], add["vlan_id"]) == (event["trunk_mac"], event["vlan_id"])
@@ -87,7 +88,7 @@ class Model:
         return (span["add"]["association_id"], *(span[key] for key in ("since", "until", "ended_by", "end_seq")))
 
 
-def told(associations: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
+def told(associations: Sequence[Fields]) -> set[tuple[Any, ...]]:
     keys = ("association_id", "since", "until", "ended_by", "end_seq")
     got = {tuple(association.get(key) for key in keys) for association in associations}
     assert len(got) == len(associations)
@@ -487,7 +488,7 @@ def test_fsck_of_a_sound_ledger(where: Path) -> None:
         ({"ts": "2020-01-01T00:00:00.000000Z"}, "follows"),
     ],
 )
-def test_a_chain_that_fits_around_what_cannot_be(where: Path, wrong: Event, says: str) -> None:
+def test_a_chain_that_fits_around_what_cannot_be(where: Path, wrong: Draft, says: str) -> None:
     record(where, add_event(1))
     append_line(where, **wrong)
     report = fsck(str(where))

@@ -17,6 +17,8 @@ from helpers.ledgers import add_event, copy, del_event, record, settings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from eni_ledger.base.events import Association
+
 TASK_ID = "3f9a1c20de414f0a8a1b2c3d4e5f6071"
 ARN = "arn:aws:ecs:eu-central-1:123456789012:task/"
 AWS = "arn:aws:ecs:eu-central-1:123456789012:"
@@ -239,9 +241,9 @@ def test_the_same_thing_at_several_times_is_told_without_its_field() -> None:
 
 
 def test_a_whole_id_is_not_meant_as_the_start_of_others_of_its_field() -> None:
-    whole = {"association_id": "assoc-1", "container_id": "demo-web"}
-    longer = {"association_id": "assoc-2", "container_id": "demo-web-2"}
-    task = {"association_id": "assoc-3", "container_id": "c", "task_arn": f"{ARN}prod/demo-web3"}
+    whole: Association = {"association_id": "assoc-1", "container_id": "demo-web"}
+    longer: Association = {"association_id": "assoc-2", "container_id": "demo-web-2"}
+    task: Association = {"association_id": "assoc-3", "container_id": "c", "task_arn": f"{ARN}prod/demo-web3"}
     assert Query("demo-web").best([whole, longer, task]) == [whole, task]
 
 

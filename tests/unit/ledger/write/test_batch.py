@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eni_ledger.base.config import Settings
 from eni_ledger.ledger.query.questions import History
@@ -12,14 +12,14 @@ from helpers.ledgers import BOOT, add_event, record, settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-Event = dict[str, Any]
+    from eni_ledger.base.events import Association, Draft
 
 
 def test_what_is_chosen_sees_what_is_live_under_the_lock(tmp_path: Path) -> None:
     added = record(tmp_path, add_event(1))
-    seen: list[Event] = []
+    seen: list[Association] = []
 
-    def choose(live: list[Event]) -> list[Event]:
+    def choose(live: list[Association]) -> list[Draft]:
         seen.extend(live)
         return [{"event": "adopt", "ifname": "eth0", "vlan_id": 7}]
 

@@ -48,8 +48,6 @@ from helpers.prereq import need
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Event = dict[str, Any]
-
 
 @pytest.fixture
 def where(tmp_path: Path) -> Path:
@@ -87,7 +85,8 @@ def test_every_file_can_be_shown_on_a_terminal(where: Path) -> None:
     for name, data in found.items():
         assert all(line.isprintable() for line in data.decode().split("\n")), name
     assert prove(where)[2]["live"][0][HOSTILE] == [{HOSTILE: HOSTILE}]
-    assert [one[HOSTILE] for one in History(str(where)).who(named["branch_mac"])] == [[{HOSTILE: HOSTILE}]]
+    had: Any = History(str(where)).who(named["branch_mac"])
+    assert [one[HOSTILE] for one in had] == [[{HOSTILE: HOSTILE}]]
 
 
 @pytest.mark.parametrize("derived", ["state.json", "rebuilt"])
