@@ -42,7 +42,7 @@ static int refused, recording;
 
 /* --- the recorder --------------------------------------------------------------------------------------------------- */
 
-/* The front door is gone: so is whatever we are to do before long. */
+/* The front door is gone: so is whatever we are to do before long. What it said is still to be read. */
 static void on_orphaned(int number)
 {
     disposition(number, SIG_DFL);
@@ -58,8 +58,8 @@ static void become_recorder(int parent)
     disposition(SIGALRM, on_orphaned);
     sigprocmask(SIG_UNBLOCK, &one, NULL);
     prctl(PR_SET_PDEATHSIG, SIGALRM);
-    if (getppid() != parent)
-        _exit(1);
+    if (getppid() != parent) /* it was gone before the kernel could be told */
+        on_orphaned(SIGALRM);
     recording = 1;
 }
 

@@ -132,6 +132,29 @@ def test_a_recorder_that_does_not_go_on(agent: Agent) -> None:
     until(lambda: agent.events("add"))
 
 
+@pytest.mark.usefixtures("agent")
+def test_a_recorder_that_begins_late(front: Path, tmp_path: Path) -> None:
+    """It does not run before the call is over, and then finds all that it needs."""
+    bundle = Path(shutil.copytree(front.resolve().parent, tmp_path / "bundle", symlinks=True, copy_function=os.link))
+    interpreter = bundle / "_internal/eni-ledger-python"
+    interpreter.rename(interpreter.with_name("interpreter"))
+    late = tmp_path / "late"
+    script(
+        interpreter,
+        f"echo $$ > {late}.new",
+        f"mv {late}.new {late}",
+        "kill -STOP $$",
+        'exec "${0%/*}/interpreter" "$@"',
+    )
+    host = Agent(tmp_path / "host", bundle / "eni-ledger", tmp_path / "real")
+    answer = host.call(host.environment("ADD", BRANCH.container_id, own_netns()), BRANCH.stdin())
+    assert (answer.status, answer.stdout) == (0, BRANCH.stdin())
+    assert "ADD not recorded: it is not done " in answer.stderr
+    until(late.exists)
+    os.kill(int(late.read_text()), signal.SIGCONT)
+    until(lambda: host.events("add"))
+
+
 @pytest.mark.parametrize(("processes", "why"), [(2, "no process to do it"), (1, "there can be no process")])
 def test_no_process_for_the_recorder_or_for_the_delegate(agent: Agent, processes: int, why: str) -> None:
     """Unrecorded, but run, with what standard input gave."""
