@@ -36,10 +36,13 @@ CONFIGURATIONS = [
 
 
 @pytest.fixture
-def agent(tmp_path: Path, copy: Path) -> Agent:
-    """Return an agent with a bundle in which no Python of ours can run."""
+def agent(tmp_path: Path, bundle: Path) -> Agent:
+    """Return an agent with a bundle in which no Python of ours can run: its two programs, and nothing in _internal/."""
+    copy = tmp_path / "opt/elsewhere"
+    copy.mkdir(parents=True)
+    for name in ("eni-ledger", "eni-ledger-cli"):
+        shutil.copy(bundle / name, copy)
     script(tmp_path / "real/vpc-branch-eni", 'printf "<%s>" "$CNI_COMMAND" "$@"', "cat", "echo said >&2", "exit 7")
-    shutil.rmtree(copy / "_internal")
     return Agent(tmp_path / "eni-ledger", copy / "eni-ledger", tmp_path / "real")
 
 

@@ -12,7 +12,9 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -22,8 +24,12 @@ from eni_ledger.cli.main import COMMANDS
 from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
 REPOSITORY = Path(__file__).parents[2]
 EPOCH = "1763600000"
+KEY = "release@example.org"
 
 
 @pytest.fixture(scope="session")
@@ -32,10 +38,12 @@ def rpm() -> None:
     need(shutil.which("rpmbuild") and shutil.which("dpkg-deb"), "rpmbuild and dpkg-deb; build/setup installs them")
 
 
-def build(bundle: Path, out: Path, *arguments: str, umask: int = 0o022) -> subprocess.CompletedProcess[str]:
+def build(
+    bundle: Path, out: Path, *arguments: str, umask: int = 0o022, env: Mapping[str, str] = os.environ
+) -> subprocess.CompletedProcess[str]:
     """Run build/package for a bundle, with a fixed time."""
     command: list[str | Path] = [REPOSITORY / "build/package", "--bundle", bundle, "--out", out, *arguments]
-    env = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}
+    env = {**env, "SOURCE_DATE_EPOCH": EPOCH}
     return subprocess.run(
         command, env=env, umask=umask, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
@@ -67,6 +75,43 @@ def packages(rpm: None, bundle: Path, version: str, tmp_path_factory: pytest.Tem
     assert len(done.stdout.splitlines()) == len(found) + 1 == 5
     assert all(version in path.name for path in found.values())
     return found
+
+
+@dataclass
+class Again:
+    """A second build of the same, with `--sign`, and as a `release` where no bundled part is known to be `outdated`."""
+
+    done: subprocess.CompletedProcess[str]
+    out: Path
+    release: bool
+    outdated: list[str]
+    env: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def again(
+    packages: dict[str, Path], bundle: Path, version: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Again]:
+    """Return the outcome of a build from another directory, with another inode order, other times, another umask."""
+    need(shutil.which("apt-cache"), "apt-cache")
+    need(shutil.which("gpg"), "gpg")
+    where = tmp_path_factory.mktemp("again")
+    other = shutil.copytree(bundle, where / "bundle", symlinks=True, copy_function=shutil.copy)
+    home = where / "gnupg"
+    home.mkdir(mode=0o700)
+    env = {**os.environ, "GNUPGHOME": str(home)}
+    make = ["gpg", "--batch", "--passphrase", "", "--quick-gen-key", KEY, "default", "default", "never"]
+    subprocess.run(make, check=True, capture_output=True, env=env)
+    outdated: list[str | Path] = [sys.executable, REPOSITORY / "build/package.d/outdated.py", bundle]
+    old = subprocess.run(outdated, capture_output=True, text=True, check=False)
+    named = [line.split()[0] for line in old.stdout.splitlines()]
+    release = old.returncode == 0
+    more = ["--version", version, "--sign", KEY, *(("--release",) if release else ())]
+    try:
+        done = build(other, where / "out", "--no-smoke", *more, umask=0o077, env=env)
+        yield Again(done, where / "out", release, named, env)
+    finally:
+        subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True, env=env)
 
 
 @pytest.fixture(scope="session")
@@ -140,12 +185,10 @@ def test_runs_in_an_empty_root_survives_an_upgrade_and_leaves_the_ledger(package
     assert packages[kind].name in done.stderr
 
 
-def test_the_same_bytes_again(packages: dict[str, Path], bundle: Path, version: str, tmp_path: Path) -> None:
-    # Another directory, another inode order, other times, another umask.
-    again = shutil.copytree(bundle, tmp_path / "bundle", symlinks=True, copy_function=shutil.copy)
-    assert build(again, tmp_path / "out", "--no-smoke", "--version", version, umask=0o077).returncode == 0
+def test_the_same_bytes_again(packages: dict[str, Path], again: Again) -> None:
+    assert again.done.returncode == 0, again.done.stderr
     for kind, package in packages.items():
-        other = tmp_path / "out" / package.name
+        other = again.out / package.name
         assert other.read_bytes() == package.read_bytes(), kind
 
 
@@ -308,34 +351,19 @@ def test_bill_of_materials_is_valid_and_names_all_that_is_bundled(packages: dict
     assert all(f"\n{component['name']} {component['version']}\n" in listed for component in bom["components"])
 
 
-def test_a_release_has_no_outdated_part(bundle: Path, rpm: None, tmp_path: Path) -> None:
-    need(shutil.which("apt-cache"), "apt-cache")
-    outdated: list[str | Path] = [sys.executable, REPOSITORY / "build/package.d/outdated.py", bundle]
-    old = subprocess.run(outdated, capture_output=True, text=True, check=False)
+def test_a_release_has_no_outdated_part(bundle: Path, again: Again, tmp_path: Path) -> None:
+    if again.release:
+        assert again.done.returncode == 0, again.done.stderr
+        return
     done = build(bundle, tmp_path / "out", "--no-smoke", "--release")
-    names = [line.split()[0] for line in old.stdout.splitlines()]
-    if old.returncode == 0:
-        assert done.returncode == 0, done.stderr
-    else:
-        assert (done.returncode, (tmp_path / "out").exists()) == (1, False)
-        assert all(name in done.stderr for name in names)
+    assert (done.returncode, (tmp_path / "out").exists()) == (1, False)
+    assert all(name in done.stderr for name in again.outdated)
 
 
-def test_checksums_are_signed(bundle: Path, rpm: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    need(shutil.which("gpg"), "gpg")
-    home = tmp_path / "gnupg"
-    home.mkdir(mode=0o700)
-    monkeypatch.setenv("GNUPGHOME", str(home))
-    key = ("release@example.org", "default", "default", "never")
-    make = ["gpg", "--batch", "--passphrase", "", "--quick-gen-key", *key]
-    subprocess.run(make, check=True, capture_output=True)
-    try:
-        done = build(bundle, tmp_path / "out", "--no-smoke", "--sign", "release@example.org")
-        assert done.returncode == 0, done.stderr
-        verify = ["gpg", "--batch", "--verify", "SHA256SUMS.asc", "SHA256SUMS"]
-        assert subprocess.run(verify, cwd=tmp_path / "out", check=False, capture_output=True).returncode == 0
-        done = build(bundle, tmp_path / "none", "--no-smoke", "--sign", "nobody@example.org")
-        assert (done.returncode, (tmp_path / "none").exists()) == (1, False)
-        assert "gpg has no secret key nobody@example.org" in done.stderr
-    finally:
-        subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)
+def test_checksums_are_signed(again: Again, bundle: Path, tmp_path: Path) -> None:
+    assert again.done.returncode == 0, again.done.stderr
+    verify = ["gpg", "--batch", "--verify", "SHA256SUMS.asc", "SHA256SUMS"]
+    assert subprocess.run(verify, cwd=again.out, env=again.env, check=False, capture_output=True).returncode == 0
+    done = build(bundle, tmp_path / "none", "--no-smoke", "--sign", "nobody@example.org", env=again.env)
+    assert (done.returncode, (tmp_path / "none").exists()) == (1, False)
+    assert "gpg has no secret key nobody@example.org" in done.stderr

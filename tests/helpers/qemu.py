@@ -26,6 +26,13 @@ def panics_first(directory: Path, number: int, monkeypatch: pytest.MonkeyPatch) 
     return _first(directory, number, monkeypatch, f'exec {real} "$@" -append "{PANIC}"', f'exec {real} "$@"')
 
 
+def ends_first(directory: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Have the first `number` machines end at once, which costs no boot; return what counts the starts of machines."""
+    real = shutil.which(PROGRAM)
+    assert real, PROGRAM
+    return _first(directory, number, monkeypatch, "exit 1", f'exec {real} "$@"')
+
+
 def hangs_first(directory: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """Have the first `number` machines stand still from the start; return what counts the starts of machines."""
     real = shutil.which(PROGRAM)

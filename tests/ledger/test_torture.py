@@ -179,18 +179,18 @@ def test_a_broken_writer_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_machine_that_does_not_come_up_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cannot = power_cut.TRIAL.needs()
     need(not cannot, cannot)
-    starts = qemu.panics_first(tmp_path / "bin", 1, monkeypatch)
+    starts = qemu.ends_first(tmp_path / "bin", 1, monkeypatch)
     monkeypatch.setattr(power_cut, "FILE_SYSTEMS", {"ext4": power_cut.FILE_SYSTEMS["ext4"]})
     outcome = attempt(power_cut.TRIAL, Run(tmp_path / "run", SEED, 1))
     assert (outcome.run.failures, outcome.cannot) == ([], "")
     assert outcome.counts["ext4: cuts"] == 1
-    assert starts() == 3  # one that panics, the one that is cut off, the last
+    assert starts() == 3  # one that ends at once, the one that is cut off, the last
 
 
 def test_a_machine_that_never_comes_up_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cannot = power_cut.TRIAL.needs()
     need(not cannot, cannot)
-    starts = qemu.panics_first(tmp_path / "bin", 99, monkeypatch)
+    starts = qemu.ends_first(tmp_path / "bin", 99, monkeypatch)
     monkeypatch.setattr(power_cut, "FILE_SYSTEMS", {"ext4": power_cut.FILE_SYSTEMS["ext4"]})
     outcome = attempt(power_cut.TRIAL, Run(tmp_path / "run", SEED, 1))
     assert outcome.run.failures == []

@@ -342,14 +342,21 @@ def sha256(path: Path) -> str:
 class TestUnattended:
     """The scripts of `conf/ecs`, with a package in a bucket or on the instance."""
 
+    @pytest.fixture(scope="class")
+    def archive(self, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """Return a .tar.gz as build/package makes it."""
+        path = tmp_path_factory.mktemp("archive") / "package.tar.gz"
+        with tarfile.open(path, "w:gz", compresslevel=1) as tar:
+            tar.add(bundle, "opt/eni-ledger")
+        return path
+
     @pytest.fixture
-    def package(self, host: Host, tmp_path: Path) -> Path:
-        """Return a .tar.gz as build/package makes it; what is asked of S3 comes from its directory."""
+    def package(self, host: Host, archive: Path, tmp_path: Path) -> Path:
+        """Return the archive in a directory of its own, from which comes what is asked of S3."""
         assert host.run("mount", "-t", "tmpfs", "tmpfs", "/opt").returncode == 0
         path = tmp_path / "bucket" / f"eni-ledger-{os.uname().machine}.tar.gz"
         path.parent.mkdir()
-        with tarfile.open(path, "w:gz", compresslevel=1) as tar:
-            tar.add(host.bundle, "opt/eni-ledger")
+        os.link(archive, path)
         (host.bin / "aws").write_text(f'#!/bin/sh\n[ "$1 $2" = "s3 cp" ] && cp "{path.parent}/${{4##*/}}" "$5"\n')
         (host.bin / "aws").chmod(0o755)
         return path

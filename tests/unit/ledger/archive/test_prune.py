@@ -128,9 +128,9 @@ def answers(where: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"live": history.live(), "events": events, "all": history.all()}
     moments = sorted({event["ts"] for event in events} | {e["spooled_ts"] for e in events if "spooled_ts" in e})
     whats = ["1", "2", TRUNK, "10.0.0.3", "100", "103", f"eni-{2:017x}", f"{1:064x}", f"{4:064x}"[:20]]
-    for when in [*moments, "2020-11-01T02:30:00.000000Z"]:
+    for number, when in enumerate([*moments, "2020-11-01T02:30:00.000000Z"]):
         found[f"at {when}"] = history.at(when)
-        for what in whats:
+        for what in whats[number % 3 :: 3]:  # each of them at every third moment
             found[f"who {what} at {when}"] = history.who(what, when)
     for what in [*whats, *(one["association_id"] for one in found["all"][:6])]:
         found[f"who {what}"] = history.who(what)
