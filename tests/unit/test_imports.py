@@ -105,3 +105,12 @@ def test_a_room_of_one_name_is_not_missing() -> None:
     rooms = {room(name) for name in MODULES} - {None}
     assert rooms == set(ORDER)
     assert {name for name in MODULES if room(name) is None} <= {"", "__init__", "ledger"}
+
+
+def test_every_method_of_a_class_can_be_called() -> None:
+    """What a class cannot do, its type does not offer."""
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+                assert "NotImplementedError" not in names, f"{module}: {node.name}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from eni_ledger.cli.damage import Answer
     from eni_ledger.cli.request import Request
     from eni_ledger.cli.session import Session
-    from eni_ledger.ledger.query.questions import History
+    from eni_ledger.ledger.query.reader import LedgerReader
     from eni_ledger.render.form import Form
 
     class Present(Protocol):
@@ -90,7 +90,7 @@ def _tell(session: Session, request: Request, present: Present | None, *, live: 
         raise told.error
 
 
-def _ask_docker(session: Session, history: History, told: _Told, request: Request) -> None:
+def _ask_docker(session: Session, history: LedgerReader, told: _Told, request: Request) -> None:
     """Answer for a container that only Docker knows: with the container whose network it uses, and a note."""
     (each,) = told.found
     query = each.query
@@ -110,7 +110,7 @@ def _ask_docker(session: Session, history: History, told: _Told, request: Reques
         told.notes.append(f"container {safe(query.text)} of Docker shares the network of {shared.network_of[:SHORT]}")
 
 
-def _add_misses(session: Session, history: History, told: _Told, request: Request) -> None:
+def _add_misses(session: Session, history: LedgerReader, told: _Told, request: Request) -> None:
     """Add an error for each WHAT that nothing was found for, and who had it before and after; and the error of all."""
     damage, period = told.answer.damage, told.period
     missing = [] if damage else [each for each in told.found if not each.associations]
@@ -245,7 +245,7 @@ def _neighbours(each: Wanted) -> dict[str, Any]:
     return {key: with_every_key(one) if one else None for key, one in both.items()}
 
 
-def _notes(session: Session, history: History, period: Period | None) -> list[str]:
+def _notes(session: Session, history: LedgerReader, period: Period | None) -> list[str]:
     """Return a sentence for each time that the clock, set back, showed the moment asked for once more.
 
     And one for each of several ledgers that knows nothing of that time, and for an interval that is known only in part.

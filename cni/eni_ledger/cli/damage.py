@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from eni_ledger.base.events import Association, Event, Fields
-    from eni_ledger.ledger.query.questions import History
+    from eni_ledger.ledger.query.reader import LedgerReader
 
 
 KEYS = (
@@ -62,7 +62,9 @@ class Answer:
         return document
 
 
-def ask(history: History, question: Callable[[], list[Association]], fits: Callable[[Association], bool]) -> Answer:
+def ask(
+    history: LedgerReader, question: Callable[[], list[Association]], fits: Callable[[Association], bool]
+) -> Answer:
     """Return the answer to `question`; if it meets damage, those of all proven associations that `fits` accepts."""
     try:
         return Answer(question())
@@ -75,7 +77,7 @@ def ask(history: History, question: Callable[[], list[Association]], fits: Calla
         return Answer(associations, damage)
 
 
-def _proven(history: History, fits: Callable[[Association], bool]) -> list[Association]:
+def _proven(history: LedgerReader, fits: Callable[[Association], bool]) -> list[Association]:
     return [one for ledger in history.apart() for one in proven(ledger) if fits(one)]
 
 
@@ -89,7 +91,7 @@ def was_live(first: str, last: str) -> Callable[[Association], bool]:
     return lambda association: str(association["since"]) <= last and first < str(association.get("until", "~"))
 
 
-def events_of(history: History, association: Association) -> tuple[list[Event], LedgerDamaged | None]:
+def events_of(history: LedgerReader, association: Association) -> tuple[list[Event], LedgerDamaged | None]:
     """Return the proven events of an association, and the damage met on the way."""
     events = []
     try:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from eni_ledger.base.events import Association
     from eni_ledger.cli.period import Period
-    from eni_ledger.ledger.query.questions import History
+    from eni_ledger.ledger.query.reader import LedgerReader
     from eni_ledger.ledger.read.filters import Filters
 
 
@@ -44,7 +44,12 @@ class Wanted:
 
 
 def gather(
-    history: History, asked: Sequence[Wanted], period: Period | None, filters: Filters | None, *, live: bool = False
+    history: LedgerReader,
+    asked: Sequence[Wanted],
+    period: Period | None,
+    filters: Filters | None,
+    *,
+    live: bool = False,
 ) -> Answer:
     """Return the associations of the time of `period` that pass the filters and fit one of those asked for, if any.
 
@@ -73,7 +78,7 @@ def gather(
     return answer
 
 
-def find_neighbours(history: History, missing: Sequence[Wanted], period: Period, filters: Filters | None) -> None:
+def find_neighbours(history: LedgerReader, missing: Sequence[Wanted], period: Period, filters: Filters | None) -> None:
     """Look for who had each of `missing` last before `period`, and next after it; one pass for all of them.
 
     Damage is left to the answer itself.

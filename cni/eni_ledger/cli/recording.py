@@ -11,12 +11,12 @@ from eni_ledger.base import host
 from eni_ledger.base.config import load
 from eni_ledger.base.errors import LedgerDamaged, StateDirError
 from eni_ledger.ledger.format.live import identity_of
-from eni_ledger.ledger.query.questions import History
 
 if TYPE_CHECKING:
     from eni_ledger.base.config import Settings
     from eni_ledger.base.events import Association, Event
     from eni_ledger.cli.session import Session
+    from eni_ledger.ledger.query.reader import LedgerReader
 
 
 def settings_of(session: Session) -> Settings:
@@ -49,7 +49,7 @@ def send_to_journal(settings: Settings, written: Iterable[Event], associations: 
             journald.send({**identities.get(event["association_id"], {}), **event})
 
 
-def live_associations(history: History) -> list[Association]:
+def live_associations(history: LedgerReader) -> list[Association]:
     """Return the live associations; an empty list where no ledger exists yet. Raises LedgerError."""
     try:
         return history.live()
@@ -59,7 +59,7 @@ def live_associations(history: History) -> list[Association]:
         return []
 
 
-def all_associations(history: History) -> list[Association]:
+def all_associations(history: LedgerReader) -> list[Association]:
     """Return every association, ended ones too; from a damaged ledger those that the chain proves."""
     try:
         return history.all()

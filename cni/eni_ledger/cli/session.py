@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from eni_ledger.identity.docker import Sharer
     from eni_ledger.ledger.query.opening import Opened
-    from eni_ledger.ledger.query.questions import History
+    from eni_ledger.ledger.query.reader import LedgerReader
     from eni_ledger.ledger.read.origin import Copy
     from eni_ledger.render.progress import Progress
 
@@ -104,7 +104,7 @@ class Session:
         if self._opened:
             self._opened.close()
 
-    def ask(self, progress: Progress | None = None) -> History:
+    def ask(self, progress: Progress | None = None) -> LedgerReader:
         """Return the ledgers, for questions. It need not be there."""
         from eni_ledger.ledger.query.questions import History
 
@@ -178,7 +178,7 @@ class Session:
             return f"{PROGRAM} {words} --sample"
         return " ".join([PROGRAM, words, *(f"--state-dir {quote(path)}" for path in self._state_dirs)])
 
-    def history(self, *, slow: bool = False) -> History:
+    def history(self, *, slow: bool = False) -> LedgerReader:
         """Return the ledger, for questions; `slow` shows a progress bar while all of it is read.
 
         Raises StateDirError when there is no ledger.
@@ -243,7 +243,7 @@ def _is_plain(paths: tuple[str, ...]) -> bool:
         return _PATTERN.isdisjoint(paths[0])
 
 
-def require_ledger(history: History) -> None:
+def require_ledger(history: LedgerReader) -> None:
     """Raise StateDirError when there is no ledger, which is not the same as an empty one."""
     if not history.is_there():
         raise StateDirError(

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from eni_ledger.base.errors import EniLedgerError, LedgerDamaged
 from eni_ledger.ledger.format.segment import ACTIVE
-from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read.filters import Filters
 from eni_ledger.ledger.read.terms import Query
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from eni_ledger.base.events import Event
+    from eni_ledger.ledger.query.questions import History
+    from eni_ledger.ledger.query.reader import LedgerReader
 
 
 PAUSE = 0.25  # seconds between two looks at the file; a look is one stat
@@ -27,7 +28,7 @@ _TS = slice(len(b'{"ts":"'), len(b'{"ts":"') + 27)  # where `ts` stands in every
 
 
 def last_events(
-    history: History,
+    history: LedgerReader,
     since: str | None,
     until: str | None,
     lines: int,
@@ -64,7 +65,7 @@ def last_events(
 
 
 def following(
-    history: History,
+    history: LedgerReader,
     since: str | None,
     lines: int | None,
     *,
@@ -150,7 +151,7 @@ class _Shown:
         return True
 
 
-def _starts(history: History) -> list[str]:
+def _starts(history: LedgerReader) -> list[str]:
     """Return the time of the first event of each segment, oldest first."""
     starts = []
     with history.apart()[0].snapshot() as snapshot:

@@ -34,6 +34,7 @@ from eni_ledger.timespec import to_ledger
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from eni_ledger.base.events import Draft, Fields
+    from eni_ledger.ledger.query.reader import LedgerReader
 
 Place = tuple[str, Any, Any]
 
@@ -249,7 +250,7 @@ def _new(events: list[Draft], state_dir: str, report: ImportReport) -> list[Draf
     return new
 
 
-def _recorded(history: History, first: str, last: str) -> dict[Place, list[datetime]]:
+def _recorded(history: LedgerReader, first: str, last: str) -> dict[Place, list[datetime]]:
     """Return what the ledger recorded and when, as far as a log from `first` to `last` can have it too."""
     recorded: dict[Place, list[datetime]] = {}
     begin, end = _time(first) - timedelta(seconds=_REPEATED_S), _time(last) + timedelta(seconds=_AFTER_S)

@@ -85,7 +85,7 @@ def command(
     )
     history = session.history(slow=everything)
     live = [] if everything else history.live()
-    run = ended(history)
+    run = ended(history.apart()[0])
     since = {association["association_id"]: association for association in (*live, *run.associations)}
     associations = all_associations(history) if everything else list(since.values())
     outcome = identify(associations, asked)

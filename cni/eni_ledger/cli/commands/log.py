@@ -19,7 +19,6 @@ from eni_ledger.cli.request import Request
 from eni_ledger.cli.session import Session
 from eni_ledger.cli.tail import following, last_events
 from eni_ledger.ledger.query import coverage
-from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read.terms import Query
 from eni_ledger.render.events import EventLines
 from eni_ledger.render.text import moment
@@ -27,6 +26,7 @@ from eni_ledger.render.text import moment
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from eni_ledger.base.events import Event
+    from eni_ledger.ledger.query.reader import LedgerReader
 
 EXAMPLES = [
     ("eni-ledger log --since -15m", "the last quarter of an hour"),
@@ -102,7 +102,7 @@ def command(
         raise UsageError("lines of standard input were not understood", details)
 
 
-def _queries(history: History, request: Request) -> list[Query]:
+def _queries(history: LedgerReader, request: Request) -> list[Query]:
     """Return what to look for; of what may mean several things the first that there is."""
     wanted = [Wanted(what) for what in request.whats]
     if several := [each for each in wanted if len(each.queries) > 1]:
@@ -130,7 +130,7 @@ def _check_following(request: Request) -> None:
         raise UsageError("--follow prints events as they come: a table or JSON lines", hint="eni-ledger log -f --json")
 
 
-def _none(session: Session, history: History, request: Request, period: Period | None) -> NotFound:
+def _none(session: Session, history: LedgerReader, request: Request, period: Period | None) -> NotFound:
     """Return the error for a time, or for WHATs, without events."""
     if period is None or not (period.first or period.last):
         return NotFound("no events", ", ".join(request.whats[:3]), f"eni-ledger who {request.whats[0]}")

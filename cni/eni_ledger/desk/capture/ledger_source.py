@@ -13,7 +13,7 @@ from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.query import clock_note, coverage
 
 if TYPE_CHECKING:
-    from eni_ledger.ledger.query.questions import History
+    from eni_ledger.ledger.query.reader import LedgerReader
 
 _AHEAD = 600 * SECOND  # a packet's clock may be ahead of this one; what is later has not happened
 
@@ -26,7 +26,7 @@ class LedgerSource:
     and microseconds.
     """
 
-    def __init__(self, history: History, complete: int | None = None) -> None:
+    def __init__(self, history: LedgerReader, complete: int | None = None) -> None:
         self._history = history
         self._complete = complete
         self._files = [] if complete is not None else [Path(each.path(segment.ACTIVE)) for each in history.apart()]

@@ -12,11 +12,12 @@ from eni_ledger.desk.topology import picture as pictures
 from eni_ledger.ledger.check.fsck import fsck_ledger
 from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.query.proven import proven
-from eni_ledger.ledger.query.questions import History
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from eni_ledger.base.events import Association, Event
+    from eni_ledger.ledger.query.questions import History
+    from eni_ledger.ledger.query.reader import LedgerReader
 
 Document = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -25,7 +26,7 @@ _FIRST = "0001-01-01T00:00:00.000000Z"
 
 
 def collect(
-    history: History,
+    history: LedgerReader,
     first: str | None,
     last: str | None,
     *,
@@ -74,7 +75,9 @@ def collect(
     }
 
 
-def _associations(history: History, first: str | None, last: str, damage: list[LedgerDamaged]) -> list[Association]:
+def _associations(
+    history: LedgerReader, first: str | None, last: str, damage: list[LedgerDamaged]
+) -> list[Association]:
     """Return what was live at any moment of the interval, oldest first; of a damaged ledger what is proven."""
     try:
         return history.find(first=first, last=last)
@@ -84,14 +87,14 @@ def _associations(history: History, first: str | None, last: str, damage: list[L
         return [one for one in found if str(one["since"]) <= last and (first or _FIRST) < str(one.get("until", "~"))]
 
 
-def _events(history: History, first: str, last: str, damage: list[LedgerDamaged]) -> Iterator[Event]:
+def _events(history: LedgerReader, first: str, last: str, damage: list[LedgerDamaged]) -> Iterator[Event]:
     try:
         yield from history.events(first, last, imported=False)
     except LedgerDamaged as exc:
         damage.append(exc)
 
 
-def _proven(history: History) -> list[Association]:
+def _proven(history: LedgerReader) -> list[Association]:
     """Return what the chain proves of one ledger, nothing of one that cannot be read."""
     try:
         return proven(history)

@@ -10,13 +10,13 @@ from eni_ledger.desk.serve.kept import KeptAnswers
 from eni_ledger.desk.serve.watch import Mark, Stamp, has_grown, mark_at_end, stamp_of
 from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.query.proven import proven
-from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.read.filters import Filters
 from eni_ledger.ledger.read.terms import Query, readings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from eni_ledger.base.events import Association, Event
+    from eni_ledger.ledger.query.reader import LedgerReader
 
     Body = tuple[bytes, Iterable[Query] | None, list[Association], bool]
 
@@ -45,7 +45,7 @@ class EventsFound:
 class View:
     """The ledger `history`, whose files are at `places`. For several threads."""
 
-    def __init__(self, history: History, places: Sequence[str]) -> None:
+    def __init__(self, history: LedgerReader, places: Sequence[str]) -> None:
         self.history = history
         self.places = places
         self._kept = KeptAnswers()
@@ -185,7 +185,7 @@ class View:
             return ProvenAnswer(sorted(found, key=lambda one: (one["since"], one["add_seq"])), exc)
 
 
-def _proven(history: History) -> list[Association]:
+def _proven(history: LedgerReader) -> list[Association]:
     try:
         return proven(history)
     except (EniLedgerError, OSError):

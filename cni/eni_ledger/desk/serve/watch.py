@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from eni_ledger import timespec
 from eni_ledger.base.errors import EniLedgerError
 from eni_ledger.ledger.format.segment import ACTIVE
-from eni_ledger.ledger.query.questions import History
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from eni_ledger.base.events import Event
+    from eni_ledger.ledger.query.reader import LedgerReader
 
 _SLACK = timedelta(hours=1)
 """How far the last event may be before the last write of its file."""
@@ -76,7 +76,7 @@ class Mark:
         """Return a mark at the same place."""
         return Mark(self.ts, self.count)
 
-    def events_after(self, history: History, until: str | None = None) -> Iterator[Event]:
+    def events_after(self, history: LedgerReader, until: str | None = None) -> Iterator[Event]:
         """Yield the events behind the mark, imported ones left out. Raises as `History.events` does."""
         passed = self.count
         ts = self.ts
@@ -90,7 +90,7 @@ class Mark:
         return f"{self.ts}_{self.count}"
 
 
-def mark_at_end(history: History, places: Sequence[str]) -> Mark:
+def mark_at_end(history: LedgerReader, places: Sequence[str]) -> Mark:
     """Return the mark behind the last event that there is now. Raises as `History.events` does."""
     written = [_written(place) for place in places]
     begin = max(written, default=datetime.now(UTC)) - _SLACK

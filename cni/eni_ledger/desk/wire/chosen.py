@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from eni_ledger.base.errors import NotFound, UsageError
-from eni_ledger.ledger.query.questions import History
 from eni_ledger.render import text
 from eni_ledger.render.text import addresses, clock, safe, short_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from eni_ledger.base.events import Association, Fields
+    from eni_ledger.ledger.query.reader import LedgerReader
 
 
 _MOST = 10
 
 
-def chosen(history: History, what: str) -> Association:
+def chosen(history: LedgerReader, what: str) -> Association:
     """Return the live association that `what` means.
 
     Raises NotFound when none has it, or when all that had it have ended (with when that was); UsageError when several

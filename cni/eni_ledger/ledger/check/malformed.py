@@ -15,14 +15,15 @@ from eni_ledger.base.errors import LedgerError
 from eni_ledger.ledger.format import segment
 from eni_ledger.ledger.format.schema import Event
 from eni_ledger.ledger.query.imported import ledgers
-from eni_ledger.ledger.query.questions import History
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from eni_ledger.base.events import Fields
+    from eni_ledger.ledger.query.questions import History
+    from eni_ledger.ledger.query.reader import LedgerReader
 
 
-def find(history: History) -> LedgerError | None:
+def find(history: LedgerReader) -> LedgerError | None:
     """Return the error for the first such line, None when there is none. Raises LedgerError, OSError."""
     return next(filter(None, map(_find, history.apart())), None)
 

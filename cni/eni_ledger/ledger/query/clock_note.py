@@ -17,13 +17,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from eni_ledger.base.events import Event
     from eni_ledger.ledger.query.questions import History
+    from eni_ledger.ledger.query.reader import LedgerReader
 
 
 _AHEAD = 16 << 20
 """Bytes of later segments that are looked through for a step: what a busy host writes in some days."""
 
 
-def of_each(history: History, first: str, last: str) -> list[tuple[str, str, int]]:
+def of_each(history: LedgerReader, first: str, last: str) -> list[tuple[str, str, int]]:
     """Return `set_back` of each ledger, with the ledger's path before it; an empty one if there is only one ledger.
 
     A ledger that cannot be read has none: the question itself reports why.

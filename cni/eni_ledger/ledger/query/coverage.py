@@ -11,10 +11,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from eni_ledger.ledger.query.questions import History
+    from eni_ledger.ledger.query.reader import LedgerReader
 
 
-def begin(history: History) -> str | None:
+def begin(history: LedgerReader) -> str | None:
     """Return the time from which on something is known: of the first event, or of what was imported from before.
 
     None when there is no event. Raises what `History.events` does, but not LedgerDamaged.
@@ -30,7 +30,7 @@ def begin(history: History) -> str | None:
     return first
 
 
-def unknown_parts(history: History, when: str, zone: tzinfo = UTC) -> list[str]:
+def unknown_parts(history: LedgerReader, when: str, zone: tzinfo = UTC) -> list[str]:
     """Return a sentence for each of several ledgers that begins after `when`; its times are in `zone`.
 
     One that cannot be read has none: the question itself reports why.
@@ -47,7 +47,7 @@ def unknown_parts(history: History, when: str, zone: tzinfo = UTC) -> list[str]:
     return notes
 
 
-def unknown(history: History, when: str, zone: tzinfo = UTC) -> NotFound | None:
+def unknown(history: LedgerReader, when: str, zone: tzinfo = UTC) -> NotFound | None:
     """Return the error for a question about `when` when that is before anything is known, else None.
 
     Its times are in `zone`.

@@ -12,7 +12,7 @@ import os
 from eni_ledger.base.errors import EniLedgerError, LedgerDamaged, LedgerUnreadable, UsageError
 from eni_ledger.ledger.query.proven import proven
 from eni_ledger.ledger.query.questions import History
-from eni_ledger.ledger.read.terms import Query
+from eni_ledger.ledger.read.terms import Query, best_reading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from eni_ledger.ledger.read.filters import Filters
     from eni_ledger.ledger.read.held_files import HeldFiles
     from eni_ledger.ledger.read.origin import Copy
-    from eni_ledger.ledger.read.snapshot import Snapshot
 
     Question = Callable[[History], list[Association]]
 
@@ -46,7 +45,7 @@ class Part:
         self.files: HeldFiles | None = None
 
 
-class Many(History):
+class Many:
     """The ledgers `parts`, to be asked as one. Damage in one of them leaves the others' answers whole.
 
     Where `History` raises LedgerDamaged, so does this class, with the answer of all ledgers in `associations`, absolute
@@ -55,7 +54,7 @@ class Many(History):
     """
 
     def __init__(self, parts: Sequence[Part]) -> None:
-        super().__init__(", ".join(part.name for part in parts))
+        self.state_dir = ", ".join(part.name for part in parts)
         self.parts = sorted(parts, key=_by_recency, reverse=True)
         self.given = list(parts)
         if len(parts) > 1:
@@ -77,14 +76,6 @@ class Many(History):
     def is_there(self) -> bool:
         """Return True: that has been seen when the ledgers were opened."""
         return True
-
-    def path(self, name: str) -> str:
-        """Not to be called: each ledger has paths of its own."""
-        raise NotImplementedError(name)
-
-    def snapshot(self) -> Snapshot:
-        """Not to be called: each ledger has a snapshot of its own."""
-        raise NotImplementedError
 
     def __enter__(self) -> Many:
         """Put all questions to one snapshot of each ledger; one that cannot be read says so when it is asked."""
@@ -115,6 +106,10 @@ class Many(History):
     def spans(self, query: Query | None) -> list[Association]:
         """Return every association that `query` may mean, live or ended: all of them without one."""
         return self._ask(lambda history: history.spans(query), lambda one: query is None or query.matches(one))
+
+    def who(self, what: str, at: str | None = None) -> list[Association]:
+        """Return the associations that have or had `what`, oldest first, as `History.who` does."""
+        return best_reading(what, lambda query: self.at(at, query) if at else self.spans(query))
 
     def all(self) -> list[Association]:
         """Return every association there ever was, oldest first."""

@@ -8,15 +8,16 @@ from eni_ledger.ledger.format.live import Live, happened_at
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from eni_ledger.base.events import Association
-    from eni_ledger.ledger.query.questions import History
+    from eni_ledger.ledger.query.reader import LedgerReader
 
 
-def proven(history: History) -> list[Association]:
+def proven(history: LedgerReader) -> list[Association]:
     """Return every association, ended or live, of the events that the chain proves.
 
     Raises as `History.events` does, but not LedgerDamaged.
     """
-    live, associations = Live(), list[Association]()
+    live = Live()
+    associations: list[Association] = []
     try:
         for event in history.events():
             for ended, why in live.apply(event):

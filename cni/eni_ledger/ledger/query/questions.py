@@ -20,7 +20,7 @@ from eni_ledger.ledger.read.current import cut_short, live_lines
 from eni_ledger.ledger.read.queries import Queries, sought
 from eni_ledger.ledger.read.selection import Lookup
 from eni_ledger.ledger.read.snapshot import Snapshot
-from eni_ledger.ledger.read.terms import Query, readings
+from eni_ledger.ledger.read.terms import Query, best_reading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,16 +175,7 @@ class History:
         One that is live has no `until`. `what` is as for `Query`; those that it fits best are returned. Raises
         UsageError, and as `events` does. LedgerDamaged has what could be answered in its attribute `associations`.
         """
-        every = readings(what)
-        for query in every:
-            try:
-                found = query.best(self.at(at, query) if at else self.spans(query))
-            except LedgerDamaged as exc:
-                exc.associations = query.best(exc.associations)
-                raise
-            if found:
-                return found
-        return []
+        return best_reading(what, lambda query: self.at(at, query) if at else self.spans(query))
 
     def find(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.ledger.archive import index, index_keys
 from eni_ledger.ledger.read import container_terms, fits, spelling
 from eni_ledger.ledger.read.container_terms import NOT, SHORTEST_START, START
@@ -165,6 +166,22 @@ def readings(text: str) -> list[Query]:
     """Return what a text may mean: the next one counts when the one before it finds nothing. Raises as `Query` does."""
     mac = bare_mac(text)
     return [Query(text), *([Query(mac)] if mac else [])]
+
+
+def best_reading(text: str, find: Callable[[Query], list[Association]]) -> list[Association]:
+    """Return what `find` finds for the first reading of `text` that finds anything, and of it what it fits best.
+
+    Raises as `Query` and `find` do; LedgerDamaged has the best of its associations.
+    """
+    for query in readings(text):
+        try:
+            found = query.best(find(query))
+        except LedgerDamaged as exc:
+            exc.associations = query.best(exc.associations)
+            raise
+        if found:
+            return found
+    return []
 
 
 def _is_plain(text: str) -> bool:
