@@ -339,16 +339,17 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.fixture(scope="module")
+def archive(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a .tar.gz as build/package makes it."""
+    path = tmp_path_factory.mktemp("archive") / "package.tar.gz"
+    with tarfile.open(path, "w:gz", compresslevel=1) as tar:
+        tar.add(bundle, "opt/eni-ledger")
+    return path
+
+
 class TestUnattended:
     """The scripts of `conf/ecs`, with a package in a bucket or on the instance."""
-
-    @pytest.fixture(scope="class")
-    def archive(self, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """Return a .tar.gz as build/package makes it."""
-        path = tmp_path_factory.mktemp("archive") / "package.tar.gz"
-        with tarfile.open(path, "w:gz", compresslevel=1) as tar:
-            tar.add(bundle, "opt/eni-ledger")
-        return path
 
     @pytest.fixture
     def package(self, host: Host, archive: Path, tmp_path: Path) -> Path:
