@@ -4,6 +4,8 @@ A plugin call has no arguments and at least one CNI_* variable in its environmen
 plugins, whatever the arguments, and the call is interposed. The command line is a
 program of its own (`eni-ledger-cli`, in the bundle next to this one), so that an ADD loads none of its
 libraries. A plain question does not either, see `cli.quick`.
+
+Imports inside functions: each kind of call loads the modules of its kind only.
 """
 
 from __future__ import annotations

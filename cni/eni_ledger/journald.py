@@ -172,7 +172,7 @@ def _encode(entry: list[tuple[str, str]]) -> bytes:
 
 
 def _transmit(payload: bytes, sockets: Sequence[str]) -> bool:
-    import _socket
+    import _socket  # an ADD without journald does without
     from errno import EAGAIN, EMSGSIZE, ENOBUFS
 
     # Close on exec: a delegate that is started meanwhile must not inherit it.
@@ -195,7 +195,7 @@ def _transmit(payload: bytes, sockets: Sequence[str]) -> bool:
 
 def _transmit_memfd(sock: Any, payload: bytes, path: str) -> bool:
     """Send `payload` as a descriptor. Sealed, since an unsealed one journald has to copy. Raises OSError."""
-    import _socket
+    import _socket  # an ADD without journald does without
     import fcntl
 
     fd = os.memfd_create("eni-ledger-journal", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)

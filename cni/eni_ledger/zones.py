@@ -3,6 +3,8 @@
 Names come from the IANA time zone database of the host (`/usr/share/zoneinfo`), else of the package `tzdata` where it
 is installed. An abbreviation stands for a fixed distance from UTC: the one that zones have under it this year. One
 that stands for several distances (CST, IST) is refused with the zones that it may mean.
+
+Imports inside functions: the front door has no zone database, and most calls name no zone.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ Imports in functions and under `TYPE_CHECKING` count. The order is drawn in CONT
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,29 @@ def test_every_method_of_a_class_can_be_called() -> None:
             if isinstance(node, ast.ClassDef):
                 names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
                 assert "NotImplementedError" not in names, f"{module}: {node.name}"
+
+
+def imports_in_functions(tree: ast.AST, *, inside: bool = False) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield the imports that are made when a function runs."""
+    for node in ast.iter_child_nodes(tree):
+        if inside and isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        yield from imports_in_functions(node, inside=inside or isinstance(node, ast.FunctionDef))
+
+
+def test_an_import_in_a_function_has_its_reason() -> None:
+    """In a comment on its line or the line above, or in the module's docstring for all of them.
+
+    Of several imports in a row the first one has it.
+    """
+    for module, path in MODULES.items():
+        text = path.read_text()
+        tree, lines = ast.parse(text), text.splitlines()
+        if "Imports inside functions" in (ast.get_docstring(tree) or ""):
+            continue
+        last = 0
+        for node in imports_in_functions(tree):
+            beside = "".join(lines[node.lineno - 1 : node.end_lineno])
+            above = lines[node.lineno - 2].lstrip()
+            assert "#" in beside or above.startswith("#") or node.lineno == last + 1, f"{module}, line {node.lineno}"
+            last = node.end_lineno or node.lineno

@@ -1,4 +1,7 @@
-"""The answers of `list` and `who`, without their command lines: the front door answers plain questions itself."""
+"""The answers of `list` and `who`, without their command lines: the front door answers plain questions itself.
+
+Imports inside functions keep the front door's start short: a plain question pays only for what its answer needs.
+"""
 
 from __future__ import annotations
 

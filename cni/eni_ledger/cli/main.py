@@ -99,7 +99,7 @@ class Commands(Parsed, click.Group):
         """Return name, command and the rest; raise UsageError with the nearest name for an unknown one."""
         name = args[0]
         if name not in COMMANDS and not ctx.resilient_parsing and not name.startswith("-"):
-            from difflib import get_close_matches
+            from difflib import get_close_matches  # needed only after a wrong command
 
             near = get_close_matches(name, COMMANDS, 1) or get_close_matches(name.lower(), COMMANDS, 1)
             hint = f"{PROGRAM} who {name}" if _is_sought(name) else f"{PROGRAM} {near[0] if near else '--help'}"
@@ -109,7 +109,7 @@ class Commands(Parsed, click.Group):
 
 def _is_sought(text: str) -> bool:
     """Tell whether `text` is an address, a number or an ID that `who` would look for, and no mere name."""
-    from eni_ledger.ledger.read.terms import Query
+    from eni_ledger.ledger.read.terms import Query  # needed only after a wrong command
 
     try:
         return Query(text).kind != "name"

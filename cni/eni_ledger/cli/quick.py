@@ -92,7 +92,7 @@ def main(arguments: Sequence[str]) -> int | None:
         if stdout is None or (stdout.isatty() and not as_json):
             return None
         kept, said = sys.stdout, sys.stderr = _Kept(), _Kept()  # as much of a stream as is used
-        from eni_ledger.cli import answers
+        from eni_ledger.cli import answers  # only once the question turns out to be plain
 
         session = _Plain(*(options[name] for name in ("--state-dir",) if name in options))
         try:

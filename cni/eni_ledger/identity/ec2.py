@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from eni_ledger.base.addresses import ip, mac_text
+from eni_ledger.identity.imds import Imds
 from eni_ledger.identity.source import Unavailable
 
 TYPE_CHECKING = False
@@ -68,7 +69,7 @@ def _addresses(eni: dict[str, Any]) -> set[str | None]:
 def _client(timeout_s: float) -> Describe:
     """Return a function that asks EC2. Raises Unavailable."""
     try:
-        import boto3
+        import boto3  # an optional library
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError as exc:
@@ -100,8 +101,6 @@ def _client(timeout_s: float) -> Describe:
 
 def _region(timeout_s: float) -> str | None:
     """Return the region of the instance, None if it is not known."""
-    from eni_ledger.identity.imds import Imds
-
     try:
         return os.environ.get("AWS_REGION") or Imds(timeout_s).region()
     except Unavailable:

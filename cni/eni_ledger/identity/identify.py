@@ -1,4 +1,7 @@
-"""Asks sources for the ENI and task of associations, compares the answers and returns the events to record."""
+"""Asks sources for the ENI and task of associations, compares the answers and returns the events to record.
+
+Imports inside functions: only the sources that are asked are loaded; boto3 is optional.
+"""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def _is_ours(sock: socket, netns: Netns, number: int) -> bool:
 
 def own_trunk_fields(index: int) -> dict[str, Any]:
     """Return `trunk_ifname` and `trunk_mac` of interface `index` of our own namespace, {} when it is gone."""
-    import _socket
+    import _socket  # only for a trunk in the namespace of the host
     from fcntl import ioctl
 
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)

@@ -4,6 +4,8 @@ The rule of everything here: the faults of a *call* are CNI errors; *our own* fa
 `onError` is `fail`. Whatever goes wrong while observing and recording, a bug included, ends in `record.failed`:
 prevResult is printed, the exit status is 0, and the failure goes to stderr, the journal and
 failures.jsonl.
+
+Imports inside functions are of one verb, or stand where a module that cannot be loaded is caught.
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ class Running:
         """End this process as the delegate ended: with its exit status, or by the signal that ended it."""
         if not os.WIFSIGNALED(status):
             os._exit(os.waitstatus_to_exitcode(status))
-        from _signal import SIG_DFL, SIG_UNBLOCK, SIGKILL, pthread_sigmask, signal
+        from _signal import SIG_DFL, SIG_UNBLOCK, SIGKILL, pthread_sigmask, signal  # only to die of a signal
 
         number = os.WTERMSIG(status)
         try:

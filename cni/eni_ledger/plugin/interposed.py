@@ -112,7 +112,7 @@ def _record(
     if isinstance(prepared, Exception):
         record.failed(call, settings, _minimal_event(call), prepared)
         return None
-    from eni_ledger.plugin import interposed_event
+    from eni_ledger.plugin import interposed_event  # loaded by `_prepare`, if it could be
 
     prepared.event["took_ms"] = round(took_ms, 3)
     return interposed_event.record(call, settings, prepared, status, answer)
@@ -154,7 +154,7 @@ def exec_unrecorded(
 def _refused(name: str, call: Call, settings: Settings, data: bytes | None, exc: errors.DelegateError) -> None:
     """Write down an ADD that failed because there is no delegate to run. Never raises; the runtime gets `exc`."""
     try:
-        from eni_ledger.plugin import interposed_event
+        from eni_ledger.plugin import interposed_event  # loaded by `_prepare`, if it could be
 
         if data is None:
             data = sys.stdin.buffer.read(STDIN_LIMIT + 1) if sys.stdin else b""

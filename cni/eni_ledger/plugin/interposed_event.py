@@ -1,6 +1,7 @@
 """The event of an interposed call: what is known while the delegate runs, and what the kernel shows afterwards.
 
-Loaded once the delegate is at work: until then every import delays the task.
+Loaded once the delegate is at work: until then every import delays the task. Imports inside functions stand where a
+module that cannot be loaded is caught, since the delegate's answer must reach the agent all the same.
 """
 
 from __future__ import annotations

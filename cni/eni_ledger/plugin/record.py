@@ -2,6 +2,8 @@
 
 Every failure, a bug included, ends in `failed`: it goes to stderr, the journal and failures.jsonl, and is raised only
 if `onError` is `fail`.
+
+Imports inside functions stand where a module that cannot be loaded is caught, and load only what the call needs.
 """
 
 from __future__ import annotations

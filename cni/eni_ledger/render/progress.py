@@ -47,7 +47,7 @@ class Progress:
         self._wanted = False
 
     def _start(self, total: int) -> RichProgress:
-        from rich.console import Console
+        from rich.console import Console  # rich is loaded only when the bar appears
         from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 

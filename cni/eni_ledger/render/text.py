@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from eni_ledger import timespec
+from eni_ledger.base.minijson import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ def _words(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(_words(item) if not isinstance(item, str) else item for item in value)
     if isinstance(value, dict):
-        from eni_ledger.base.minijson import dumps
-
         return dumps(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 

@@ -98,7 +98,7 @@ def yaml_parts(document: Row, key: str | None, rows: Iterable[Row]) -> Iterator[
 
 def yaml_text(value: Any) -> str:
     """Return a value in YAML, in ASCII; a text that YAML 1.1 or 1.2 takes for something else is quoted."""
-    import yaml
+    import yaml  # only for -o yaml
 
     global _dumper
     if _dumper is None:

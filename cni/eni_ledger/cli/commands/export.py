@@ -127,7 +127,7 @@ def _to_parquet(path: Path, rows: list[Association]) -> None:
     from eni_ledger.desk.export import frames  # the library is optional
 
     try:
-        from pyarrow import parquet
+        from pyarrow import parquet  # the library is optional
 
         parquet.write_table(frames.to_arrow(rows), path)
     except ImportError as exc:

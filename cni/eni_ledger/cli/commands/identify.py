@@ -13,9 +13,10 @@ from eni_ledger.cli.recording import all_associations, host_fields, refuse_copy,
 from eni_ledger.cli.session import Session
 from eni_ledger.cli.words import listed
 from eni_ledger.identity.identify import Outcome, identify, make
-from eni_ledger.identity.source import NAMES, PAST, TIMEOUT_S, Unavailable
+from eni_ledger.identity.source import KEYS, NAMES, PAST, TIMEOUT_S, Unavailable
 from eni_ledger.ledger.format.live import CONTAINERS, new_containers
 from eni_ledger.ledger.query.ended_since import Ended, ended, leave_mark
+from eni_ledger.ledger.write.batch import record_found
 from eni_ledger.render.text import container_names, safe, short_id
 
 if TYPE_CHECKING:
@@ -120,8 +121,6 @@ def _may_come(why: Unavailable | None) -> bool:
 
 def _record(settings: Settings, identified: list[Draft]) -> list[Event]:
     """Record the identify events and return them; those of ended associations are `late`, known values are left out."""
-    from eni_ledger.ledger.write.batch import record_found
-
     if not identified:
         return []
 
@@ -191,8 +190,6 @@ def _value(event: Fields, key: str) -> str:
 
 
 def _given(event: Fields) -> list[str]:
-    from eni_ledger.identity.source import KEYS
-
     return [key for key in KEYS if event.get(key) is not None]
 
 

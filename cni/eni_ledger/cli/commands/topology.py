@@ -149,14 +149,14 @@ def _print(
     if form == "tree":
         _print_tree(session, picture, notes)
         return
-    from eni_ledger.desk.topology import graphs
+    from eni_ledger.desk.topology import graphs  # of one form
 
     for line in graphs.dot(picture) if form == "dot" else graphs.mermaid(picture):
         screen.line(line)
 
 
 def _print_tree(session: Session, picture: dict[str, Any], notes: list[str]) -> None:
-    from eni_ledger.desk.topology.tree import TreeLines
+    from eni_ledger.desk.topology.tree import TreeLines  # of one form
 
     screen = session.screen
     session.introduce(as_json=False)

@@ -58,7 +58,7 @@ def command(
     Exit status 0 when both agree, also after --adopt or --mark-lost; 1 when differences remain; 3 without a ledger,
     which --adopt would create.
     """
-    from eni_ledger.kernel.scan import scan
+    from eni_ledger.kernel.scan import scan  # both load pyroute2, which `verify --help` does without
     from eni_ledger.reconcile import verify
 
     session, form = session_of(ctx, state_dir, no_color), form_of(options)

@@ -25,7 +25,7 @@ def find_live(state_dir: str, event: Fields) -> Association | None:
 
     Raises AmbiguousAttachment, StateDirError, LedgerDamaged, FutureFormat, OSError.
     """
-    from eni_ledger.ledger.format.supersede import meant_by
+    from eni_ledger.ledger.format.supersede import meant_by  # questions do without; only CHECK needs it
 
     source = Directory(open_state_dir(state_dir))
     try:

@@ -206,7 +206,7 @@ def _number(address: str, *, ipv4: bool) -> Any:
         return spelling.number_of(text) if spelling.is_ipv4(text) else None
     if ":" not in text:
         return None
-    import ipaddress
+    import ipaddress  # takes its time, and IPv6 is rare
 
     try:
         return ipaddress.IPv6Address(text)

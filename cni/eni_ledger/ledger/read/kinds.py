@@ -68,7 +68,7 @@ def _classify_word(text: str) -> tuple[str, Any]:
     if "/" in text and (network := spelling.cidr_of(text)):
         address, low, high = network
         return ("ip", address) if low == high else ("cidr", (low, high))
-    import re
+    import re  # the common kinds do without
 
     if matched := re.fullmatch(_VLAN, text):
         return "vlan", spelling.vlan_id(int(matched[1]), text)

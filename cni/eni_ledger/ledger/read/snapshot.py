@@ -101,7 +101,7 @@ class Segment:
         """Return the offset behind its last line. Raises OSError."""
         if not self.packed:
             return self.size
-        from eni_ledger.ledger.format import gzip_members
+        from eni_ledger.ledger.format import gzip_members  # only for packed segments
 
         fd = self.open()
         try:

@@ -1,4 +1,7 @@
-"""The ways to write addresses, MACs, IDs and names, and the form in which they are compared."""
+"""The ways to write addresses, MACs, IDs and names, and the form in which they are compared.
+
+Imports inside functions: `re` and `ipaddress` take longer to load than a plain question takes.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 An ADD or DEL costs one call of `record`: one lock, one read of the last 8 KiB, one read of `state.json`, one append
 with `fdatasync`, one replacement of `state.json`. The rare cases are in `rotation` and `recovery`, loaded on demand.
 Standard library only: loaded on every ADD.
+
+Imports inside functions are those of the rare cases.
 """
 
 from __future__ import annotations
