@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from helpers.agent import Agent, Branch
 from helpers.delegate import script
 from helpers.patience import PATIENCE_S
+from helpers.plugin import Answer
 from helpers.prereq import need
 
 BRANCH = Branch("c" * 64, 101, "0a:1b:2c:3d:00:01", ["10.0.32.4/20"])
@@ -89,26 +91,75 @@ def test_a_delegate_that_is_not_there(agent: Agent) -> None:
 
 @pytest.mark.parametrize("spoilt", ["file", "directory", "owner", "link"])
 @pytest.mark.parametrize("command", ["ADD", "DEL", "CHECK"])
-def test_a_configuration_of_others_names_no_program(front: Path, tmp_path: Path, command: str, spoilt: str) -> None:
-    need(os.geteuid() == 0, "root, to give files away")
-    script(tmp_path / "theirs/vpc-branch-eni", f"touch {tmp_path}/taken", "cat")
-    agent = Agent(tmp_path / "eni-ledger", front, tmp_path / "theirs")
-    config = agent.home / "config.json"
-    if spoilt == "file":
-        config.chmod(0o666)
-    elif spoilt == "directory":
-        agent.home.chmod(0o777)
-    elif spoilt == "owner":
-        os.chown(config, 12345, 0)
-    else:
-        config.rename(agent.home / "real.json")
-        config.symlink_to("real.json")
-    answer = agent.call(agent.environment(command, BRANCH.container_id, "none"), BRANCH.stdin())
+@pytest.mark.parametrize("place", ["beside", "named", "etc"])
+def test_a_configuration_of_others_names_no_program(
+    theirs: Agent, tmp_path: Path, command: str, spoilt: str, place: str
+) -> None:
+    file = config = theirs.home / "config.json"
+    env = theirs.environment(command, BRANCH.container_id, "none", ENI_LEDGER_STATE_DIR=str(theirs.state_dir))
+    prefix: list[str] = []
+    if place == "named":
+        (tmp_path / "elsewhere").mkdir()
+        file = config = config.rename(tmp_path / "elsewhere/named.json")
+        env["ENI_LEDGER_CONFIG"] = str(config)
+    elif place == "etc":
+        (tmp_path / "etc/eni-ledger").mkdir(parents=True)
+        file, config = config.rename(tmp_path / "etc/eni-ledger/config.json"), Path("/etc/eni-ledger/config.json")
+        prefix = ["unshare", "--mount", "sh", "-ec", 'mount --bind "$0" /etc; exec "$@"', str(tmp_path / "etc")]
+    theirs.state_dir.mkdir(0o750)
+    spoil(file, spoilt)
+    name = str(theirs.plugins / "vpc-branch-eni")
+    answer = Answer(
+        subprocess.run(
+            [*prefix, name], input=BRANCH.stdin(), env=env, capture_output=True, timeout=PATIENCE_S, check=False
+        )
+    )
     assert not (tmp_path / "taken").exists()
     assert answer.code() == 113  # /amazon-ecs-cni-plugins is not here
     assert "/amazon-ecs-cni-plugins/vpc-branch-eni" in answer.stdout.decode()
-    if command == "ADD":
-        assert f"the configuration file is not used: {config}" in answer.stderr
+    assert times_reported(theirs, answer, f"the configuration file is not used: {config}") == (1, 1)
+
+
+def spoil(config: Path, how: str) -> None:
+    """Have another user able to write the configuration file, or what stands in its place."""
+    if how == "file":
+        config.chmod(0o666)
+    elif how == "directory":
+        config.parent.chmod(0o777)
+    elif how == "owner":
+        os.chown(config, 12345, 0)
+    else:
+        config.rename(config.parent / "real.json")
+        config.symlink_to("real.json")
+
+
+def times_reported(agent: Agent, answer: Answer, fault: str) -> tuple[int, int]:
+    """Return how often a fault stands on standard error, and in failures.jsonl."""
+    path = agent.state_dir / "failures.jsonl"
+    noted = [json.loads(line)["msg"] for line in path.read_text().splitlines()] if path.exists() else []
+    return answer.stderr.count(fault), sum(fault in msg for msg in noted)
+
+
+@pytest.mark.parametrize("status", [0, 3], ids=["success", "failure"])
+@pytest.mark.parametrize("command", ["ADD", "DEL"])
+def test_a_fault_of_the_configuration_is_reported_whatever_comes_of_the_call(
+    front: Path, tmp_path: Path, command: str, status: int
+) -> None:
+    """Also of a DEL that ends nothing, and of one whose delegate fails: neither is an event."""
+    script(tmp_path / "real/vpc-branch-eni", "cat", f"exit {status}")
+    agent = Agent(tmp_path / "eni-ledger", front, tmp_path / "real", nonsense=1)
+    agent.state_dir.mkdir(0o750)
+    answer = (agent.add if command == "ADD" else lambda branch, _: agent.delete(branch))(BRANCH, "none")
+    assert (answer.status, answer.stdout) == (status, BRANCH.stdin())
+    assert times_reported(agent, answer, "unknown key in the configuration file: 'nonsense'") == (1, 1)
+
+
+@pytest.fixture
+def theirs(front: Path, tmp_path: Path) -> Agent:
+    """Return an agent whose configuration names a delegate that leaves a file `taken` behind."""
+    need(os.geteuid() == 0, "root, to give files away and to mount")
+    script(tmp_path / "theirs/vpc-branch-eni", f"touch {tmp_path}/taken", "cat")
+    return Agent(tmp_path / "eni-ledger", front, tmp_path / "theirs")
 
 
 # --- a delegate that calls the plugin path ----------------------------------------------------------------------------

@@ -60,6 +60,7 @@ def delete(call: Call) -> None:
         return
     if written is not None:
         record.report(call, settings, written)
+    record.report_problems(call, settings, event)
 
 
 def gc(call: Call) -> None:
@@ -79,6 +80,7 @@ def gc(call: Call) -> None:
         return
     for written in ended:
         record.report(call, settings, written)
+    record.report_problems(call, settings, event)
 
 
 def status(call: Call) -> None:

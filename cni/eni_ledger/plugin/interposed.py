@@ -50,6 +50,7 @@ def run(name: str, call: Call) -> None:
         _refused(name, call, settings, data, exc)
         raise
     call.quiet = status != 0 and not answer
+    written = None
     try:
         written = _record(call, settings, prepared, status, answer, took_ms)
     except Exception as exc:
@@ -58,7 +59,6 @@ def run(name: str, call: Call) -> None:
         elif status == 0:
             raise
         call.complain(str(exc))
-        written = None
     call.replied = True
     try:
         running.forward_answer(answer)
@@ -67,6 +67,8 @@ def run(name: str, call: Call) -> None:
             raise
     if written is not None:
         record.report(call, settings, written, quiet=isinstance(prepared, Exception) or prepared.error_reported)
+    else:
+        record.report_problems(call, settings, _minimal_event(call))
     running.leave(status)
 
 
@@ -166,3 +168,4 @@ def _refused(name: str, call: Call, settings: Settings, data: bytes | None, exc:
                 record.report(call, settings, written)
     except Exception as second:
         call.complain(f"{call.command} not recorded: {second}")
+    record.report_problems(call, settings, _minimal_event(call))

@@ -78,8 +78,7 @@ def report(call: Call, settings: Settings, written: Event, *, quiet: bool = Fals
             seen = written.get("error_code") != errors.ObserveError.code
             how = "recorded, but not in full" if seen else "recorded without what the kernel shows"
             call.complain(f"{how}: {written['error_msg']}")
-        for problem in call.problems:
-            _report_problem(call, settings, written, problem)
+        report_problems(call, settings, written, f"recorded in {settings.state_dir}, though ")
         if written.get("spooled"):
             report_text(call, settings, written, f"the event waits in the spool: {written.get('spooled_because')}")
         if written.get("seq", _BEGUN) < _BEGUN:
@@ -106,21 +105,36 @@ def _report_unfit(call: Call, settings: Settings, written: Event) -> None:
             send_failure(f"recorded, but {why}", written)
 
 
-def _report_problem(call: Call, settings: Settings, written: Event, problem: errors.ConfigError) -> None:
-    """Report a fault of the host's configuration: the event may be recorded in another place than meant."""
+def report_problems(call: Call, settings: Settings, event: Fields, prefix: str = "") -> None:
+    """Report each fault of the host's configuration once, whether or not there is an event. Never raises.
+
+    For an event that is recorded, `prefix` says where: it may be another place than meant.
+    """
+    problems, call.problems = call.problems, []
+    try:
+        for problem in problems:
+            _report_problem(call, settings, event, problem, prefix)
+    except Exception as exc:  # a broken installation; standard error is left
+        call.complain(f"{problems[0]}, which could not be noted: {type(exc).__name__}: {exc}")
+
+
+def _report_problem(call: Call, settings: Settings, event: Fields, problem: errors.ConfigError, prefix: str) -> None:
     from eni_ledger.ledger.write.probe import note_failure
 
-    message = f"recorded in {settings.state_dir}, though the configuration is at fault: {problem}"
+    message = f"{prefix}the configuration is at fault: {problem}"
     call.complain(message)
-    note_failure(settings, written, problem)
+    note_failure(settings, event, problem)
     if settings.journald:
         from eni_ledger.journald import send_failure
 
-        send_failure(message, {**written, "error_code": problem.code, "error_msg": str(problem)})
+        send_failure(message, {**event, "error_code": problem.code, "error_msg": str(problem)})
 
 
 def failed(call: Call, settings: Settings, event: Fields, exc: Exception) -> None:
-    """Report everywhere that the event was not recorded; raise if `onError` is `fail` or nothing can be reported."""
+    """Report everywhere that the event was not recorded; raise if `onError` is `fail` or nothing can be reported.
+
+    A fault of the host's configuration, which may be the cause, is reported too.
+    """
     why = str(exc) if isinstance(exc, errors.EniLedgerError) else f"{type(exc).__name__}: {exc}"
     message = f"{call.command} not recorded: {why}"
     try:
@@ -137,6 +151,8 @@ def failed(call: Call, settings: Settings, event: Fields, exc: Exception) -> Non
         if call.quiet:  # nor can it be said; only the supervisor of an interposed call is left to do so
             raise
         call.complain(f"and the failure could not be noted: {type(second).__name__}: {second}")
+    call.problems = [problem for problem in call.problems if problem is not exc]
+    report_problems(call, settings, event)
     if settings.on_error == "fail":
         raise exc
     call.complain(message)

@@ -370,6 +370,27 @@ def test_a_broken_configuration_file_harms_nobody(here: Here, tmp_path: Path, co
     assert [event["event"] for event in here.events()] == recorded
 
 
+def test_a_configuration_of_others_is_reported_whatever_comes_of_the_call(here: Here, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("{}")
+    path.chmod(0o666)
+    reason = f"the configuration file is not used: {path}"
+    here.state_dir.mkdir(mode=0o750)
+    for command in ("DEL", "GC"):  # neither ends anything
+        conf = here.conf() | {"cni.dev/valid-attachments": []}
+        served = here.serve(command, conf, ENI_LEDGER_CONFIG=str(path))
+        assert (served.status, served.stderr.count(reason)) == (0, 1), command
+    (here.state_dir / "lock").unlink()
+    (here.state_dir / "lock").mkdir()
+    served = here.serve("ADD", here.conf(prev=PREV), ENI_LEDGER_CONFIG=str(path))
+    assert (served.status, served.stderr.count(reason)) == (0, 1)
+    assert "ADD not recorded: " in served.stderr
+    noted = [json.loads(line) for line in (here.state_dir / FAILURES).read_text().splitlines()]
+    assert sorted((each["event"], each["code"]) for each in noted if each["code"] == 105) == [
+        ("add", 105), ("del", 105), ("lost", 105)
+    ]  # fmt: skip
+
+
 def test_failures_are_counted(here: Here) -> None:
     here.state_dir.mkdir(mode=0o750)
     (here.state_dir / "lock").mkdir()
