@@ -34,6 +34,12 @@ def test_a_machine_that_panics_while_it_boots_is_started_again(tmp_path: Path, m
     assert "lab: the virtual machine did not come up (attempt 1 of 3): it ended\n" in done.stderr
 
 
+def test_the_guest_kernel_does_not_check_its_timer() -> None:
+    """On a busy machine the check fails by chance, and the guest panics."""
+    done = lab("--", "cat", "/proc/cmdline")
+    assert (done.returncode, "no_timer_check" in done.stdout.split()) == (0, True)
+
+
 def test_not_more_than_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     starts = qemu.hangs_first(tmp_path / "bin", 9, monkeypatch)
     done = lab("--patience", "1", "--", "echo", "here")

@@ -192,19 +192,24 @@ def readable(done: Ran, warning: str = "") -> bool:
 
 
 @pytest.mark.parametrize(
-    ("uid", "mode", "warning"),
+    ("uid", "mode", "files", "warning"),
     [
-        (65534, 0o750, "it belongs to user 65534"),
-        (0, 0o775, "others may write to it (mode 0775)"),
-        (0, 0o777, "others may write to it (mode 0777)"),
-        (0, 0o750, ""),
+        (65534, 0o750, 0o640, "it belongs to user 65534"),
+        (0, 0o775, 0o664, "others may write to it (mode 0775)"),  # umask 002
+        (0, 0o777, 0o666, "others may write to it (mode 0777)"),
+        (0, 0o750, 0o664, ""),
+        (0, 0o750, 0o640, ""),
     ],
 )
-def test_a_copy_of_another_user_or_open_to_others(run: Run, copy: Path, uid: int, mode: int, warning: str) -> None:
+def test_a_copy_of_another_user_or_open_to_others(
+    run: Run, copy: Path, uid: int, mode: int, files: int, warning: str
+) -> None:
     need(os.geteuid() == 0, "root, to give files away")
-    for path in (copy, *copy.iterdir()):
+    with locked(copy):
+        record(copy, add_event(4, instance_id=THERE), lock_wait_ms=0)
+    for path in (copy, *copy.rglob("*")):
         os.chown(path, uid, -1)
-    copy.chmod(mode)
+        path.chmod(mode if path.is_dir() else files)
     listed, who, log, *others = answers(run, copy)
     for done in (listed, who, log):
         assert readable(done, warning), done.err
@@ -212,6 +217,7 @@ def test_a_copy_of_another_user_or_open_to_others(run: Run, copy: Path, uid: int
         assert (done.err == "") == (warning == "")
     for done in others:
         assert readable(done), done.err
+    assert len(list((copy / "spool").iterdir())) == 1
     if warning:
         done = run("fsck", "--repair", "--state-dir", str(copy))
         assert (done.code, "not safe to use" in done.err) == (3, True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eni_ledger.kernel import scan as scanning
+from eni_ledger.render.text import short_id
 from helpers.prereq import need
 
 if TYPE_CHECKING:
@@ -58,3 +59,19 @@ def test_the_document_has_both_what_was_found_and_what_is_left(ledger: Ledger, r
     after = run("verify", "--mark-lost", "--json").json()
     assert (before["agrees"], before["remaining"]) == (False, 1)
     assert (after["agrees"], after["remaining"], [one["event"] for one in after["written"]]) == (False, 0, ["lost"])
+
+
+def test_one_eni_in_two_places_is_a_conflict(ledger: Ledger, run: Run) -> None:
+    """Of neither is it known where it is, so the kernel decides nothing: both stay live."""
+    nowhere = {"netns_inode": None, "netns_dev": None, "eni_id": "eni-00000000000000009"}
+    ids = [ledger.add(n, None, **nowhere)["association_id"] for n in (0xA1, 0xA2)]
+    done = run("verify")
+    assert done.code == 1
+    (row,) = [line.split(maxsplit=4) for line in done.out.splitlines() if line.startswith("conflict")]
+    assert row[1:4] == ["-", "0a:12:34:56:78:a1", "-"]
+    assert row[4] == f"{short_id(ids[0])}: eni-00000000000000009 is in two places; the other is {short_id(ids[1])}"
+    assert "0 fine, 0 gone, 0 changed, 2 unknown, 1 conflict, 0 unrecorded" in done.out
+    assert done.err.startswith("both associations of a conflict stay live: ")
+    found = run("verify", "--json").json()
+    assert found["conflicts"] == [{"association_ids": ids, "why": "eni-00000000000000009 is in two places"}]
+    assert (found["agrees"], found["remaining"]) == (False, 3)

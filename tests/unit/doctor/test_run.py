@@ -19,6 +19,7 @@ from eni_ledger.doctor.host import FAIL, OK, SKIPPED, WARN, Finding, Paths
 from eni_ledger.doctor.run import run_checks
 from eni_ledger.ledger.format import line as line_format
 from eni_ledger.ledger.write import probe
+from eni_ledger.render.text import short_id
 from helpers.agent_db import eni_id, mac, task
 from helpers.bolt import BoltWriter
 from helpers.ledgers import ACTIVE, add_event, record, settings, stuck_holder
@@ -704,11 +705,14 @@ class TestLedger:
         )
         (host.state / "failures.jsonl").write_bytes(b"\xff\n")
         assert host.ask()["failures"].message == "1 event could not be recorded"
-        (host.state / "failures.jsonl").write_bytes(b"\n")
-        found = host.ask()["failures"]
-        assert (found.status, found.message) == (OK, "no failure is on record: failures.jsonl is empty")
         (host.state / "failures.jsonl").write_text(line * (probe.FAILURES_LIMIT // len(line) + 1))
         assert host.ask()["failures"].message.startswith("at least ")
+
+    @pytest.mark.parametrize("content", [b"", b"\n", b"\n\n"])
+    def test_a_file_of_failures_without_one(self, host: Host, content: bytes) -> None:
+        (host.state / "failures.jsonl").write_bytes(content)
+        found = host.ask()["failures"]
+        assert (found.status, found.message) == (OK, "no failure is on record: failures.jsonl is empty")
 
     def test_failures_that_are_no_file(self, host: Host) -> None:
         os.mkfifo(host.state / "failures.jsonl")
@@ -741,6 +745,17 @@ class TestLedger:
         found = host.ask()["kernel"]
         assert (found.status, "recorded without its namespace" in found.message) == (WARN, True)
         assert "root" not in found.hint
+
+    def test_one_eni_in_two_places(self, host: Host) -> None:
+        """Of neither is it known where it is, so the kernel decides nothing."""
+        nowhere = {"netns_inode": None, "netns_dev": None, "vlan_id": None, "eni_id": "eni-00000000000000009"}
+        ids = [short_id(record(host.state, add_event(n, **nowhere))["association_id"]) for n in (1, 2)]
+        found = host.ask()["kernel"]
+        assert (found.status, found.message) == (
+            WARN,
+            f"2 unknown, 1 conflict, 0 unrecorded: {ids[0]} and {ids[1]}: eni-00000000000000009 is in two places",
+        )
+        assert found.hint == "eni-ledger verify shows all; both stay live until the DEL of one of them"
 
     def test_the_disk(self, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
         assert host.ask()["disk"].status in (OK, WARN)
