@@ -14,7 +14,8 @@ from eni_ledger.desk.export import frames
 from eni_ledger.ledger.format.schema import Association, Event
 from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.query.questions import History
-from eni_ledger.ledger.read.filters import FIELDS, Filters
+from eni_ledger.ledger.read.filter_fields import FIELDS
+from eni_ledger.ledger.read.filters import Filters
 from eni_ledger.ledger.read.terms import Query, readings
 from eni_ledger.timespec import parse, to_ledger
 

@@ -6,8 +6,9 @@ Imports inside functions keep the front door's start short: a plain question pay
 from __future__ import annotations
 
 from eni_ledger.base.errors import NotFound, UsageError
-from eni_ledger.cli.damage import KEYS, with_every_key
+from eni_ledger.cli.damage import with_every_key
 from eni_ledger.cli.found import Wanted, find_neighbours, gather
+from eni_ledger.cli.keys import KEYS
 from eni_ledger.cli.period import Period, period_of
 from eni_ledger.cli.session import require_ledger
 from eni_ledger.ledger.query import clock_note, coverage

@@ -14,7 +14,8 @@ from eni_ledger.cli.request import Request
 from eni_ledger.cli.whats import whats_of
 from eni_ledger.cli.words import one_of
 from eni_ledger.ledger.format.line import EVENTS
-from eni_ledger.ledger.read.filters import FIELDS, Filters
+from eni_ledger.ledger.read.filter_fields import FIELDS
+from eni_ledger.ledger.read.filters import Filters
 from eni_ledger.render.form import OUTPUTS, Form
 
 TIMES = (

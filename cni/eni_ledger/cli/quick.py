@@ -15,10 +15,8 @@ from time import monotonic
 
 from eni_ledger.base.errors import NotFound
 from eni_ledger.base.host import DOCKER_SOCKET
-from eni_ledger.cli.request import Request
 from eni_ledger.cli.session import ZONE_VAR, Session, tell
-from eni_ledger.ledger.read.filters import FIELDS, Filters
-from eni_ledger.render.form import Form
+from eni_ledger.ledger.read.filter_fields import FIELDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +32,7 @@ _FILTERS = {f"--{name}": name for name in FIELDS}
 _OF_A_QUESTION = frozenset((*_TIMES, *_FILTERS, "--mismatch", "--json"))
 """Options of `list` and `who`, which stand behind the command."""
 _WITH_A_VALUE = frozenset(("--state-dir", *_TIMES, *_FILTERS))
+_OF_THE_PRESENT = frozenset(("--state-dir", "--json", "--no-color"))
 _WORDS = {"list": (1, 2), "who": (2,)}
 _FLAGS = ("--json", "--mismatch", "--no-color")
 _FOUND_NOTHING, _FAILED, _PIPE_CLOSED = 1, 3, 141  # as `main` has them
@@ -92,16 +91,10 @@ def main(arguments: Sequence[str]) -> int | None:
         if stdout is None or (stdout.isatty() and not as_json):
             return None
         kept, said = sys.stdout, sys.stderr = _Kept(), _Kept()  # as much of a stream as is used
-        from eni_ledger.cli import answers  # only once the question turns out to be plain
-
         session = _Plain(*(options[name] for name in ("--state-dir",) if name in options))
         try:
-            form = Form("json" if as_json else "table")
-            given = {name: (options[option],) for option, name in _FILTERS.items() if option in options}
-            at, since, until = map(options.get, _TIMES)
-            filters = Filters(given, mismatch="--mismatch" in options)
-            request = Request(words[1:], at=at, since=since, until=until, filters=filters, form=form)
-            (answers.live if words[0] == "list" else answers.who)(session, request)
+            if words != ["list"] or not _OF_THE_PRESENT.issuperset(options) or not _live_now(session, as_json=as_json):
+                _ask(session, words, options, as_json=as_json)
         except NotFound as exc:
             nothing = exc
     except Exception:
@@ -115,6 +108,27 @@ def main(arguments: Sequence[str]) -> int | None:
         return 0
     tell(nothing)
     return _FOUND_NOTHING
+
+
+def _live_now(session: Session, *, as_json: bool) -> bool:
+    from eni_ledger.cli.live_now import print_live_now  # start-up: each question loads what it needs
+
+    return print_live_now(session, as_json=as_json)
+
+
+def _ask(session: Session, words: list[str], options: dict[str, str], *, as_json: bool) -> None:
+    """Print the answer. Raises as `answers.live` and `answers.who` do."""
+    from eni_ledger.cli import answers  # start-up: a plain list does without, and without what follows
+    from eni_ledger.cli.request import Request  # the same
+    from eni_ledger.ledger.read.filters import Filters  # the same
+    from eni_ledger.render.form import Form  # the same
+
+    given = {name: (options[option],) for option, name in _FILTERS.items() if option in options}
+    at, since, until = map(options.get, _TIMES)
+    filters = Filters(given, mismatch="--mismatch" in options)
+    form = Form("json" if as_json else "table")
+    request = Request(words[1:], at=at, since=since, until=until, filters=filters, form=form)
+    (answers.live if words[0] == "list" else answers.who)(session, request)
 
 
 def _parsed(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:

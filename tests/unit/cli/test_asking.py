@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eni_ledger.cli.damage import KEYS
+from eni_ledger.cli.keys import KEYS
 from eni_ledger.ledger.format.schema import Association
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl
 from eni_ledger import timespec
 from eni_ledger.base.errors import NotFound, UsageError
 from eni_ledger.desk.serve.refused import NotServed
-from eni_ledger.ledger.read.filters import FIELDS, Filters
+from eni_ledger.ledger.read.filter_fields import FIELDS
+from eni_ledger.ledger.read.filters import Filters
 from eni_ledger.render.text import safe
 
 TIMES = ("at", "since", "until")

@@ -10,13 +10,12 @@ from __future__ import annotations
 import gc
 from _bisect import bisect_right
 
-from eni_ledger.base.bulk_json import loads
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.ledger.format.directory import open_state_dir
 from eni_ledger.ledger.format.source import Directory
 from eni_ledger.ledger.query import as_of, late
 from eni_ledger.ledger.query.imported import ledgers
-from eni_ledger.ledger.read.current import cut_short, live_lines
+from eni_ledger.ledger.read.live_now import by_age, live_now
 from eni_ledger.ledger.read.queries import Queries, sought
 from eni_ledger.ledger.read.selection import Lookup
 from eni_ledger.ledger.read.snapshot import Snapshot
@@ -93,11 +92,10 @@ class History:
         """
         source = self._source or Directory(open_state_dir(self.state_dir, reading=True))
         try:
-            lines, _ = live_lines(source)
-            damage = cut_short(source)
+            found, damage = live_now(source)
         finally:
             source.close()
-        return _answer([loads(line) for line in lines], [damage] if damage else [])
+        return _answer(found, [damage] if damage else [])
 
     def events(
         self,
@@ -246,7 +244,7 @@ class History:
             if after or last is None:
                 break
             width *= 2
-        return max(before, key=_by_end, default=None), min(after, key=_by_age, default=None)
+        return max(before, key=_by_end, default=None), min(after, key=by_age, default=None)
 
     def all(self) -> list[Association]:
         """Return every association there ever was, oldest first. Raises as `who` does."""
@@ -285,7 +283,7 @@ def _between(lookup: Lookup, numbers: range, since: str, until: str | None) -> I
 
 def _answer(found: list[Association], damage: list[LedgerDamaged]) -> list[Association]:
     """Return `found`, oldest first; raise the first damage with them in it when there was any."""
-    found.sort(key=_by_age)
+    found.sort(key=by_age)
     if damage:
         damage[0].associations = found
         raise damage[0]
@@ -299,8 +297,4 @@ def _raise(damage: list[LedgerDamaged]) -> None:
 
 
 def _by_end(association: Association) -> tuple[str, str, int]:
-    return (association["until"], *_by_age(association))
-
-
-def _by_age(association: Association) -> tuple[str, int]:
-    return association["since"], association["add_seq"]
+    return (association["until"], *by_age(association))

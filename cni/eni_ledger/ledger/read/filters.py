@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from eni_ledger.ledger.archive import index, index_keys
 from eni_ledger.ledger.read import spelling
+from eni_ledger.ledger.read.filter_fields import FIELDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,18 +15,6 @@ if TYPE_CHECKING:
 
     from eni_ledger.base.events import Fields
 
-
-FIELDS = {
-    "family": ("task_family",),
-    "service": ("service",),
-    "cluster": ("cluster",),
-    "task": ("task_arn",),
-    "vlan": ("vlan_id", "observed_vlan_id"),
-    "trunk": ("trunk_mac", "trunk_eni_id", "trunk_ifname"),
-    "event": ("event",),
-    "via": ("via",),
-}
-"""Option and the fields that its patterns are compared with."""
 
 _OF_EVENTS = ("event", "via")
 """Conditions on an event itself; the others are on the association that it is about."""
