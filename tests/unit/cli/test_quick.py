@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -200,3 +201,17 @@ def test_an_output_that_does_not_take_it(
     monkeypatch.setattr("eni_ledger.cli.quick.os.write", write)
     assert quick.main(["--state-dir", str(ledger.path), "who", "101", "--json"]) == status
     assert capfd.readouterr().err == ("error: No space left on device\n" if status == 3 else "")
+
+
+def test_a_plain_list_loads_nothing_of_other_questions(ledger: Ledger) -> None:
+    ledger.add(1, 101, "10.0.32.4/20")
+    code = (
+        "import sys; from eni_ledger.cli import quick; status = quick.main(sys.argv[1:]);"
+        "print(status, *sys.modules, file=sys.stderr)"
+    )
+    for form in ([], ["--json"]):
+        command = [sys.executable, "-c", code, "--state-dir", str(ledger.path), "list", *form]
+        status, *modules = subprocess.run(command, capture_output=True, text=True, check=True).stderr.split()
+        others = ("ledger.archive", "ledger.query", "ledger.read.terms", "cli.answers")
+        assert status == "0"
+        assert not [name for name in modules if name.startswith(tuple(f"eni_ledger.{each}" for each in others))]
