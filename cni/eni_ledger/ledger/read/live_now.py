@@ -7,12 +7,9 @@ from eni_ledger.ledger.read.current import cut_short, live_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from eni_ledger.base.errors import LedgerDamaged
+    from eni_ledger.base.events import Association
     from eni_ledger.ledger.format.source import Source
-
-    Association = dict[str, Any]
 
 
 def live_now(source: Source) -> tuple[list[Association], LedgerDamaged | None]:
