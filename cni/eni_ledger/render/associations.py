@@ -163,17 +163,24 @@ def print_live(associations: Sequence[Fields], screen: Screen, now: datetime) ->
 
 def print_history(associations: Sequence[Fields], screen: Screen, now: datetime) -> None:
     """Print the answers of `who`: a table; cards on a terminal that is too narrow for it, and for a single answer."""
-    both = [history_table(associations, narrow=narrow, zone=screen.zone) for narrow in (False, True)]
-    lacks = [len(tables.fitted(table, screen.width)[1]) for table in both]
-    best = both[lacks[1] < lacks[0]]
-    if screen.width is None or (len(associations) > 1 and tables.fitted(best, screen.width)[0].fits(screen.width)):
-        tables.show(best, screen)
+    table = _fitting_history(associations, screen)
+    if screen.width is None or (len(associations) > 1 and tables.fitted(table, screen.width)[0].fits(screen.width)):
+        tables.show(table, screen)
         _explain_marks(associations, screen)
         return
     for at, association in enumerate(associations):
         if at:
             screen.line()
         print_card(association, screen, now)
+
+
+def _fitting_history(associations: Sequence[Fields], screen: Screen) -> Table:
+    """Return the table of which more columns fit the screen, that with the time behind the date if either will do."""
+    wide = history_table(associations, zone=screen.zone)
+    if screen.width is None or not (lacks := tables.fitted(wide, screen.width)[1]):
+        return wide
+    narrow = history_table(associations, narrow=True, zone=screen.zone)
+    return narrow if len(tables.fitted(narrow, screen.width)[1]) < len(lacks) else wide
 
 
 def _explain_marks(associations: Sequence[Fields], screen: Screen) -> None:
