@@ -28,11 +28,11 @@ def print_live_now(session: Session, *, as_json: bool) -> bool:
         return False
     session.introduce(as_json=as_json)
     if as_json:
-        from eni_ledger.cli.keys import KEYS
+        from eni_ledger.cli.keys import KEYS  # start-up: only for JSON
 
         session.screen.json_document({"associations": associations}, {"associations": KEYS})
     else:
-        from eni_ledger.render.associations import print_live
+        from eni_ledger.render.associations import print_live  # start-up: not for JSON
 
         print_live(associations, session.screen, session.as_of())
     return True
