@@ -15,6 +15,7 @@ from eni_ledger.base.errors import UsageError
 from eni_ledger.cli.options import Command, reading, session_of
 from eni_ledger.cli.session import Session
 from eni_ledger.desk.serve import gate, listening
+from eni_ledger.desk.serve.watch import Mark
 from eni_ledger.desk.topology.limits import instance_type
 from eni_ledger.render.text import safe
 
@@ -109,7 +110,7 @@ def _serve(
 
     view, streams = View(history, session.paths()), Streams()
 
-    def collected(first: str | None, last: str | None, now: datetime) -> dict[str, Any]:
+    def collected(first: str | None, last: str | None, now: datetime, mark: Mark) -> dict[str, Any]:
         from eni_ledger.desk.report.collect import collect  # pydantic, by way of fsck
 
         copy = session.copy()
@@ -118,14 +119,14 @@ def _serve(
             first,
             last,
             now=timespec.to_ledger(now),
-            as_of=copy.ts if copy else None,
+            as_of=max(copy.ts, mark.ts) if copy else None,  # a copy may grow, too
             instance_type=None if copy else instance_type(),
             check=False,
         )
 
-    def rendered(document: dict[str, Any]) -> str:
-        from eni_ledger.desk.report.page import render  # jinja2
+    def rendered(document: dict[str, Any], mark: Mark | None) -> str:
+        from eni_ledger.desk.report.page import Live, render  # jinja2
 
-        return render(document, session.zone)
+        return render(document, session.zone, Live(mark.ts, mark.count) if mark else None)
 
     serve(application(view, admits, streams, LivePage(view, collected, rendered)), sockets, streams, ready)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
@@ -26,10 +26,21 @@ _HEADS = (
 )
 
 
-def render(document: Document, zone: tzinfo = UTC) -> str:
-    """Return the page of what `collect` returned; times in `zone` at first, in UTC without the script."""
+class Live(NamedTuple):
+    """Where events begin that are not in a page: behind the first `skip` of those from `since` on."""
+
+    since: str
+    skip: int
+
+
+def render(document: Document, zone: tzinfo = UTC, live: Live | None = None) -> str:
+    """Return the page of what `collect` returned; times in `zone` at first, in UTC without the script.
+
+    With `live` it asks the server that it is from for new events; it may connect to nothing else, and without to
+    nothing at all.
+    """
     sheet = svg.style() + templates.text_of("report", "report.css")
-    script = templates.text_of("report", "report.js")
+    scripts = [templates.text_of("report", name) for name in ("report.js", *(["live.js"] if live else []))]
     found, picture = document["findings"], document["picture"]
     name = _host_words(document)
     return templates.environment().get_template("report.html.j2").render(
@@ -41,9 +52,10 @@ def render(document: Document, zone: tzinfo = UTC) -> str:
         gaps=[{**gap, "text": safe(gap["text"])} for gap in document["gaps"]],
         picture=_picture(picture), no_picture=_no_picture(picture),
         limits=words.limit_sources(picture),
-        sources=[_source(one, document) for one in document["sources"]], made=_made(document), time=_time,
-        data=payload(document, zone=zone_name(zone)), style=templates.inline(sheet), script=templates.inline(script),
-        style_hash=templates.source_hash(sheet), script_hash=templates.source_hash(script),
+        sources=[_source(one, document) for one in document["sources"]], made=_made(document, live), time=_time,
+        data=payload(document, zone=zone_name(zone)), style=templates.inline(sheet), live=live,
+        scripts=list(map(templates.inline, scripts)), style_hash=templates.source_hash(sheet),
+        script_hashes=list(map(templates.source_hash, scripts)),
     )  # fmt: skip
 
 
@@ -131,8 +143,9 @@ def _range(segment: dict[str, Any]) -> str:
     return "" if first is None else f"{first} to {last}"
 
 
-def _made(document: Document) -> str:
+def _made(document: Document, live: Live | None) -> str:
     about = document["made"]
-    return (
-        f"Made by eni-ledger {about['version']} at {clock(about['ts'])} UTC. This file loads nothing and sends nothing."
-    )
+    network = "This file loads nothing and sends nothing."
+    if live:
+        network = "It asks the server that it is from for new events, and nothing else."
+    return f"Made by eni-ledger {about['version']} at {clock(about['ts'])} UTC. {network}"

@@ -316,6 +316,7 @@
     const width = Math.min(last - first, Math.max(1000, to - from));
     const start = Math.max(first, Math.min(from, last - width));
     view = [start, start + width];
+    box.dataset.view = width < last - first ? view.join(" ") : "";
     if ($("follow").checked) choose(); else draw();
   };
   const by = (factor, at) => {
@@ -379,6 +380,7 @@
     event.preventDefault();
     by((event.deltaY || event.deltaX) > 0 ? 1.3 : 1 / 1.3, T(event.clientX - canvas.getBoundingClientRect().left));
   }, { passive: false });
+  box.addEventListener("view", (event) => zoom(...event.detail));
   box.addEventListener("scroll", () => requestAnimationFrame(() => draw()));
   box.addEventListener("keydown", (event) => {
     const acts = {

@@ -10,15 +10,20 @@ from typing import Any
 from eni_ledger import timespec
 from eni_ledger.desk.serve import parameters
 from eni_ledger.desk.serve.view import View
+from eni_ledger.desk.serve.watch import Mark, mark_at_end
 
 _SHOWN = timedelta(days=1)
 _TITLE = "text/html;charset=UTF-8"
-Collect = Callable[[str | None, str | None, datetime], dict[str, Any]]
-Render = Callable[[dict[str, Any]], str]
+Collect = Callable[[str | None, str | None, datetime, Mark], dict[str, Any]]
+Render = Callable[[dict[str, Any], Mark | None], str]
 
 
 class LivePage:
-    """Makes the page; `collect` is given the two ends of the interval and the time, `render` what it returns."""
+    """Makes the page.
+
+    `collect` is given the two ends of the interval, the time, and the mark behind the last event; `render` what that
+    returns, and the mark, None for an interval that has ended.
+    """
 
     def __init__(self, view: View, collect: Collect, render: Render) -> None:
         self._view = view
@@ -38,5 +43,7 @@ class LivePage:
         key = (self._view.stamp(), now.replace(second=0, microsecond=0), *sorted(given.items()))
         with self._making:
             if self._made is None or self._made[0] != key:
-                self._made = key, self._render(self._collect(first, last, now)).encode()
+                mark = mark_at_end(self._view.history, self._view.places)
+                document = self._collect(first, last, now, mark)
+                self._made = key, self._render(document, None if last else mark).encode()
             return self._made[1], _TITLE, {}
