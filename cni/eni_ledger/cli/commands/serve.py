@@ -125,8 +125,8 @@ def _serve(
         )
 
     def rendered(document: dict[str, Any], mark: Mark | None) -> str:
-        from eni_ledger.desk.report.page import Live, render  # jinja2
+        from eni_ledger.desk.report.page import NewEvents, render  # jinja2
 
-        return render(document, session.zone, Live(mark.ts, mark.count) if mark else None)
+        return render(document, session.zone, NewEvents(mark.ts, mark.count) if mark else None)
 
     serve(application(view, admits, streams, LivePage(view, collected, rendered)), sockets, streams, ready)

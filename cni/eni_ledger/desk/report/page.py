@@ -26,14 +26,14 @@ _HEADS = (
 )
 
 
-class Live(NamedTuple):
+class NewEvents(NamedTuple):
     """Where events begin that are not in a page: behind the first `skip` of those from `since` on."""
 
     since: str
     skip: int
 
 
-def render(document: Document, zone: tzinfo = UTC, live: Live | None = None) -> str:
+def render(document: Document, zone: tzinfo = UTC, live: NewEvents | None = None) -> str:
     """Return the page of what `collect` returned; times in `zone` at first, in UTC without the script.
 
     With `live` it asks the server that it is from for new events; it may connect to nothing else, and without to
@@ -47,7 +47,7 @@ def render(document: Document, zone: tzinfo = UTC, live: Live | None = None) -> 
         title=f"eni-ledger report of {name}" if name else "eni-ledger report",
         first=document["first"], last=document["last"], now_words="when it was made" if document["until_now"] else "",
         notes=[f"The ledger is damaged; this page has what is proven. {safe(text)}" for text in document["damage"]],
-        totals=_totals(document), chain=_chain(document), proven=_proven(document), heads=_HEADS,
+        totals=_totals(document), chain=_chain(document), heads=_HEADS,
         findings=[_finding(one) for one in found[:FINDINGS_MAX]], more_findings=max(0, len(found) - FINDINGS_MAX),
         gaps=[{**gap, "text": safe(gap["text"])} for gap in document["gaps"]],
         picture=_picture(picture), no_picture=_no_picture(picture),
@@ -143,7 +143,7 @@ def _range(segment: dict[str, Any]) -> str:
     return "" if first is None else f"{first} to {last}"
 
 
-def _made(document: Document, live: Live | None) -> str:
+def _made(document: Document, live: NewEvents | None) -> str:
     about = document["made"]
     network = "This file loads nothing and sends nothing."
     if live:

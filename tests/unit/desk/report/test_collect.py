@@ -42,7 +42,7 @@ def test_without_the_check_nothing_is_called_proven(tmp_path: Path) -> None:
     write_ledger(tmp_path / "a", past(3))
     document = collect(History(str(tmp_path / "a")), None, None, now=NOW, check=False)
     assert document["sources"] == []
-    assert "not looked at" in render(document)
+    assert '<b class="dim">not looked at</b>' in render(document)
 
 
 def test_a_damaged_moment_is_a_gap_between_the_events_around_it(tmp_path: Path) -> None:
