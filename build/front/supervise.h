@@ -20,7 +20,7 @@ static struct bytes said = {first_said, 0, sizeof first_said, 0}, words = {first
 static struct {
     pid_t pid;
     int control, words, status, late;
-    char why[128];
+    char why[192];
 } recorder = {.control = -1, .words = -1};
 
 /* What has come of the delegate. `taken` are the bytes of its answer that have been read, `passed` those that the runtime

@@ -80,6 +80,16 @@ def test_it_knows_what_the_python_knows() -> None:
     assert (end, tuple(int(signal.Signals[name]) for name in numbers)) == ("0", delegate._FORWARDED)
 
 
+def test_no_call_outlives_its_delegate_by_a_second() -> None:
+    """The waits of the front door that come after the delegate's end; test_supervised.py has what it waits for."""
+    text = (SOURCES / "supervise.h").read_text()
+    record = re.search(r"#define RECORD_NS (\d+) ", text)  # for the recorder
+    note = re.search(r"#define NOTE_MS (\d+) ", text)  # for a line in failures.jsonl
+    assert record
+    assert note
+    assert int(record[1]) / 1e9 + int(note[1]) / 1e3 < 1
+
+
 # What is there as it is, what only Python understands, what it does not understand either.
 CONFIGURATIONS = [
     '{"delegateDir":"%s"}',

@@ -70,6 +70,20 @@ def test_less_memory_than_the_interpreter_takes(agent: Agent, kind: str, start: 
 
 
 @pytest.mark.c_front
+@pytest.mark.parametrize("command", ["ADD", "DEL"])
+@pytest.mark.parametrize(
+    ("kind", "start", "end"), [("RLIMIT_DATA", 3680, 3820), ("RLIMIT_AS", 11_400, 11_550)], ids=["data", "space"]
+)
+def test_where_the_interpreter_fails_after_it_has_begun(
+    agent: Agent, kind: str, start: int, end: int, command: str
+) -> None:
+    """In smaller steps: here calls of a bundle with the interpreter in the front door hung or were aborted."""
+    for size in range(start, end + 1, 20):
+        done = limited(agent, getattr(resource, kind), size * KIB, command)
+        assert (done.returncode, done.stdout) == (3, BRANCH.stdin()), (size, done)
+
+
+@pytest.mark.c_front
 @pytest.mark.parametrize("size", [0, 1, 100, 1000, 4096, 100_000])
 @pytest.mark.parametrize("stdin", [BRANCH.stdin(), b"x" * 300_000], ids=["ordinary", "long"])
 def test_a_limit_on_the_size_of_files(agent: Agent, size: int, stdin: bytes) -> None:

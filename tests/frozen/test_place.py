@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from eni_ledger.base.runtime import CLI
 from eni_ledger.entry import UNKNOWN_PLACE
+from helpers.agent import Agent, Branch
 from helpers.delegate import script
 from helpers.patience import PATIENCE_S
 from helpers.prereq import need
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BRANCH = Branch("c" * 64, 101, "0a:1b:2c:3d:00:01", ["10.0.32.4/20"])
 NO_PROC = ["unshare", "--mount", "sh", "-ec", 'mount -t tmpfs -o ro tmpfs /proc; exec "$@"', "sh"]
 
 
@@ -62,20 +69,70 @@ def test_a_call_without_proc(front: Path, trap: Path) -> None:
 
 
 @pytest.mark.c_front
-def test_a_path_that_is_longer_than_the_kernel_tells(bundle: Path, trap: Path, tmp_path: Path) -> None:
-    deep, here = tmp_path / "deep", Path.cwd()
+@pytest.mark.parametrize("status", [0, 3])
+@pytest.mark.parametrize("command", ["ADD", "DEL", "CHECK"])
+def test_an_interposed_call_without_proc_has_the_delegates_answer(
+    front: Path, trap: Path, tmp_path: Path, command: str, status: int
+) -> None:
+    """Nothing is recorded: where the interpreter lies is not known. Of an ADD and a DEL, that is said."""
+    need(os.geteuid() == 0, "root, for mounts")
+    agent = interposed(tmp_path, front, status)
+    env = agent.environment(command, BRANCH.container_id, "none")
+    name = agent.plugins / "vpc-branch-eni"
+    done = subprocess.run(
+        [*NO_PROC, name], cwd=trap, env=env, input=BRANCH.stdin(), capture_output=True, timeout=PATIENCE_S, check=False
+    )
+    assert not (trap / "taken").exists()
+    assert (done.returncode, done.stdout) == (status, BRANCH.stdin())
+    assert (UNKNOWN_PLACE in done.stderr.decode()) == (command != "CHECK")
+    assert (f"{command} not recorded: " in done.stderr.decode()) == (command != "CHECK")
+
+
+@pytest.mark.c_front
+@pytest.mark.parametrize("command", ["ADD", "DEL", "CHECK"])
+def test_an_interposed_call_of_a_path_that_is_too_long(front: Path, trap: Path, tmp_path: Path, command: str) -> None:
+    """As above. A relative path is short enough to be called by."""
+    agent = interposed(tmp_path, front, 3)
+    env = agent.environment(command, BRANCH.container_id, "none", ENI_LEDGER_CONFIG=str(agent.home / "config.json"))
+    with deep_directory(tmp_path / "deep"):
+        shutil.copy(front, "vpc-branch-eni")
+        script(Path(CLI), f"touch {tmp_path}/taken")
+        done = subprocess.run(
+            ["./vpc-branch-eni"], env=env, input=BRANCH.stdin(), capture_output=True, timeout=PATIENCE_S, check=False
+        )
+    assert not (trap / "taken").exists()
+    assert (done.returncode, done.stdout) == (3, BRANCH.stdin())
+    assert (UNKNOWN_PLACE in done.stderr.decode()) == (command != "CHECK")
+
+
+def interposed(tmp_path: Path, front: Path, status: int) -> Agent:
+    """Return an agent whose delegate repeats its standard input and ends with `status`."""
+    script(tmp_path / "real/vpc-branch-eni", "cat", f"exit {status}")
+    return Agent(tmp_path / "eni-ledger", front, tmp_path / "real")
+
+
+@contextmanager
+def deep_directory(deep: Path) -> Iterator[None]:
+    """Be in a new directory below `deep` whose path has more than 4096 bytes, until the end."""
+    here = Path.cwd()
     deep.mkdir()
     try:
         os.chdir(deep)
         for _ in range(17):  # by steps: no path of that length can be opened
             Path("x" * 250).mkdir()
             os.chdir("x" * 250)
-        shutil.copy(bundle / "eni-ledger", "eni-ledger")
-        script(Path(CLI), f"touch {tmp_path}/taken")
-        done = subprocess.run(["./eni-ledger", "version"], env={}, capture_output=True, text=True, check=False)
+        yield
     finally:
         os.chdir(here)
         subprocess.run(["rm", "-rf", deep], check=True)
+
+
+@pytest.mark.c_front
+def test_a_path_that_is_longer_than_the_kernel_tells(bundle: Path, trap: Path, tmp_path: Path) -> None:
+    with deep_directory(tmp_path / "deep"):
+        shutil.copy(bundle / "eni-ledger", "eni-ledger")
+        script(Path(CLI), f"touch {tmp_path}/taken")
+        done = subprocess.run(["./eni-ledger", "version"], env={}, capture_output=True, text=True, check=False)
     assert not (trap / "taken").exists()
     assert (done.returncode, done.stdout) == (3, "")
     assert UNKNOWN_PLACE in done.stderr
