@@ -1,12 +1,11 @@
-"""Finds every module that the front door can import, and packs them into one.
+"""Find every module that the front door can import, and pack them into one C header.
 
 Each import in eni_ledger's own sources is followed, the ones inside functions too (an ADD must not fail on an import
-that only its error path makes); `if TYPE_CHECKING:` is not. What they lead to has to be ours, or C code that
-is part of the interpreter, or one of the modules that CPython keeps frozen in libpython: anything else is refused here,
-so nothing else can be loaded on an ADD.
+that only its error path makes); `if TYPE_CHECKING:` is not. Each imported module has to be eni-ledger's own, C code
+that is part of the interpreter, or a module that CPython keeps frozen in libpython. Anything else is refused here, so
+nothing else can be loaded on an ADD.
 
-For questions (`cli.quick`) it need not be so strict: what a function of theirs imports and does not get makes the
-question one for the command line.
+Questions (`cli.quick`) are less strict: if an import in a function fails, the command line answers the question.
 """
 
 from __future__ import annotations
@@ -68,14 +67,14 @@ def _imports(tree: ast.AST, name: str, is_package: bool, optional: bool = False)
 
 
 def _may_do_without(node: ast.AST) -> bool:
-    """Whether the program goes on, or may never come there, when an import in this statement fails."""
+    """Return whether the program can go on if an import in this statement fails, or may never execute it."""
     if isinstance(node, ast.Try):
         return any(handler.type and ast.unparse(handler.type) == "ImportError" for handler in node.handlers)
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
 
 
 def _source(root: Path, name: str) -> tuple[Path, bool] | None:
-    """The source of one of our modules and whether it is a package; None when there is no such module."""
+    """Return the source of a module of eni-ledger and whether it is a package; None if there is no such module."""
     path = root / name.replace(".", "/")
     if path.is_dir():
         return path / "__init__.py", True
@@ -129,7 +128,7 @@ def _compiled(text: str, name: str, before: Sequence[str] = ()) -> bytes:
 
 
 class Closure:
-    """Everything that importing `start` can lead to.
+    """All modules that importing `start` can load.
 
     `modules`: name -> (is a package, source). `builtin`: the C modules of libpython, `extensions`: name -> path of
     those that are no part of it. Raises NotAllowed, with file and line of the import.
@@ -148,7 +147,7 @@ class Closure:
         self._add(QUESTIONS)
 
     def _add(self, name: str) -> bool:
-        """Take in one of our modules, its packages, and all that they import."""
+        """Add a module of eni-ledger, its packages, and all that they import."""
         if name in self.modules or name in IN_C.values():
             return True
         found = _source(self.root, name)
@@ -201,18 +200,18 @@ class Closure:
             self.extensions[wanted] = kind
 
     def add_own(self) -> None:
-        """Take in the modules of the front door itself, and those that it has in the place of the standard library's."""
+        """Add the modules of the front door itself, and its replacements of modules of the standard library."""
         for name in ("front_door", "front_load"):
             self.add(name, Path(__file__).with_name(f"{name}.py"))
         for name, frozen in STAND_INS.items():
             self.add(frozen, Path(__file__).parent / "stand_ins" / f"{name}.py")
 
     def add(self, name: str, source: Path) -> None:
-        """Take in a module as it is, its imports not followed."""
+        """Add a module without following its imports."""
         self.modules[name] = (False, source.read_text(encoding="utf-8"))
 
     def loaded_before(self, name: str) -> list[str]:
-        """What has to be imported before this module, each behind those that it imports; in the form of `load`'s names."""
+        """Return the modules to import before this one, dependencies first, as names for `load`."""
         found: list[str] = []
         self._collect(name, found, set())
         return found

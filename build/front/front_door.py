@@ -1,4 +1,4 @@
-"""The front door's first module: gives our code what it expects of an interpreter, then calls it."""
+"""The front door's first module: complete the interpreter, then call `eni_ledger.entry`."""
 
 import posix
 import sys

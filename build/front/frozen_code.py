@@ -1,9 +1,9 @@
-"""Takes the place of one object file of the interpreter's static library: the modules that CPython 3.11 and 3.12 deep-freeze.
+"""Replace one object file of the interpreter's static library: the modules that CPython 3.11 and 3.12 deep-freeze.
 
 In that file (deepfreeze.o) the code of 22 modules lies as objects, ready to use once their 23,000 addresses are relocated:
 every process copies and writes 0.9 MB for the two modules that the interpreter cannot begin without. Here the same code
-is marshalled, read-only, and read when a module is imported. Modules that nothing of ours imports are left out, zipimport
-among them, without which the interpreter does not look into zip files.
+is marshalled, read-only, and read when a module is imported. Modules that eni-ledger does not import are left out, among
+them zipimport: without it the interpreter does not look into zip files.
 """
 
 from __future__ import annotations

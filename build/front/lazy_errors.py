@@ -1,8 +1,8 @@
-"""Has the classes of eni_ledger.base.errors made when they are asked for: an ADD without an error needs none of them.
+"""Make the classes of eni_ledger.base.errors on first use: an ADD without an error needs none of them.
 
-To make one takes 20 microseconds, there are some thirty, and each module names at its beginning those that it can raise.
-Both are changed here on their way into the interpreter: the module of errors makes a class when its name is looked up for
-the first time (PEP 562), and other modules look a name up where they use it.
+A class takes 20 microseconds, there are some thirty, and each module imports those that it can raise. Both sides are
+changed here on their way into the interpreter: the module of errors makes a class when its name is first looked up
+(PEP 562), and other modules look a name up where they use it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def lazy(tree: ast.Module, name: str) -> ast.Module:
 
 
 class _Attributes(ast.NodeTransformer):
-    """Makes each of `names` that is read what `template`, an expression with `{}`, gives."""
+    """Replaces each read of one of `names` by `template`, an expression with `{}` for the name."""
 
     def __init__(self, names: set[str], template: str) -> None:
         self.names = names
@@ -47,7 +47,7 @@ class _Attributes(ast.NodeTransformer):
 
 
 def _make_late(tree: ast.Module) -> None:
-    """Make each class of the module within a function of its own, its bases first."""
+    """Move each class of the module into a function of its own, which makes its bases first."""
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     bases = _Attributes({node.name for node in classes}, "_look_up({0!r})")
     makers: list[ast.stmt] = []
@@ -63,7 +63,7 @@ def _make_late(tree: ast.Module) -> None:
 
 
 def _look_up_late(tree: ast.Module) -> None:
-    """Import the module of errors in the place of its classes, and read them of it."""
+    """Import the module of errors instead of its classes, and look them up there."""
     names: set[str] = set()
     for at, node in enumerate(tree.body):
         if isinstance(node, ast.ImportFrom) and node.module == MODULE and not any(alias.asname for alias in node.names):

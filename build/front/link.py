@@ -1,4 +1,4 @@
-"""Compiles and links the front door, and the interpreter of its static library, interpreter.c and front_modules.h."""
+"""Compile and link the front door, and the interpreter from its static library, interpreter.c and front_modules.h."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ NEEDED = {"pyexpat": "-l:libexpat.a", "zlib": "-l:libz.a", "binascii": "-l:libz.
 
 
 class NotLinked(Exception):
-    """There is no front door in C; the text is what the compiler said, or what is missing."""
+    """The front door in C cannot be built; the text is the compiler's, or names what is missing."""
 
 
 def inittab(config: str, essential: str, wanted: set[str]) -> str:
-    """The interpreter's table of C modules without those that nothing here imports: they would double the executable.
+    """Return the interpreter's table of C modules without the unused ones, which would double the executable.
 
     `config` is its config.c, which embedders may replace; `essential` its Setup.bootstrap, the modules that it cannot do
     without. Those behind config.c's last marker are part of the core.
@@ -38,7 +38,7 @@ def inittab(config: str, essential: str, wanted: set[str]) -> str:
 
 
 def static_library(where: Path) -> Path:
-    """The interpreter's static library with position-independent code. Raises NotLinked."""
+    """Return the interpreter's static library with position-independent code. Raises NotLinked."""
     name = str(sysconfig.get_config_var("LIBRARY"))
     found = [path for path in (where / name.replace(".a", "-pic.a"), where / name) if path.suffix == ".a" and path.exists()]
     if not found:

@@ -57,7 +57,7 @@ def wrong_with_libraries(bundle: Path) -> list[str]:
 
 
 def wrong_with_front(front: Path) -> list[str]:
-    """A line if the front door is not what is made here, and one for each of its modules that is not ours."""
+    """Yield a line if the front door was not built here, and one for each of its foreign modules."""
     if is_pyinstallers(str(front)):
         return []
     try:

@@ -244,7 +244,7 @@ def _zone(given: dict[str, str], zone: tzinfo) -> tzinfo:
     name = given["zone"] or given["place"]
     if not name:
         return zone
-    from eni_ledger import zones  # reads the zone database: only for who names a zone
+    from eni_ledger import zones  # reads the zone database: only if a zone is named
 
     return zones.zone(name)
 

@@ -1,4 +1,4 @@
-"""`encodings` as the front door has it: what the interpreter and our code look up.
+"""The front door's `encodings`: the codecs that the interpreter and eni-ledger look up.
 
 `str.encode` and `bytes.decode` know UTF-8, ASCII and Latin-1 by themselves. The real package imports `codecs` with its
 classes and has a table of 300 aliases: half a millisecond.
@@ -8,7 +8,7 @@ from _codecs import register, unicode_escape_decode, unicode_escape_encode, utf_
 
 
 class CodecInfo(tuple):
-    """What a search function returns: the codec's functions; `name` is read of the one that file names are in."""
+    """The functions of a codec, as a search function returns them; `name` is read of the file system's codec."""
 
     name = "utf-8"
 
@@ -20,7 +20,7 @@ CODECS = {
 
 
 def search(name):
-    """The codec of this name; None if there is none."""
+    """Return the codec of this name, None if there is none."""
     return CODECS.get(name.replace("-", "_"))
 
 

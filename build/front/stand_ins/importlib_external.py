@@ -1,4 +1,4 @@
-"""`importlib._bootstrap_external` as the interpreter here has it: C modules that lie in the directories of `sys.path`.
+"""The front door's `importlib._bootstrap_external`: finds C modules in the directories of `sys.path`.
 
 The real one can load sources, byte code, packages in parts and what stands in zip files, and defines eleven classes for
 it: half a millisecond. Everything that is no C module is frozen here.
@@ -17,7 +17,7 @@ class Extensions:
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        """The specification of a top-level C module; None if there is none of this name."""
+        """Return the specification of a top-level C module, None if there is none of this name."""
         for directory in sys.path:
             for suffix in SUFFIXES:
                 origin = f"{directory}/{name}{suffix}"
@@ -40,7 +40,7 @@ class Extensions:
 
 
 def _install(bootstrap):
-    """What `importlib._bootstrap` calls once it has imported this."""
+    """Called by `importlib._bootstrap` after it has imported this module."""
     global ModuleSpec
     ModuleSpec = bootstrap.ModuleSpec
     sys.meta_path.append(Extensions)

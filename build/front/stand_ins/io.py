@@ -1,4 +1,4 @@
-"""`io` as the front door has it: the C code, and standard streams without text layers.
+"""The front door's `io`: the C code, and standard streams without text layers.
 
 The interpreter makes `sys.stdin`, `sys.stdout` and `sys.stderr` of what `open` and `TextIOWrapper` give here. The real
 module defines four abstract classes first, and the real streams have three layers each.
@@ -10,7 +10,7 @@ from posix import isatty, read, write
 
 
 class Stream:
-    """What is used of a standard stream: bytes, unbuffered; text is written as UTF-8."""
+    """A standard stream: bytes, unbuffered; text is written as UTF-8."""
 
     def __init__(self, fd):
         self._fd = fd

@@ -1,8 +1,9 @@
-"""`os` as the front door has it: what an ADD uses of it at once, the rest when it is asked for.
+"""The front door's `os`: the names that an ADD uses at once, the others on first use.
 
 Importing `os` takes a millisecond of every ADD, most of it for the abstract classes behind `os.environ`. Nearly all
 that is used of it are the functions of `posix`, which is C code and there already. Any other name is taken from the
-real `os`, which is imported at that moment: this module only takes its place in `sys.modules`. One difference: `environ` cannot be written to; to try is a TypeError.
+real `os`, which is imported at that moment: this module only takes its place in `sys.modules`. One difference:
+`environ` cannot be written to; to try is a TypeError.
 """
 
 from posix import *  # noqa: F403

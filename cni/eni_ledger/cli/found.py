@@ -1,4 +1,4 @@
-"""What the ledger has for each WHAT of a question, and nobody's last and next owner. Without click."""
+"""Find the associations of each WHAT and, if there are none, its last and next owner. Without click."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`eni-ledger`: finds the command, runs it, and turns what went wrong into a message and an exit code.
 
 Exit codes: 0 done; 1 nothing found, or `fsck`, `verify`, `identify` or `doctor` found what should not be; 2 the command
-line cannot be understood; 3 the ledger cannot be read, or only in part; 130 interrupted; 141 whoever read the output
+line cannot be understood; 3 the ledger cannot be read, or only in part; 130 interrupted; 141 the reader of the output
 has gone (as SIGPIPE would say).
 """
 

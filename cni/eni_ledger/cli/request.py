@@ -1,4 +1,4 @@
-"""A question as it was asked: what, when, which of the answers, and how they are printed. Without click."""
+"""A question: what, when, which of the answers, and how they are printed. Without click."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class _Followed:
         return self._stamp != before
 
     def look(self) -> None:
-        """Know the last event that there is now; damage is left to who reads the events."""
+        """Know the last event that there is now; damage is reported by the reader of the events."""
         try:
             last = next(last_events(self._history, None, None, 1, imported=False), None)
         except (EniLedgerError, OSError):

@@ -13,19 +13,18 @@ Source of the format: etcd-io/bbolt, `internal/common` (`page.go`, `meta.go`, `i
 * A bucket is a leaf value: root page u64, sequence u64; root 0 means that an inline leaf page follows.
 * Freelist: page ids (u64), ascending; with count 0xFFFF the first of them is the count.
 
-Why a reader without a lock gets a consistent tree: a commit writes its new pages into pages that are free in the newest
-committed transaction T, syncs, and then writes the meta of T+1 over the older of the two metas. As long as both metas
-are, after the pages were read, what they were before, nothing of the tree of T was written to in between. If they are
-not, everything is read anew. Both metas have to be valid: bbolt itself falls back to the older one, but for a reader
-that would be the past, and a half-written meta is whole a moment later.
+A reader without a lock gets a consistent tree: a commit writes its new pages into pages that are free in the newest
+committed transaction T, syncs, and then writes the meta of T+1 over the older of the two metas. If both metas are the
+same before and after the pages were read, no page of the tree of T was written in between; otherwise the reader starts
+again. Both metas have to be valid: bbolt falls back to the older one, but that would be the past, and a half-written
+meta is whole a moment later.
 
-The less is read between the two looks at the metas, the more often they are the same. So a search for a text
-(`ReadTransaction.containing`) goes through the file as it lies there, in large pieces, and reads as pages only the
-branches of the bucket and the leaves in which it was seen. Text on a page
-that is not a leaf of the tree belongs to an older transaction.
+The shorter the read, the more often both metas are the same. A search for a text (`ReadTransaction.containing`)
+therefore reads the file in large pieces, and parses only the branches of the bucket and the leaves with the text. Text
+on a page that is not a leaf of the tree belongs to an older transaction.
 
-bbolt has no checksums on other pages. In exchange everything that the format fixes is checked: ids, flags, bounds,
-keys ascending and within what the branch above promises, data without gaps, no page used twice, none of them free.
+Only metas have checksums. Of other pages the reader checks everything that the format fixes: ids, flags, bounds, keys
+ascending and within the range of the branch above, data without gaps, no page used twice, no page free.
 
 The file is read with pread: reading a mapping of a file that is truncated meanwhile raises SIGBUS and ends the call.
 

@@ -276,7 +276,7 @@ def _answer_version(call: Call, stdin: BinaryIO | None) -> None:
 
 
 def _harmless(call: Call) -> bool:
-    """Let a call succeed that failed by a fault of ours: the last net, below that of each command.
+    """Let a call succeed that failed by an error of eni-ledger: the last handler, below that of each command.
 
     Returns False where the runtime needs an error: STATUS, `onError` `fail`, or no result that could be passed on.
     """

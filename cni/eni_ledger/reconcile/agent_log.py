@@ -1,4 +1,4 @@
-"""The past: what `vpc-branch-eni` and `vpc-eni` wrote to their log before eni-ledger was there.
+"""Read the log of `vpc-branch-eni` and `vpc-eni`: the history before eni-ledger was installed.
 
 Source: amazon-vpc-cni-plugins, `logger/logger.go` (format and rolling), `cni/plugin.go`, `plugins/vpc-branch-eni` and
 `plugins/vpc-eni` (`plugin/commands.go` and `config/netconfig.go`), from 2018 to 2023; and lines that the real plugins
@@ -12,10 +12,10 @@ wrote. The agent sends the logs of all its VPC plugins into one file, `/log/vpc-
 * `Executing ADD with netconfig: &{...}.` is the configuration as Go's `%+v` prints it. For `vpc-branch-eni` there is no
   container ID in it; namespace and interface name stand in later lines of the same call, together with the MAC:
   `Moving branch link {...} to netns ...`, `Renaming branch link {...} to eth0.` `Writing CNI result to stdout: ...`
-  says that an ADD succeeded; every one that succeeds writes it. `CNI command failed: ...` does not say whose it is: it
-  belongs to the ADD that ran alone, else to one that never wrote a result. DEL tells nothing of its end; that of
-  `vpc-branch-eni` cannot fail once it has written its configuration.
-* An agent that logs at `warn` or above hands that level on, and then there is nothing to import.
+  says that an ADD succeeded; every one that succeeds writes it. `CNI command failed: ...` names no call: it
+  belongs to the ADD that ran alone, else to one that never wrote a result. DEL logs no end; that of `vpc-branch-eni`
+  cannot fail once it has logged its configuration.
+* An agent that logs at `warn` or above passes that level to its plugins: then the log has nothing to import.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from eni_ledger.reconcile.agent_log_netconf import declared, place, printable
 #: Numbers of unread lines that a report keeps, per file; beyond that they are only counted.
 NUMBERS_MAX = 100
 LINE_MAX = 1 << 20
-#: The agent gives all plugins of a task one minute to set it up; what an ADD has not said after this, it never says.
+#: The agent gives all plugins of a task one minute to set it up; an ADD logs nothing after that.
 ADD_SECONDS_MAX = 120
 _WAITING_MAX = 10_000
 # A DEL does not say when it is over; it takes milliseconds. After this it is.
@@ -80,7 +80,7 @@ class LogEvent:
 
 @dataclass(slots=True)
 class ParseReport:
-    """What was read: lines in all, events, and lines that could not be read, counted and (the first ones) by number.
+    """Counts of a log: lines, events, and lines that could not be read, the first of these by number.
 
     `logs` are the files that have at least one line as the plugins write them; `newest` is the time of the newest
     line, seconds since 1970.
@@ -103,7 +103,7 @@ class ParseReport:
 
 @dataclass(slots=True)
 class _Failure:
-    """A failed command that says nothing of itself, and the ADDs that were not over then: one may be it."""
+    """A failed command that names no call, and the ADDs that had not ended then: it may be one of them."""
 
     text: str
     calls: list[_Call]
@@ -125,7 +125,7 @@ class _Call:
 
 
 def parse(lines: Iterable[bytes], report: ParseReport | None = None, source: str = "") -> Iterator[LogEvent]:
-    """Yield the events of one log in the order in which the calls began. Never raises for what is in a line."""
+    """Yield the events of one log in the order in which the calls began. No content of a line raises."""
     parser = _Parser(report or ParseReport())
     for number, line in enumerate(lines, 1):
         yield from parser.feed(line, source, number)
@@ -137,9 +137,9 @@ def read(
 ) -> Iterator[LogEvent]:
     """Yield the events of several files, oldest first, as one log: a call may begin in one and end in the next.
 
-    A file may be packed with gzip; the plugins do not do that, but people do. `progress` is called with the length of
-    each line in bytes, unpacked. Raises OSError when a file cannot be read. What is missing from a packed file that was
-    cut short counts as one unread line.
+    A file may be compressed with gzip, which administrators do and the plugins do not. `progress` is called with the
+    length of each line in bytes, unpacked. Raises OSError when a file cannot be read. The missing end of a truncated
+    gzip file counts as one unread line.
     """
     report = report or ParseReport()
     parser = _Parser(report)
@@ -159,7 +159,7 @@ def read(
 def rolled(path: Path) -> list[Path]:
     """Return the files of the log with this name, oldest first: the plain one if there is one, then the hours.
 
-    Raises PermissionError for a directory that may not be read: what is in it is not known.
+    Raises PermissionError for a directory that may not be read: its files are not known.
     """
     try:
         names = sorted(os.listdir(path.parent))
@@ -183,7 +183,7 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield lines; of one that is longer than any plugin writes only the beginning."""
+    """Yield lines; of one that is too long for any plugin, only the beginning."""
     while line := file.readline(LINE_MAX):
         rest = line
         while len(rest) == LINE_MAX and not rest.endswith(b"\n"):
@@ -192,7 +192,7 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 
 
 class _Parser:
-    """Puts the lines of a call together, as far as they say whose they are."""
+    """Collects the lines of each call, as far as they name it."""
 
     def __init__(self, report: ParseReport) -> None:
         self.report = report
@@ -203,7 +203,7 @@ class _Parser:
         self.in_panic = False
 
     def feed(self, line: bytes, source: str, number: int) -> Iterator[LogEvent]:
-        """Take one line; yield the events that are complete by now."""
+        """Take one line; yield the events that it completes."""
         self.report.lines += 1
         line = line.rstrip(b"\r\n")
         if not line:
@@ -234,7 +234,7 @@ class _Parser:
         yield from self._ready()
 
     def finish(self) -> Iterator[LogEvent]:
-        """Yield what is left at the end of the log."""
+        """Yield the events that are incomplete at the end of the log."""
         while self.waiting:
             yield self._settle(self.waiting.popleft())
 
@@ -255,12 +255,12 @@ class _Parser:
     def _over(self, key: str) -> None:
         call = self.open.pop(key)
         call.done = True
-        # Which of those that run this one is does not matter, only how many are left.
+        # Any of the running calls will do: only their number counts.
         if self.running:
             self.running.pop(0)
 
     def _more(self, level: str, message: str, began: float) -> None:
-        """Add what a later line says to the call that it belongs to."""
+        """Add a later line to the call that it belongs to."""
         if message.startswith("Plugin "):
             self.running.append(began)
             for call in self.open.values():
@@ -285,7 +285,7 @@ class _Parser:
                     call.event.fields |= place(match[1])
 
     def _error(self, message: str) -> None:
-        """Take an error: one that names the MAC or the link of an ADD, or the last word of a plugin."""
+        """Take an error that names the MAC or the link of an ADD, or the last line of a plugin."""
         if not message.startswith(_FAILED):
             link = _LINK.search(message)
             for call in self.open.values():
@@ -329,7 +329,7 @@ class _Parser:
 
     @staticmethod
     def _judge(call: _Call) -> None:
-        """Say what became of an ADD that wrote no result and no error that is certainly its own."""
+        """Settle an ADD that wrote no result and no error that is certainly its own."""
         fields = call.event.fields
         for failure in reversed(call.failures):
             others = [one for one in failure.calls if one is not call and not one.outcome_known]

@@ -28,7 +28,7 @@ _PID = re.compile(r"(?:/host)?/proc/(\d{1,9})/ns/net")
 
 
 def declared(message: str) -> dict[str, Any] | None:
-    """Return what a configuration says, in the ledger's keys; None when it is none of our plugins' or damaged."""
+    """Return a configuration in the ledger's keys; None if it is damaged or of another plugin."""
     head = _NETCONF.search(message)
     if head is None:
         return None

@@ -1,4 +1,4 @@
-"""Live associations that cannot both be true, where the ledger cannot tell which one is over.
+"""Find live associations that exclude each other where the ledger cannot tell which one has ended.
 
 Where two certainly exclude each other, the later add supersedes the earlier (`ledger.format.supersede`), so they are
 never live together.

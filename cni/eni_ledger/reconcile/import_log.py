@@ -1,7 +1,7 @@
-"""The history of before: what the agent's plugin logs tell becomes an older ledger, `imported/` in the state directory.
+"""Import the logs of the agent's plugins as an older ledger, `imported/` in the state directory.
 
-A line is imported once: its `import_id` comes from its text. What the ledger recorded itself is left out, since the
-plugins go on with their log when eni-ledger stands before them. Nothing of it is sent to the journal.
+A line is imported once: its `import_id` comes from its text. Events that the ledger recorded itself are left out, since
+the plugins continue their log behind eni-ledger. Imported events are not sent to the journal.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ _REPEATED_S = 3600
 
 
 class NoLog(EniLedgerError):
-    """What is to be imported is no log of vpc-branch-eni."""
+    """The file to import is not a log of vpc-branch-eni."""
 
 
 @dataclass(slots=True)
 class ImportReport:
-    """What came of an import.
+    """The result of an import.
 
-    `read` is the parser's report; `imported` events by kind; `known` lines that were in the ledger already, `recorded`
-    ones that the ledger has of its own, `unsettled` ones whose end the log does not have yet. The log speaks of the
-    time from `first` to `last`.
+    `read` is the parser's report; `imported` events by kind; `known` lines that were imported before, `recorded`
+    ones that the ledger recorded itself, `unsettled` ones whose end is not in the log yet. The log covers `first` to
+    `last`.
     """
 
     files: list[str] = field(default_factory=list)
@@ -83,7 +83,7 @@ class ImportReport:
 
 
 def files_of(names: Iterable[str]) -> list[Path]:
-    """Return the files that are meant, oldest first: a log's name stands for the hours it was rolled into, too.
+    """Return the files to read, oldest first: the name of a log also stands for the files it was rolled into.
 
     Raises NotFound for a name that stands for none, NoLog for that of a directory.
     """
@@ -107,9 +107,9 @@ def import_files(
     dry_run: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImportReport:
-    """Import the logs and return what came of it; with `dry_run` what would.
+    """Import the logs and return the report; with `dry_run` change nothing.
 
-    `about` has what each event shall carry (`instance_id`). Raises OSError for a file that cannot be read, NoLog for
+    `about` has keys for each event (`instance_id`). Raises OSError for a file that cannot be read, NoLog for
     one of which not a single line is a log's (then nothing was imported), LedgerError.
     """
     report = ImportReport([str(path) for path in files])
@@ -131,7 +131,7 @@ def import_files(
 def keep(settings: Settings, *, dry_run: bool = False) -> str:
     """Copy `import` events of 0.1.0 to the imported history, and remove that when all of it is beyond `retain_days`.
 
-    Return ``copied``, ``removed`` or, for nothing done, an empty text; with `dry_run` what would be done. Raises
+    Return ``copied``, ``removed`` or, if nothing was done, an empty text; with `dry_run` change nothing. Raises
     StateDirError, LockTimeout, WriteFailed.
     """
     with Snapshot(settings.state_dir) as snapshot:
@@ -151,7 +151,7 @@ def keep(settings: Settings, *, dry_run: bool = False) -> str:
 
 
 def _replace(settings: Settings, new: Iterable[Fields] = (), log_ends: str = "", *, dry_run: bool = False) -> bool:
-    """Make the imported history anew, with the `new` events; return whether that changes it.
+    """Write the imported history again, with the `new` events; return whether that changes it.
 
     It is written under a temporary name, synced and renamed. One that is damaged is copied to the quarantine before.
     """
@@ -179,7 +179,7 @@ def _replace(settings: Settings, new: Iterable[Fields] = (), log_ends: str = "",
 
 
 def _present(dir_fd: int) -> tuple[bytes, bool]:
-    """Return the bytes of the imported history, and whether each line is what was written."""
+    """Return the bytes of the imported history, and whether each line matches its CRC."""
     fd = imported.open_history(Directory(dir_fd))
     if fd < 0:
         return b"", True
@@ -251,7 +251,7 @@ def _new(events: list[Draft], state_dir: str, report: ImportReport) -> list[Draf
 
 
 def _recorded(history: LedgerReader, first: str, last: str) -> dict[Place, list[datetime]]:
-    """Return what the ledger recorded and when, as far as a log from `first` to `last` can have it too."""
+    """Return the events that the ledger recorded, with times, as far as a log from `first` to `last` can have them."""
     recorded: dict[Place, list[datetime]] = {}
     begin, end = _time(first) - timedelta(seconds=_REPEATED_S), _time(last) + timedelta(seconds=_AFTER_S)
     # By the time of writing, which in the spool comes later.

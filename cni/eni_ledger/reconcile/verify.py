@@ -128,7 +128,7 @@ def _judge_anywhere(association: Association, scan: Scan) -> tuple[Verdict, Scan
 
 
 def _mac_of(association: Association) -> str | None:
-    """Return the MAC of the interface: as the kernel showed it, else as it was declared."""
+    """Return the MAC of the interface that the kernel showed, else the declared one."""
     macs = (association.get("observed_mac"), association.get("branch_mac"), association.get("declared_mac"))
     return next((mac for mac in macs if mac is not None), None)
 
@@ -168,7 +168,7 @@ def _other_process(association: Association, proc: str) -> bool:
 
 
 def _differences(association: Association, link: ScannedLink, scan: Scan) -> list[str]:
-    """Return a sentence for each value that the kernel no longer has as it was recorded."""
+    """Return a sentence for each recorded value that differs from the kernel's."""
     recorded = {
         "VLAN ID": association.get("observed_vlan_id", association.get("vlan_id")),
         "VLAN protocol": association.get("vlan_protocol"),

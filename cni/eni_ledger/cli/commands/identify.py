@@ -72,10 +72,10 @@ def command(
     and docker also about those that ended since the last run that could ask both. A known value is never overwritten: a
     source that contradicts it is reported.
 
-    agent-db and docker also know the containers of the task, which are made after the ADD: they are asked for these
-    while none is known, in the first hour, and once more after the end.
+    agent-db and docker also know the containers of the task, which are created after the ADD. They are asked for them
+    while none is known, during the first hour, and once more after the end.
 
-    Exit status 0, even when something is still unknown; 1 when sources disagree; 3 when a source named with --source
+    Exit status 0, also when values are still unknown; 1 when sources disagree; 3 when a source named with --source
     cannot be asked.
     """
     session, form = session_of(ctx, state_dir, no_color), form_of(options)

@@ -44,11 +44,11 @@ def command(
     no_color: bool,
     **options: Any,
 ) -> int:
-    """Pack sealed segments (gzip, about eight times smaller; zcat, log shippers and Athena read them), index them, so
-    that who reads a few hundred events of millions, and remove those beyond retainDays and retainBytes of the
-    configuration. What remains still answers for every moment of retainDays.
+    """Pack sealed segments (gzip, about eight times smaller; zcat, log shippers and Athena read them) and index them,
+    so that `who` reads a few hundred events out of millions. Remove the segments beyond retainDays and retainBytes
+    of the configuration; the rest answers for every moment of retainDays.
 
-    ADDs go on meanwhile. Damaged segments are left unchanged and named: exit status 1.
+    ADDs continue meanwhile. Damaged segments are named and left unchanged: exit status 1.
     """
     session, form = session_of(ctx, state_dir, no_color), form_of(options)
     settings = settings_of(session)

@@ -76,7 +76,7 @@ class _Look:
         self.since, self.until = ALWAYS, NEVER
 
     def up(self, kind: str, value: object) -> tuple[Association, ...]:
-        """Return whose a thing was; nobody's for an empty one."""
+        """Return the owners of an address or tag; none for an empty one."""
         if not value:
             return ()
         span: Span = self._timeline.at(kind, value, self._at)
@@ -168,7 +168,7 @@ def _only_tag(
 
 
 def _miss(timeline: Timeline, tag: Tag | None, packet: Packet, at: int) -> Miss | None:
-    """Return what nobody had: the tag, else a MAC address that somebody has at another time."""
+    """Return what had no owner: the tag, else a MAC address that has one at another time."""
     things: list[tuple[str, object, str]] = [(VLAN, tag, str(tag.vlan_id))] if tag else []
     things += [] if tag else [(MAC, mac, mac) for mac in (packet.source_mac, packet.target_mac) if mac]
     for kind, value, shown in things:

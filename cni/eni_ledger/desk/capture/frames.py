@@ -22,7 +22,7 @@ _TYPE_AT = {ETHERNET: (12, 14), COOKED: (14, 16), COOKED2: (0, 20)}
 """Where the type of what is inside stands, and where the link layer ends."""
 
 _TAGGED_END = 18  # of an Ethernet header with one tag
-_MOST_TAGS = 8  # more are nobody's
+_MOST_TAGS = 8  # no real frame has more
 
 
 def read(link_type: int, data: bytes) -> Packet:

@@ -33,7 +33,7 @@ class Builder:
         if not self._begins:
             self._begins, self._before = event["ts"], int(event["prev_crc"], 16)
         self._ends, self._crc = event["ts"], crc
-        if event["event"] != "checkpoint":  # whoever looks into a segment reads its checkpoint in any case
+        if event["event"] != "checkpoint":  # a reader of a segment reads its checkpoint in any case
             self._keys(event, number)
         for mark in marks_of(event):
             if number not in self._marked.setdefault(mark, [])[-1:]:

@@ -1,1 +1,1 @@
-"""`fsck`: whether a ledger is what was written, and what can be repaired."""
+"""`fsck`: verify a ledger, and repair what can be repaired."""

@@ -1,4 +1,4 @@
-"""fsck: prove the chain through all segments, and say where it breaks. Changes nothing."""
+"""Verify the chain of CRCs through all segments and report where it breaks. Changes nothing."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ Progress = Callable[[int, int], None]
 
 
 class FsckReport:
-    """What fsck found.
+    """The result of fsck.
 
-    `segments`: for each one a dict with path, first_seq, last_seq, lines, bytes, status (``sound``, ``damaged``, and
-    ``missing`` for an active one that is not there though events are missing at the end); `events` proven; `live`
-    associations at the end; `damage`: a LedgerDamaged each, in order; `notes`: what is worth knowing and is no damage
+    `segments`: for each one a dict with path, first_seq, last_seq, lines, bytes, status (``sound``, ``damaged``, or
+    ``missing`` for an active segment that should exist); `events` proven; `live`
+    associations at the end; `damage`: a LedgerDamaged each, in order; `notes`: findings that are not damage
     (torn tail, spooled events, failures to record, quarantine). `sound`: no damage.
     """
 
@@ -44,12 +44,12 @@ class FsckReport:
 
     @property
     def sound(self) -> bool:
-        """Whether every line of every segment is what was written, and none is missing."""
+        """Whether all lines are as they were written, and none is missing."""
         return not self.damage
 
 
 class _Check:
-    """The state of one run: where the chain stands and what is live."""
+    """The state of one run: the end of the chain so far, and what is live there."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.report = FsckReport()
@@ -66,7 +66,7 @@ class _Check:
         self.report.damage.append(LedgerDamaged(msg, path=path, line=line, offset=offset))
 
     def segment(self, part: Segment, found: Findings) -> None:
-        """Append to the report what was found in a segment, and whether it goes on where the one before it ended."""
+        """Add the findings of a segment to the report, and check that it continues the one before it."""
         before = len(self.report.damage)
         if found["head"]:
             self._head(part, found["head"])
@@ -88,7 +88,7 @@ class _Check:
         self.report.events += found["lines"]
 
     def _head(self, part: Segment, event: Fields) -> None:
-        """Check that a segment goes on where the one before it ended."""
+        """Check that a segment continues the one before it."""
         after_damage = event["damage"] is not None
         if after_damage:
             self.report.notes.append(f"{part.name} begins after damage: {event['damage']}")
@@ -108,7 +108,7 @@ class _Check:
             self.damage(f"time {event['ts']} follows {self.ts}", part, 1, 0)
 
     def _name(self, part: Segment, found: Findings) -> None:
-        """Check the name of a sealed segment against what is in it, unless damage hides that."""
+        """Check the name of a sealed segment against its content, unless damage hides that."""
         named = segment.sealed_range(part.name)
         inside = (found["first_seq"], found["last_seq"])
         if named and named != inside and not any(each.path.endswith(part.name) for each in self.report.damage):
@@ -117,14 +117,14 @@ class _Check:
             self.damage(msg, part, found["last_line"] + 1 if at_end else 1, part.end() if at_end else 0)
 
     def _index(self, part: Segment) -> None:
-        """Note a packed segment without an index that is whole."""
+        """Note a packed segment whose index is missing or damaged."""
         if part.packed:
             index = index_of(part)
             if index is None or not index.whole():
                 self.report.notes.append(f"{part.name} has no index that can be used; eni-ledger prune makes it")
 
     def surroundings(self) -> None:
-        """Note what lies beside the segments: state.json, the spool, the quarantine, failures to record."""
+        """Note the other files: state.json, the spool, the quarantine, failures to record."""
         source, notes = self._snapshot.source, self.report.notes
         known = read_state(source)
         if known is None:
@@ -155,7 +155,7 @@ class _Check:
             notes.append(f"events could not be recorded: see {FAILURES}")
 
     def _unsound_end(self, *, present: bool) -> None:
-        """Say of the active segment that it is not whole, or not `present` at all."""
+        """Report that the active segment is not whole or, if not `present`, missing."""
         if present:
             self.report.segments[-1]["status"] = "damaged"
             return
@@ -163,12 +163,12 @@ class _Check:
         self.report.segments.append({"path": segment.ACTIVE, **nothing, "status": "missing"})
 
     def _agrees(self, known: state_file.StateFile) -> bool:
-        """Whether `state.json` is of the event that the ledger ends with, and has what is live then."""
+        """Return whether `state.json` is of the last event, and has what is live after it."""
         ids = sorted(orjson.loads(line)["association_id"] for line in known.lines)
         return known.head.get("crc") == f"{self.crc or 0:08x}" and ids == self.live
 
     def _ends_before(self) -> bool:
-        """Whether the ledger still ends before what `state.json` knows of, now that writers have had the time since."""
+        """Return whether the ledger still ends before the event of `state.json`, after writers had time to append."""
         try:
             return cut_short(self._snapshot.source) is not None
         except LedgerDamaged:
@@ -176,12 +176,12 @@ class _Check:
 
 
 def fsck(state_dir: str, progress: Progress | None = None) -> FsckReport:
-    """Prove every line of every segment in `state_dir`, as `fsck_ledger` does."""
+    """Verify every line of every segment in `state_dir`, as `fsck_ledger` does."""
     return fsck_ledger(History(state_dir), progress)
 
 
 def fsck_ledger(history: History, progress: Progress | None = None) -> FsckReport:
-    """Prove every line of every segment of a ledger and return what was found. Takes no lock, changes nothing.
+    """Verify every line of every segment of a ledger and return the report. Takes no lock, changes nothing.
 
     Imported history is a ledger of its own; its segments and damage come first.
 

@@ -1,7 +1,7 @@
-"""A line that the chain proves and that holds what no eni-ledger writes: a text for a list, an object for a number.
+"""Find a line whose CRC matches and whose values have the wrong type: a text for a list, an object for a number.
 
-Who can write the ledger as root can also compute its CRCs. Readers do not ask every value what it is, which would cost
-each question more than all else; where one was tripped by such a value, this finds out which line it was.
+Root can write such a line with a matching CRC. Readers do not check the type of each value, which would cost a question
+more than all else; after one failed on such a value, this module finds the line.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _find(history: History) -> LedgerError | None:
 
 
 def _problem(event: Fields) -> str:
-    """Return which value of an event is not what it has to be, empty when all are."""
+    """Return which value of an event has the wrong type, empty if none has."""
     try:
         Event.model_validate(event)
     except ValidationError as exc:

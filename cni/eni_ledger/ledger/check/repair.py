@@ -1,9 +1,9 @@
-"""What `fsck --repair` does: the work of the next writer, now and thoroughly. Nothing recorded is changed or lost.
+"""Repair a ledger (`fsck --repair`): the work of the next writer, done now and in full. No recorded event changes.
 
-Before anything is changed, the files that will be are copied to the quarantine; a sound segment is not, to which events
-of the spool may be appended. A torn tail is set aside; an active segment that is damaged anywhere is sealed as it is,
-and the next one's checkpoint names the damage; `state.json` is built anew; the spool is folded in; what was left half
-written under a temporary name goes. Damage in a sealed segment stays: what those lines said, nobody knows.
+The files that will change are first copied to the quarantine, except a sound segment to which events of the spool are
+appended. A torn tail is cut off; an active segment that is damaged anywhere is sealed unchanged, and the checkpoint of
+the next one names the damage; `state.json` is rebuilt; the spool is folded in; temporary files are removed. Damage in a
+sealed segment stays: the content of those lines is lost.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _WRITTEN_BY_THEN = 3600  # seconds; a spool file is written in milliseconds, or 
 
 
 def repair(settings: Settings, about: dict[str, Any], copy: Copy | None = None) -> list[str]:
-    """Mend what can be mended; return what was done, a sentence each, nothing when there was nothing to do.
+    """Repair what can be repaired; return a sentence for each change, none if there was nothing to do.
 
-    `about` says whose boot it is (`boot_id`, `instance_id`), unless the ledger is a `copy`: then it stays of the boot
-    and instance that it is of, nothing is retired, and what waits in the spool from another boot goes on waiting. It
-    may be killed at any moment and run again. Raises StateDirError, LockTimeout, FutureFormat, WriteFailed.
+    `about` says whose boot it is (`boot_id`, `instance_id`), unless the ledger is a `copy`: a copy keeps its boot
+    and instance, nothing is retired, and events of another boot stay in the spool. A run may be killed at any moment
+    and repeated. Raises StateDirError, LockTimeout, FutureFormat, WriteFailed.
     """
     if copy:
         about = {key: value for key in ("boot_id", "instance_id") if (value := getattr(copy, key))}
@@ -53,7 +53,7 @@ def repair(settings: Settings, about: dict[str, Any], copy: Copy | None = None) 
             if before.wanting():
                 done += before.copy_aside()
                 if before.damaged_inside():
-                    _seal(dir_fd, about)  # a writer, which looks at the last line only, might not
+                    _seal(dir_fd, about)  # a writer looks at the last line only
                 held, lock_fd = lock_fd, -1  # the session's now, also when it fails
                 session = WriteSession(settings, dir_fd, about, lock_fd=held, copied=copy is not None)
                 session.commit()
@@ -71,9 +71,9 @@ def repair(settings: Settings, about: dict[str, Any], copy: Copy | None = None) 
 
 
 def _sweep(dir_fd: int) -> list[str]:
-    """Remove files that were left half written under a temporary name; call with the lock held.
+    """Remove temporary files that a killed process left; call with the lock held.
 
-    In the spool, which is written to without the lock, only those that nobody can be writing any more.
+    In the spool, which is written without the lock, only those that are too old to be written still.
     """
     left = [name for name in os.listdir(dir_fd) if is_temporary(name) or name == ".next"]
     for name in left:
@@ -82,7 +82,7 @@ def _sweep(dir_fd: int) -> list[str]:
         try:
             fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
         except OSError:
-            continue  # there is none, or it is none: who has to use it says so
+            continue  # missing, or no directory: its user reports that
         try:
             for name in os.listdir(fd):
                 if name[0] != "." or not name.endswith(".tmp"):
@@ -109,7 +109,7 @@ def _seal(dir_fd: int, about: dict[str, Any]) -> None:
 
 
 class _Before:
-    """The state directory as it was found; call with the lock held."""
+    """The state of the directory before the repair; call with the lock held."""
 
     def __init__(self, state_dir: str, dir_fd: int) -> None:
         self._state_dir = state_dir
@@ -125,28 +125,28 @@ class _Before:
         self._known = state_file.read(dir_fd)
 
     def wanting(self) -> bool:
-        """Whether a writer would have something to mend."""
+        """Return whether there is anything to repair."""
         if not self._active:
             return bool(self._sealed or self._known or self._waiting)
         return bool(not self._fresh() or self._unsound() or self._waiting)
 
     def _fresh(self) -> bool:
-        """Whether `state.json` is of the event that the active segment ends with."""
+        """Return whether `state.json` is of the last event of the active segment."""
         if self._known is None or self._active is None:
             return False
         of = self._known.head["seq"], self._known.head.get("crc")
         return of == (self._active["last_seq"], f"{self._active['crc'] or 0:08x}")
 
     def _unsound(self) -> bool:
-        """Whether the active segment has to be cut or sealed."""
+        """Return whether the active segment has to be cut or sealed."""
         return self.damaged_inside() or bool(self._active and self._active["torn"])
 
     def damaged_inside(self) -> bool:
-        """Whether the active segment has a line that is not what was written."""
+        """Return whether a line of the active segment does not match its CRC."""
         return bool(self._active and self._active["damage"])
 
     def copy_aside(self) -> list[str]:
-        """Copy what will be changed to the quarantine, synced; return what was done."""
+        """Copy the files that will change to the quarantine, synced; return a sentence about that."""
         stale = self._unsound() or not self._fresh()
         changed = [*([segment.ACTIVE] if self._unsound() else []), *([state_file.STATE_FILE] if stale else [])]
         changed = [name for name in changed if name in self._names]
@@ -164,7 +164,7 @@ class _Before:
         return done
 
     def compare(self) -> list[str]:
-        """Return what has been done since."""
+        """Return a sentence for each change since."""
         done = [
             f"set a torn tail aside: {QUARANTINE}/{name}" if name.startswith("torn-") else f"set {name} aside"
             for name in sorted(set(self._quarantined()) - self._aside)

@@ -1,6 +1,6 @@
-"""One segment, proven line by line; and many of them, on all processors.
+"""Verify segments line by line, several at once on all processors.
 
-What is found is plain data, since it comes from another process.
+Findings are plain data, because they come from another process as JSON.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _START = re.compile(
 
 
 def _quick(line: bytes) -> Any:
-    """Return what matters of a line. Of an ordinary add or del, which nearly all are, the rest is not parsed."""
+    """Return the keys of a line that fsck compares. Most lines, ordinary add and del events, are not parsed further."""
     start = _START.match(line)
     if start is None or b'"supersedes"' in line:
         return orjson.loads(line)
@@ -45,7 +45,7 @@ def _quick(line: bytes) -> Any:
 
 
 def check_segment(part: Segment) -> Findings:
-    """Return what is in a segment, and what is wrong with it.
+    """Return the content of a segment and its damage.
 
     `lines` proven; `first_seq`, `last_seq`, `ts`, `crc` and the number (`last_line`) of the first and last of them;
     `head`, its checkpoint, if that is sound; `live`, the IDs at its end; `damage`, each with `msg`, `line`, `offset`;
@@ -92,7 +92,7 @@ def _broken(found: Findings, broken: list[LedgerDamaged]) -> None:
 
 
 def _check(found: Findings, event: Event, live: Live, number: int, offset: int) -> None:
-    """Check what the CRC of one line cannot tell: its place in the segment. `live` is what is live after it."""
+    """Check the place of a line in the segment, which its CRC does not cover. `live` is what is live after it."""
     if found["first_seq"] is None:
         found["first_seq"] = event["seq"]
     if number == 1:
@@ -124,7 +124,7 @@ def examine_all(parts: list[Segment], progress: Progress | None = None) -> Itera
 
 
 class _Workers:
-    """Processes that examine every `count`-th segment each, and tell of each in a line of JSON."""
+    """Processes that each check every `count`-th segment and print its findings as a line of JSON."""
 
     def __init__(self, parts: list[Segment], count: int) -> None:
         self._results: dict[int, Findings] = {}
@@ -143,7 +143,7 @@ class _Workers:
 
     @staticmethod
     def _work(parts: list[Segment], numbers: range, writing: int) -> None:
-        """Examine the segments and end the process; what goes wrong is for the parent to find out again."""
+        """Check the segments and end the process; after an error the parent checks the segment again."""
         try:
             with os.fdopen(writing, "wb") as pipe:
                 for number in numbers:
@@ -155,7 +155,7 @@ class _Workers:
             os._exit(0)
 
     def result(self, number: int) -> Findings | None:
-        """Return the findings of a segment, None when its worker could not tell."""
+        """Return the findings of a segment, None if its worker failed."""
         while number not in self._results and self._selector.get_map():
             for key, _ in self._selector.select():
                 fd = key.fd
@@ -170,7 +170,7 @@ class _Workers:
     def close(self) -> None:
         """End the processes."""
         for key in list(self._selector.get_map().values()):
-            os.close(key.fd)  # whoever still writes gets an error, and ends
+            os.close(key.fd)  # a worker that still writes gets an error and ends
         self._selector.close()
         for pid in self._pids:
             os.waitpid(pid, 0)

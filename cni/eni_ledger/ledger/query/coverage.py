@@ -24,7 +24,7 @@ def begin(history: LedgerReader) -> str | None:
         try:
             event = next(history.events(imported=imported), None)
         except LedgerDamaged:
-            continue  # whoever asks has been told, or will be
+            continue  # the question itself reports it
         if event:
             first = min(first or event["ts"], event["ts"])
     return first

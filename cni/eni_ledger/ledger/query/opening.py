@@ -161,7 +161,7 @@ def _directory(path: str, configured: str, progress: Progress | None) -> Part:
 
 
 def _single(path: str, fd: int, progress: Progress | None) -> Part | None:
-    """Return the segment that is open at `fd`, as a ledger of its own; None if it is no segment as it was written."""
+    """Return the segment that is open at `fd`, as a ledger of its own; None if it is not a segment."""
     start, name = os.pread(fd, _LOOK, 0), os.path.basename(path)
     if start.startswith(gzip_members.MAGIC):
         if not segment.sealed_range(name) or not name.endswith(segment.PACKED):

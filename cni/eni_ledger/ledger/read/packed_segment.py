@@ -1,7 +1,7 @@
 """The lines of a packed segment that can have to do with a question: those of the members that its index names.
 
 A member has been proven before it was packed, and is what was packed. So only lines that are given are proven once
-more, by the CRC that the line before each states: one that this does not fit is somebody else's.
+more, by the CRC that the line before each states: a line that does not fit was not written here.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ _KINDS = {
     "identify": frozenset((b"identify",)),
     "late": frozenset((b"identify",)),
 }
-"""Kinds of events that can have a mark, as far as others than boots and checkpoints matter to who asks for it."""
+"""Kinds of events that can have a mark, as far as a question needs other events than boots and checkpoints."""
 
 _FEW = 2
 """Segments of a question about a moment. They are kept: it is often put again, in other words."""
