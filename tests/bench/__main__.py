@@ -69,7 +69,7 @@ def measure_rotation(directory: Path, plugin: Plugin, number: int, rounds: Round
         for condition in CONDITIONS:
             shutil.copytree(full, directory)
             directory.chmod(0o750)
-            os.sync()  # what the copy costs is nobody's
+            os.sync()  # the cost of the copy is not measured
             rounds.in_order(condition, Measured(ROTATING, take), Measured(NOT_ROTATING, take))
             shutil.rmtree(directory)
 
@@ -142,7 +142,7 @@ def run(options: argparse.Namespace, scratch: Path) -> Figures:
         lists = [listed(events, scratch / f"state-{events}-120") for events in (histories[-1], 0)]
         rounds.run("list", [Pair(*lists)], max(10, options.rounds // 5))
         if not journald.why_not and not journald.entries():
-            raise Failed("journald took no entry of ours")
+            raise Failed("journald took no entry of eni-ledger")
     finally:
         journald.stop()
     return figures

@@ -54,7 +54,7 @@ def _association(n: int) -> dict[str, Any]:
 
 
 class _Past:
-    """A state directory that grows by events whose times are ours to choose."""
+    """A state directory that grows by events whose times the bench chooses."""
 
     def __init__(self, directory: Path, ts_us: int) -> None:
         directory.mkdir(parents=True, mode=0o750)

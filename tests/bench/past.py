@@ -108,7 +108,7 @@ def timed(command: list[str | Path]) -> tuple[float, str]:
 
 
 def of_eni_ledger(packed: Path) -> Callable[[dict[str, str]], tuple[float, str]]:
-    """Return who asks eni-ledger."""
+    """Return a function that asks eni-ledger."""
 
     def ask(one: dict[str, str]) -> tuple[float, str]:
         taken, out = timed([FRONT, "--state-dir", packed, "who", one["address"], "--at", one["since"], "--json"])
@@ -118,7 +118,7 @@ def of_eni_ledger(packed: Path) -> Callable[[dict[str, str]], tuple[float, str]]
 
 
 def of_jq(plain: Path) -> Callable[[dict[str, str]], tuple[float, str]]:
-    """Return who asks jq: the last add of that address up to that moment."""
+    """Return a function that asks jq: the last add of that address up to that moment."""
 
     def ask(one: dict[str, str]) -> tuple[float, str]:
         program = (
@@ -132,7 +132,7 @@ def of_jq(plain: Path) -> Callable[[dict[str, str]], tuple[float, str]]:
 
 
 def of_duckdb(plain: Path) -> Callable[[dict[str, str]], tuple[float, str]]:
-    """Return who asks DuckDB: the same over the JSON lines, only the time of the query itself."""
+    """Return a function that asks DuckDB: the same over the JSON lines, only the time of the query itself."""
 
     def ask(one: dict[str, str]) -> tuple[float, str]:
         _, out = timed([sys.executable, "-c", DUCKDB, str(plain), one["address"], one["since"]])
@@ -143,7 +143,7 @@ def of_duckdb(plain: Path) -> Callable[[dict[str, str]], tuple[float, str]]:
 
 
 def of_journal(journal: Path) -> Callable[[dict[str, str]], tuple[float, str]]:
-    """Return who asks journalctl: the last add of that address up to that moment, by its fields."""
+    """Return a function that asks journalctl: the last add of that address up to that moment, by its fields."""
 
     def ask(one: dict[str, str]) -> tuple[float, str]:
         until = f"@{(parse_ts(one['since']) + 999_999) // 1_000_000}"

@@ -79,7 +79,7 @@ class Journald:
             time.sleep(0.01)
 
     def entries(self) -> int:
-        """Return how many entries of ours it has taken."""
+        """Return how many entries of eni-ledger it has taken."""
         subprocess.run(["journalctl", "--sync"], check=False, capture_output=True)
         found = subprocess.run(
             ["journalctl", "-o", "cat", "--no-pager", "SYSLOG_IDENTIFIER=eni-ledger"],

@@ -73,7 +73,7 @@ def test_add_and_del_as_from_the_source(front: Path, source: Path, tmp_path: Pat
 
 
 def test_add_needs_nothing_that_is_the_command_lines(copy: Path, tmp_path: Path, pause: Pause) -> None:
-    # All Python code but three codecs goes, and every third-party library: whoever imports one fails.
+    # All Python code but three codecs goes, and every third-party library: an import of one fails.
     (copy / "eni-ledger-cli").unlink()
     codecs = {f"{name}.pyc" for name in ("__init__", "aliases", "utf_8")}
     for path in (copy / "_internal").iterdir():

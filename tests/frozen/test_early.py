@@ -36,7 +36,7 @@ def agent(tmp_path: Path, front: Path) -> Agent:
 
 @pytest.fixture
 def damaged(tmp_path: Path, copy: Path) -> Callable[..., Agent]:
-    """Give a bundle in which no Python of ours can run."""
+    """Give a bundle in which eni-ledger's Python cannot run."""
 
     def make(*lines: str, **settings: object) -> Agent:
         damage(copy)

@@ -1,4 +1,4 @@
-"""A bundle in which no Python of ours can run."""
+"""A bundle in which eni-ledger's Python cannot run."""
 
 from __future__ import annotations
 

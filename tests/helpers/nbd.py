@@ -1,7 +1,7 @@
 """A disk with a volatile write cache, and an NBD server that lends it to a virtual machine until its power is cut.
 
-What a guest wrote and did not flush is in the host's memory only because somebody keeps it there: to kill the machine
-is no power cut as long as the host writes it down afterwards. Here it is kept in a list, and at the cut each write is
+What a guest wrote and did not flush is in the memory of the host, which writes it down after the machine was killed:
+that is no power cut. Here it is kept in a list, and at the cut each write is
 made, dropped, or made in some of its sectors only, in any combination: a drive may do all of that.
 
 The protocol is that of the NBD project's doc/proto.md (fixed newstyle, simple replies), as far as qemu speaks it.

@@ -6,7 +6,7 @@ of its own, forked, so that thousands of them cost little::
 
     {"do": [...], "dir": "/state", "settings": {...}, "fault": {...} or null, "dry": true or false}
 
-`do` is `["record", event]`, `["gc", network, about]`, `["spool", event]` (somebody else holds the lock meanwhile), or
+`do` is `["record", event]`, `["gc", network, about]`, `["spool", event]` (another process holds the lock meanwhile), or
 `["plugin", environment, stdin]`: the chained plugin, as the front door serves a call; or `["repair", about]`, which is
 `fsck --repair`, or `["prune"]`: these two need LIBRARIES. `fault` has `at` (the number of the call, from 1), `how` and
 what that needs:
@@ -73,7 +73,7 @@ class Faults:
         setattr(os, "close", self._close(os.close))  # noqa: B010
 
     def tell(self, **what: Any) -> None:
-        """Write a line to whoever waits for the child."""
+        """Write a line to the parent, which waits for it."""
         self._write(self._report, json.dumps(what).encode() + b"\n")
 
     def _open(self, real: Callable[..., int]) -> Callable[..., int]:

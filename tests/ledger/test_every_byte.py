@@ -1,4 +1,4 @@
-"""One procedure, many ways to damage a ledger: whatever is asked then, the answer is true or an error of ours.
+"""One procedure, many ways to damage a ledger: each answer is then true or an error of eni-ledger.
 
 A small ledger of three segments is handed to each corrupting function in turn, every byte of it at a time.
 """
@@ -61,7 +61,10 @@ class Truth:
         assert got == [event for event in self.events if event in got]
 
     def ask(self, where: Path) -> set[str]:
-        """Ask everything; an answer that is not the true one, or another error than ours, fails. Return who erred."""
+        """Ask everything and return the questions that raised an error of eni-ledger.
+
+        A false answer, or another error, fails.
+        """
         erred = set()
         for name, call in self.questions(where).items():
             try:

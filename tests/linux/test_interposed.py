@@ -561,7 +561,7 @@ def test_what_a_delegate_leaves_behind_keeps_nobody_waiting(
     assert RESULT.replace("\\t", "\t") in done.stdout.decode()
 
 
-# --- what of ours goes wrong --------------------------------------------------------------------------------------
+# --- faults of eni-ledger -----------------------------------------------------------------------------------------
 
 
 def nothing(agent: Agent) -> None:

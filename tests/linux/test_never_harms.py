@@ -1,7 +1,7 @@
 """The first law: whatever is wrong with our own things, the runtime gets prevResult, byte for byte, and exit status 0.
 
 It is said on stderr, and with `"onError": "fail"` it is an error with the right code instead. Root ignores
-file modes, so what is unwritable here is mounted read-only, full, or belongs to somebody else.
+file modes, so what is unwritable here is mounted read-only, full, or belongs to another user.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def pause() -> Iterator[Pause]:
 
 
 class Trial:
-    """An ADD, a DEL and a GC where something of ours is wrong."""
+    """An ADD, a DEL and a GC with a fault of eni-ledger's installation."""
 
     def __init__(self, front_door: Path, tmp_path: Path, pause: Pause) -> None:
         self.front_door = front_door
@@ -167,7 +167,7 @@ def test_one_that_others_may_write_to(trial: Trial) -> None:
 
 @pytest.mark.parametrize("name", ["lock", "ledger.jsonl", "state.json"])
 def test_files_that_are_links(trial: Trial, tmp_path: Path, name: str) -> None:
-    """No file of somebody else's is written to by way of a link in our directory."""
+    """A link in the state directory never leads to a write into a file elsewhere."""
     theirs = tmp_path / "theirs"
     theirs.write_text("theirs\n")
     trial.state_dir.mkdir(0o750)

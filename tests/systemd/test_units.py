@@ -168,7 +168,7 @@ def test_install_ecs() -> None:
     assert (links / "vpc-branch-eni").resolve() == (data / "eni-ledger/bundle/eni-ledger").resolve()
     assert (links / "one-more-plugin").readlink() == plugins / "one-more-plugin"
     assert json.loads(CONFIG.read_text())["stateDir"] == str(ECS)
-    # Readable for whoever calls plugins in the agent's container.
+    # Readable for the agent, which calls plugins in its container.
     assert oct((data / "eni-ledger/config.json").stat().st_mode & 0o777) == "0o644"
 
 

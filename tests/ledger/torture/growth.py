@@ -1,4 +1,4 @@
-"""Growth: a busy host's history, packed and retired again and again; every question is answered as it was lived."""
+"""Growth: a busy host's history, packed and retired again and again; every answer equals the recorded history."""
 
 from __future__ import annotations
 

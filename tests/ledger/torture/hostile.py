@@ -1,4 +1,4 @@
-"""A state directory that somebody has been at: each name in it is, in turn, what it never should be.
+"""A hostile state directory: each name in it is, in turn, what it never should be.
 
 Whatever it is, a writer comes to an end, with success or an error that names the file; nothing outside is read into the
 ledger, appended to, cut or removed; readers come to an end too; and when things are put right, the next event is
@@ -160,7 +160,7 @@ class Bench:
         return state / name
 
     def unharmed(self) -> bool:
-        """Whether what is outside is as it was."""
+        """Whether the files outside are unchanged."""
         found = self.victim.stat()
         same = self.victim.read_bytes() == VICTIM and found.st_mtime_ns == self._mtime
         return same and stat.S_IMODE(found.st_mode) == 0o600 and os.listdir(self.victim.parent) == ["victim"]  # noqa: PTH208
@@ -286,7 +286,7 @@ def _changed(trial: Run, bench: Bench, name: str, what: str) -> None:
 
 
 def _backup_of_hard_links(trial: Run, bench: Bench) -> None:
-    """A copy of all files by `cp -al` stays as it was, and the ledger goes on."""
+    """A copy of all files by `cp -al` stays unchanged, and the ledger continues."""
     state = bench.copy("state")
     backup = bench.where / "backup"
     shutil.copytree(state, backup, copy_function=os.link)

@@ -231,7 +231,7 @@ class Model:
                     self._append({"event": "lost", "reason": "gc", "association_id": span.id}, clock)
             return
         if event["event"] in ("identify", "lost") and event["association_id"] not in {s.id for s in self.live()}:
-            return  # ended by what was folded in first: whoever looks with the lock held sees that
+            return  # ended by what was folded in first: a reader with the lock held sees that
         self._append(event, clock)
 
     def _happened(self, event: Draft, clock: int) -> Draft:

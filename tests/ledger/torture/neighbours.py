@@ -1,4 +1,4 @@
-"""Neighbours: a lock holder that is stopped, somebody who takes the directory away, another version that writes."""
+"""Neighbours: a lock holder that is stopped, a directory that is removed, another version that writes."""
 
 from __future__ import annotations
 

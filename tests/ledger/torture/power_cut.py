@@ -191,7 +191,7 @@ class Host:
         return boot
 
     def examine(self, found: Path, after: Path) -> None:
-        """Hold the state directory as it was `found`, and once more `after` the next writer, against what was told."""
+        """Compare the state directory as `found`, and `after` the next writer, with the acknowledged events."""
         events = proven(found)
         active = found / ledgers.ACTIVE
         self.count("torn tails", active.exists() and not active.read_bytes().endswith(b"\n"))

@@ -29,7 +29,7 @@ LOCKED = ("add", "del", "rotation", "torn tail", "fold of three", "damaged end")
 def come(where: Path, count: int, first: int = 1, source: Path = SOURCE) -> tuple[list[Draft], list[str]]:
     """Have `WRITERS` writers come at once; return what was acknowledged to them, and what they complained of.
 
-    That each of them comes to an end, whoever is stopped, is half of what is asked here.
+    Each of them has to end, whichever process is stopped.
     """
     go, hold = os.pipe()
     processes = [start(where, first + n, count, go=go, source=source, lock_wait_ms=20) for n in range(WRITERS)]
@@ -64,7 +64,7 @@ def in_order(events: list[Draft]) -> list[str]:
 
 
 def held(run: Run, directory: Path) -> None:
-    """The lock is held by somebody who does nothing: all go to the spool, and later they are folded in, in order."""
+    """The lock is held by an idle process: all go to the spool, and later they are folded in, in order."""
     where = directory / "held"
     said, wrong = come(where, EVENTS, source=run.source)
     with stuck_holder(where):
@@ -102,7 +102,7 @@ def stopped(run: Run, writers: Server, directory: Path, chance: random.Random) -
 
 
 def stale(run: Run, writers: Server, directory: Path) -> None:
-    """A writer is stopped with the lock, somebody takes the lock file for a stale one and removes it, others write."""
+    """A writer is stopped with the lock, another process removes the lock file as stale, others write."""
     for scenario in (each for each in SCENARIOS if each.name in ("torn tail", "fold of what is folded")):
         template = directory / f"{scenario.name} with a stale lock"
         scenario.prepare(template)

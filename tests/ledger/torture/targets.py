@@ -54,7 +54,7 @@ class Target:
 
 
 def refuses(call: Callable[[], object], *more: type[Exception]) -> None:
-    """Do `call`; errors of ours are as good as success, and what its docstring names besides."""
+    """Do `call`; errors of eni-ledger, and those in its docstring, count as success."""
     with suppress(EniLedgerError, *more):
         call()
 

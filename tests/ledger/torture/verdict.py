@@ -40,7 +40,7 @@ def acknowledged(said: Any) -> list[Draft]:
 
 
 def recovered(where: Path, said: Iterable[Draft]) -> list[str]:
-    """Return a phrase for each acknowledged event that is not in the ledger once and as it was said."""
+    """Return a phrase for each acknowledged event that is not in the ledger once and unchanged."""
     events, wrong = events_of(where), []
     for event in said:
         key = (event["event"], event.get("container_id"))

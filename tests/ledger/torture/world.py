@@ -1,6 +1,6 @@
 """A host to play with: its clock, its boots, its crashes, a real ledger and the `Model` that it has to agree with.
 
-Everything happens in this process. A crash is an exception that no code of ours catches, at one of the calls that
+Everything happens in this process. A crash is an exception that eni-ledger does not catch, at one of the calls that
 change something on disk; a write may have got half way before it.
 """
 
@@ -192,8 +192,8 @@ class World:
     ) -> None:
         """Have the product do something, and the model; then they have to agree.
 
-        `rotate` the segment is full; `locked` somebody keeps the lock; `crash` at which changing call, and how much of
-        a write is done by then; `fault` at which one the disk is full.
+        `rotate` the segment is full; `locked` another process keeps the lock; `crash` at which changing call, and how
+        much of a write is done by then; `fault` at which one the disk is full.
         """
         self.counts[events[0]["event"]] += 1
         self.moments.add(self.clock)

@@ -1,4 +1,4 @@
-"""Writer processes, a reader beside them, and the invariant: what was acknowledged is there, once, as it was said."""
+"""Writer processes, a reader beside them, and the invariant: each acknowledged event is there once, unchanged."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def missing(events: Iterable[Draft], said: Iterable[Draft]) -> list[str]:
 def problems(where: Path, said: list[Draft]) -> tuple[list[Draft], list[str]]:
     """Return all events once the ledger has settled, and what of the invariant does not hold.
 
-    The chain is sound and without gaps, what was acknowledged is there as it was said, what was not is whole, and
+    The chain is sound and without gaps, each acknowledged event is there unchanged, what was not is whole, and
     `state.json` is what a replay gives.
     """
     try:

@@ -218,7 +218,7 @@ def test_what_is_no_file(file: Path) -> None:
         load(None, env(file))
     file.rmdir()
     os.mkfifo(file)
-    with pytest.raises(ConfigError):  # and does not wait for somebody to write into it
+    with pytest.raises(ConfigError):  # and does not wait for a writer
         load(None, env(file))
     file.unlink()
     file.symlink_to(file)
@@ -226,7 +226,7 @@ def test_what_is_no_file(file: Path) -> None:
         load(None, env(file))
 
 
-# --- a file that somebody else can have written -----------------------------------------------------------------------
+# --- a file that another user may have written ------------------------------------------------------------------------
 
 
 def _theirs(file: Path) -> None:

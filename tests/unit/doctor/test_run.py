@@ -364,7 +364,7 @@ class TestWhichAgent:
         assert "the agent does not run" in host.ask()["interposed"].message
 
     def test_a_set_user_id_program_is_none(self, host: Host, tmp_path: Path) -> None:
-        """Whoever starts one chooses its name and its environment."""
+        """A process chooses its own name and environment."""
         before = of_agent(host)
         program = tmp_path / "sudo"
         program.write_text("")

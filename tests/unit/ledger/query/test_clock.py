@@ -28,7 +28,7 @@ HOUR = 3_600_000_000
 
 
 class Clock:
-    """A clock that goes on by a millisecond whenever somebody looks at it."""
+    """A clock that goes on by a millisecond each time it is read."""
 
     def __init__(self) -> None:
         self.us = NOON

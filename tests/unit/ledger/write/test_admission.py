@@ -1,4 +1,4 @@
-"""A state directory that is somebody else's directory: nothing in it is made, renamed, replaced or removed."""
+"""A state directory that belongs to another program: nothing in it is made, renamed, replaced or removed."""
 
 from __future__ import annotations
 

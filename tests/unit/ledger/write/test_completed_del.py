@@ -1,4 +1,4 @@
-"""A `del` that brings ENI and task: an `identify` before it, so that whoever asks finds the association by them."""
+"""A `del` that brings ENI and task: an `identify` before it, so that questions find the association by them."""
 
 from __future__ import annotations
 
