@@ -5,6 +5,7 @@ Imports inside functions keep the front door's start short: a plain question pay
 
 from __future__ import annotations
 
+from eni_ledger.base.collector import Paused
 from eni_ledger.base.errors import NotFound, UsageError
 from eni_ledger.cli.damage import with_every_key
 from eni_ledger.cli.found import Wanted, find_neighbours, gather
@@ -46,7 +47,8 @@ def live(session: Session, request: Request, present: Present | None = None) -> 
     Raises NotFound for a time before the ledger begins and for a WHAT that nothing fits, and as `History.live` does;
     LedgerDamaged after the answer has been printed.
     """
-    _tell(session, request, present, live=True)
+    with Paused():
+        _tell(session, request, present, live=True)
 
 
 def who(session: Session, request: Request, present: Present | None = None) -> None:
@@ -57,7 +59,8 @@ def who(session: Session, request: Request, present: Present | None = None) -> N
     Raises NotFound if there is none for one of the WHATs, and as `History.find` does; UsageError if a line of standard
     input was not understood; LedgerDamaged after the answer has been printed.
     """
-    _tell(session, request, present, live=False)
+    with Paused():
+        _tell(session, request, present, live=False)
 
 
 class _Told:

@@ -140,13 +140,26 @@ def plain(table: Table, screen: Screen | None = None, *, headers: bool = True) -
     widths = table.widths()
     head = [_join([column.header for column in table.columns], table, widths, screen, ["bold"] * len(widths))]
     lines = head if headers else []
+    in_pipe = _template(table, widths) if screen is not None and screen.width is None else ""
     for row in table.rows:
+        if in_pipe and len(words := [line for cell in row for line in cell.lines]) == len(row):
+            line = in_pipe % tuple(words)
+            if line.isascii():
+                lines.append(line.rstrip())
+                continue
         styles = [cell.style or column.style for cell, column in zip(row, table.columns, strict=True)]
         for at in range(max((len(cell.lines) for cell in row), default=0)):
             texts = [cell.lines[at] if at < len(cell.lines) else "" for cell in row]
             lines.append(_join(texts, table, widths, screen, styles))
         lines += [f"{' ' * GAP}{cell.below}" for cell in row if cell.below]
     return lines
+
+
+def _template(table: Table, widths: list[int]) -> str:
+    """Return the format of a row without colour in which each character takes one column."""
+    return (" " * GAP).join(
+        [f"%{'' if column.right else '-'}{width}s" for column, width in zip(table.columns, widths, strict=True)]
+    )
 
 
 def _join(texts: list[str], table: Table, widths: list[int], screen: Screen | None, styles: list[str]) -> str:
@@ -173,8 +186,10 @@ def _spilled(table: Table, width: int) -> Table:
 
 def _wrapped(table: Table, width: int | None) -> Table:
     """Return the table with its prose wrapped so that it fits `width`; it has been found to fit."""
+    if width is None:
+        return table
     widths = table.widths()
-    excess = 0 if width is None else sum(widths) + GAP * (len(widths) - 1) - width
+    excess = sum(widths) + GAP * (len(widths) - 1) - width
     if excess <= 0:
         return table
     rows = [list(row) for row in table.rows]

@@ -7,9 +7,9 @@ then LedgerDamaged is raised.
 
 from __future__ import annotations
 
-import gc
 from _bisect import bisect_right
 
+from eni_ledger.base.collector import Paused
 from eni_ledger.base.errors import LedgerDamaged
 from eni_ledger.ledger.format.directory import open_state_dir
 from eni_ledger.ledger.format.source import Directory
@@ -192,15 +192,8 @@ class History:
         wanted = sought(queries, filters)
         fits = Queries(queries).matches if len(queries) > 1 else queries[0].matches if queries else None
         damage: list[LedgerDamaged] = []
-        with self.snapshot() as whole:
-            # There is nothing to collect, and with many associations looking for it takes as long as finding them.
-            collects = gc.isenabled()
-            gc.disable()
-            try:
-                found = [one for each in ledgers(whole) for one in self._found(each, wanted, first, last, damage)]
-            finally:
-                if collects:
-                    gc.enable()
+        with Paused(), self.snapshot() as whole:
+            found = [one for each in ledgers(whole) for one in self._found(each, wanted, first, last, damage)]
         if fits is not None:
             found = list(filter(fits, found))
         return _answer(list(filter(filters.matches, found)) if filters else found, damage)
