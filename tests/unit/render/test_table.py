@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from eni_ledger.render import table
 from eni_ledger.render.screen import Screen
 from eni_ledger.render.table import Cell, Column, Table
+from eni_ledger.render.text import safe
 
 
 def sample() -> Table:
@@ -27,6 +28,15 @@ def test_plain_text_is_aligned_without_tabs_or_ends() -> None:
         "      fd00::1",
         "   -  10.0.0.2  4026532282  78",
     ]
+
+
+@given(st.lists(st.lists(st.text(max_size=9).map(safe), min_size=4, max_size=4), max_size=6))
+def test_a_pipe_gets_the_lines_that_are_put_together_piece_by_piece(texts: list[list[str]]) -> None:
+    shown = sample()
+    shown.rows += [[Cell(tuple(text.split(" ", 1))) for text in row] for row in texts]
+    pipe = Screen()
+    pipe.width, pipe.colour = None, False
+    assert table.plain(shown, pipe) == table.plain(shown)
 
 
 def test_a_pipe_gets_every_column() -> None:
@@ -54,8 +64,6 @@ def on_terminal(screen: Screen, width: int, colour: bool) -> Screen:
 
 @given(st.text(st.characters(codec="utf-8"), max_size=30))
 def test_no_value_is_taken_for_markup_or_loses_a_character(value: str) -> None:
-    from eni_ledger.render.text import safe
-
     before, sys.stdout = sys.stdout, io.StringIO()
     try:
         table.show(Table([Column("A")], [[Cell((safe(value),))]]), on_terminal(Screen(), 200, colour=False))
