@@ -35,7 +35,9 @@ FROM read_json(
 )
 WHERE filename NOT IN (SELECT file || '.gz' FROM glob('ledger-*.jsonl'));
 
--- What ended what, and when: its own del or lost, an add that superseded it, a boot of the host.
+-- What ended what, and when: its own del or lost, an add that superseded it, a boot of the host. Not here is what ended in
+-- a damaged part: the next checkpoint does not carry it any more, and the commands say `lost` as of that. In these views it
+-- stays live; `eni-ledger fsck` names the damage, and `events.damage` of the checkpoint too.
 CREATE OR REPLACE VIEW ends AS
 SELECT association_id, coalesce(spooled_ts, ts) AS until,
        CASE WHEN reason = 'rebooted' THEN reason ELSE event END AS ended_by, seq AS end_seq

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench import readme
+from bench import identity, readme
 from bench.figures import (
     BARE,
     BASE,
@@ -145,3 +145,40 @@ def test_the_table_of_the_readme(said: list[str], tmp_path: Path) -> None:
     assert "| after 1,000,000 events, 120 live | 30.0 | 30.0 | 3.0x | 3.0x |\n" in text
     assert "(ECS): it works while the program starts | 20.0 | 20.0 |  |  |\n" in text
     assert text.count("`build/bench --past`") == 1
+
+
+# --- whose ENI it is, under load ---
+
+
+def identified(at_add: int, at_last: int, later_ms: float) -> dict[tuple[str, str], identity.Round]:
+    """Return rounds of 1000 ADDs, the answers with the look-up `later_ms` later than without."""
+    with_it = identity.Round(walls=[60.0 + later_ms, 61.0 + later_ms, 900.0], at_add=at_add, at_last=at_last, adds=1000)
+    without = identity.Round(walls=[61.0, 60.0, 800.0], adds=1000)
+    return {
+        (load, name): one for load in identity.LOADS for name, one in ((identity.ON, with_it), (identity.OFF, without))
+    }
+
+
+@pytest.mark.parametrize(
+    ("at_add", "at_last", "later_ms", "met"),
+    [
+        (990, 1000, 1.0, [True, True, True, True]),
+        (1000, 1000, -2.0, [True, True, True, True]),
+        (989, 1000, 0.5, [False, True, True, True]),
+        (990, 999, 0.5, [True, False, True, True]),
+        (990, 1000, 1.5, [True, True, False, False]),
+    ],
+)
+def test_the_targets_of_identity(at_add: int, at_last: int, later_ms: float, met: list[bool]) -> None:
+    """99 % at ADD, all of them later, and the answer at most a millisecond later: of medians, not of the slowest."""
+    found = identity.targets(identified(at_add, at_last, later_ms))
+    assert [target.met for target in found] == met
+    assert [target.line().startswith("NOT MET") for target in found] == [not one for one in met]
+
+
+def test_a_load_of_its_own_for_each_target_of_identity() -> None:
+    found = identified(1000, 1000, 0.0)
+    found[identity.ALONE, identity.ON] = identity.Round(walls=[65.0])
+    *_, crowd, alone = identity.targets(found)
+    assert (crowd.met, alone.met) == (True, False)
+    assert (identity.CROWD in crowd.what, identity.ALONE in alone.what) == (True, True)

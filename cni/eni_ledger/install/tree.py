@@ -229,10 +229,17 @@ class Tree:
 
     @contextlib.contextmanager
     def _parent(self, path: str) -> Iterator[tuple[int, str]]:
-        """Yield the open parent directory of `path` and the name in it; links above are followed. Raises OSError."""
+        """Yield the open parent directory of `path` and the name in it; links above are followed. Raises OSError.
+
+        They are followed once, inside the tree; a link that is put into the resolved path meanwhile is refused.
+        """
         head, name = os.path.split(self.real(path, follow=False))
-        fd = os.open(head, _DIRECTORY)
+        fd = os.open(self.root, _DIRECTORY)
         try:
+            for part in os.path.relpath(head, self.root).split("/"):
+                inner = os.open(part, _DIRECTORY, dir_fd=fd)
+                os.close(fd)
+                fd = inner
             yield fd, name
         finally:
             os.close(fd)

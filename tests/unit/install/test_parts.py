@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,9 @@ from eni_ledger.install.bundle import loader_of
 from eni_ledger.install.json_merge import dump, merge, unmerge
 from eni_ledger.install.preflight import check_ecs_host
 from eni_ledger.install.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WANTED = {"stateDir": "/new", "agentDb": "/db"}
 UNSET = {"stateDir": "/default"}
@@ -149,6 +152,38 @@ class TestTree:
     def test_a_directory_is_no_file(self, tmp_path: Path) -> None:
         with pytest.raises(InstallError, match="no regular file"):
             Tree(str(tmp_path.parent)).read(f"/{tmp_path.name}")
+
+
+class Swapped(Tree):
+    """A tree in which a directory becomes a link right after a path has been resolved."""
+
+    def real(self, path: str, *, follow: bool = True) -> str:
+        found = super().real(path, follow=follow)
+        Path(self.root, "srv").rename(Path(self.root, "was"))
+        Path(self.root, "srv").symlink_to("theirs")
+        return found
+
+
+@pytest.mark.parametrize("removal", [Tree.remove, Tree.remove_all, Tree.remove_dir])
+def test_a_link_in_the_resolved_path_is_not_followed(tmp_path: Path, removal: Callable[[Tree, str], None]) -> None:
+    for name in ("srv", "theirs"):
+        (tmp_path / name / "below/x").mkdir(parents=True)
+    with pytest.raises(NotADirectoryError):
+        removal(Swapped(str(tmp_path)), "/srv/below/x")
+    assert (tmp_path / "theirs/below/x").is_dir()
+
+
+@pytest.mark.parametrize("path", ["/x", "/srv/x", "/link/x", "/up/link/x"])
+def test_what_is_removed_is_found_by_way_of_links(tmp_path: Path, path: str) -> None:
+    (tmp_path / "srv").mkdir()
+    (tmp_path / "up").mkdir()
+    (tmp_path / "link").symlink_to("/srv")
+    (tmp_path / "up/link").symlink_to("../srv")
+    tree = Tree(str(tmp_path))
+    tree.make_dir(path)
+    tree.remove_all(path)
+    assert not tree.exists(path)
+    assert (tmp_path / "srv").is_dir()
 
 
 def test_the_loader_that_a_program_needs(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from eni_ledger.base import host
 from eni_ledger.ledger.query.questions import History
 from eni_ledger.ledger.write import probe
 from eni_ledger.ledger.write.probe import FAILURES
@@ -351,6 +352,30 @@ def test_status(here: Here) -> None:
     served = here.serve("STATUS", here.conf())
     assert (served.status, served.stdout, served.stderr) == (0, b"", "")
     assert here.events() == []
+
+
+# --- a ledger of another instance ---
+
+
+@pytest.mark.parametrize("on_error", ["warn", "fail"])
+def test_a_call_on_a_copied_ledger_is_served(here: Here, monkeypatch: pytest.MonkeyPatch, on_error: str) -> None:
+    """An image with a ledger in it: the boot names the new instance, and what was live there has ended."""
+    there, own = "i-0bbbbbbbbbbbbbbbb", "i-0aaaaaaaaaaaaaaaa"
+    monkeypatch.setattr(host, "instance_id", lambda: there)
+    monkeypatch.setattr(host, "boot_id", lambda: "0" * 36)
+    assert here.serve("ADD", here.conf(prev=PREV), CNI_CONTAINERID="there").status == 0
+    monkeypatch.undo()
+    monkeypatch.setattr(host, "instance_id", lambda: own)
+    for command, conf in (("ADD", here.conf(prev=PREV, onError=on_error)), ("DEL", here.conf(onError=on_error))):
+        served = here.serve(command, conf)
+        assert (served.status, served.stderr) == (0, "")
+    first, boot, added, ended = [event for event in here.events() if event["event"] != "checkpoint"]
+    assert [event["event"] for event in (first, boot, added, ended)] == ["add", "boot", "add", "del"]
+    assert [event["instance_id"] for event in (first, boot, added, ended)] == [there, own, own, own]
+    assert ended["association_id"] == added["association_id"]
+    assert [(one["container_id"], one["ended_by"]) for one in History(str(here.state_dir)).all()] == [
+        ("there", "rebooted"), ("c0ffee", "del")
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("content", ["{", '{"unknown":1}', '{"onError":"maybe"}'])

@@ -1,8 +1,15 @@
 """Imported history: an older ledger of the same format, `imported/ledger.jsonl`, made anew by every import.
 
 Its events are ordinary ones, put in order of the time at which they happened. An association that the log does not
-end, or that the ledger itself recorded in its place, ends with a `lost`, reason `log_ends`. Version 0.1.0 wrote
-`import` events into the ledger instead; until `import` or `prune` has copied them, the same is made in memory.
+end, or that the ledger itself recorded in its place, ends with a `lost`, reason `log_ends`.
+
+`supersedes` of these events is filled here, by `same_place`, not by the writer's `format.supersede`: a log has no
+namespace inode and no trunk link, and DELs may be missing from it. So the same branch MAC, or the same VLAN ID of a
+trunk that is known by its MAC or name only, ends the earlier association. Readers take the result from the line, as
+anywhere.
+
+Version 0.1.0 wrote `import` events into the ledger instead; until `import` or `prune` has copied them, the same is made
+in memory.
 """
 
 from __future__ import annotations
