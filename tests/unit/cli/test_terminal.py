@@ -280,7 +280,7 @@ def long(ledger: Ledger) -> Ledger:
 
 
 def test_what_is_longer_than_the_terminal_is_paged(long: Ledger) -> None:
-    for args in (["list"], ["log"], ["list", "--json"], ["list", "-o", "csv"]):
+    for args in (["list"], ["log"], ["list", "--json"], ["list", "-o", "csv"], ["topology"]):
         lines = pages(long, *args).splitlines()
         assert len(lines) > 50
         assert all(line.startswith("PAGED") for line in lines), args
@@ -289,7 +289,7 @@ def test_what_is_longer_than_the_terminal_is_paged(long: Ledger) -> None:
 
 
 def test_a_pager_can_be_forbidden(long: Ledger) -> None:
-    for args in (["list", "--no-pager"], ["--no-pager", "list"]):
+    for args in (["list", "--no-pager"], ["--no-pager", "list"], ["topology", "--no-pager"]):
         assert "PAGED" not in pages(long, *args)
     for env in ({"PAGER": ""}, {"PAGER": "cat"}, {"ENI_LEDGER_PAGER": ""}, {"TERM": "dumb"}, {"PAGER": "/nonexistent"}):
         out = pages(long, "list", **env)

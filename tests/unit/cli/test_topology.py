@@ -17,15 +17,14 @@ if TYPE_CHECKING:
     from unit.cli.conftest import Ledger, Run
 
 
+_NOT_OF_EVENTS = ("association_id", "since", "add_seq")
+
+
 @pytest.fixture
 def host(ledger: Ledger) -> Ledger:
     """Return a ledger of two live branches, and one that has ended."""
     for n in range(3):
-        event = {
-            key: value
-            for key, value in branch(n, boot_id=None).items()
-            if key not in ("association_id", "since", "add_seq")
-        }
+        event = {key: value for key, value in branch(n, boot_id=None).items() if key not in _NOT_OF_EVENTS}
         ledger.write({"event": "add", **event})
     ledger.write({"event": "del", "container_id": branch(0)["container_id"], "ifname": "eth0"})
     return ledger
@@ -125,9 +124,30 @@ def test_several_ledgers_are_one_picture(host: Ledger, run: Run, tmp_path: Path)
 def test_nothing_live_is_no_error(host: Ledger, run: Run) -> None:
     for n in (1, 2):
         host.write({"event": "del", "container_id": branch(n)["container_id"], "ifname": "eth0"})
-    done = run("topology")
-    assert (done.code, done.out.count("VLAN")) == (0, 0)
+    done = run("topology", "--instance-type", "c5.large")
+    assert (done.code, done.out.count("VLAN 10")) == (0, 0)
     assert "nothing live" in done.err
+    assert "no live branch, the last one until 2" in done.out
+    assert "UTC; 0 VLAN IDs used, 10 left (ECS)" in done.out
+    for form in ("svg", "html", "mermaid", "dot", "json"):
+        drawn = run("topology", "-o", form)
+        assert drawn.code == 0
+        assert branch(0)["trunk_mac"] in drawn.out
+    (trunk,) = drawn.json()["hosts"][0]["trunks"]
+    assert (trunk["branches"], trunk["vlans_used"]) == ([], [])
+    assert trunk["last_until"] > "2"
+
+
+def test_a_trunk_without_a_live_branch_stands_beside_the_others(host: Ledger, run: Run) -> None:
+    other = {"trunk_mac": "0a:00:00:00:0f:0f", "trunk_ifname": "ens7", "vlan_id": 7}
+    event = {key: value for key, value in branch(9, boot_id=None, **other).items() if key not in _NOT_OF_EVENTS}
+    host.write({"event": "add", **event})
+    host.write({"event": "del", "container_id": event["container_id"], "ifname": "eth0"})
+    done = run("topology")
+    assert done.out.count("trunk ") == 2
+    assert "2 VLAN IDs used" in done.out
+    assert "no live branch, the last one until" in done.out
+    assert "no live branch" not in run("topology", "--family", branch(1)["task_family"]).out
 
 
 @pytest.mark.parametrize("name", ["large", "m5 large", "", "m5.large; ls"])

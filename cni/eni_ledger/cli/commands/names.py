@@ -8,7 +8,7 @@ import click
 
 from eni_ledger import timespec
 from eni_ledger.base.errors import LedgerDamaged, UsageError
-from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.options import Command, pager_option, reading, session_of
 from eni_ledger.cli.period import period_of
 from eni_ledger.cli.request import Request
 from eni_ledger.cli.session import Session, full_path
@@ -32,6 +32,7 @@ EXAMPLES = [
 @click.option("--until", metavar="TIME", help="And up to that time. Default: now.")
 @click.option("--force", is_flag=True, help="Replace files of these names that eni-ledger did not make.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written, as a JSON document.")
+@pager_option
 @reading
 @click.pass_context
 def command(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import click
 
-from eni_ledger.base.errors import EniLedgerError, NotFound, UsageError
+from eni_ledger import timespec
+from eni_ledger.base.errors import EniLedgerError, LedgerDamaged, NotFound, UsageError
 from eni_ledger.cli.asking import filter_options, request_of, whats_argument
 from eni_ledger.cli.damage import Answer
 from eni_ledger.cli.found import Wanted, gather
-from eni_ledger.cli.options import Command, reading, session_of
+from eni_ledger.cli.options import Command, pager_option, reading, session_of
 from eni_ledger.cli.period import Period, period_of
 from eni_ledger.cli.request import Request
 from eni_ledger.cli.session import Session
@@ -20,8 +23,9 @@ from eni_ledger.desk.topology.facts import DockerFacts
 from eni_ledger.desk.topology.limits import KINDS, is_instance_type, source
 from eni_ledger.desk.topology.limits import instance_type as own_instance_type
 from eni_ledger.ledger.query import coverage
-from eni_ledger.render.text import safe
+from eni_ledger.render.text import moment, safe
 
+_TRUNKS_OF = timedelta(days=7)
 FORMS = ("tree", "svg", "html", "mermaid", "dot", "json")
 EXAMPLES = [
     ("eni-ledger topology", "the trunks of this host and what hangs on them"),
@@ -44,6 +48,7 @@ EXAMPLES = [
     "--instance-type", metavar="TYPE", help="Limits of this instance type. Default: this instance's; none for a copy."
 )
 @filter_options
+@pager_option
 @reading
 @click.pass_context
 def command(
@@ -61,6 +66,9 @@ def command(
     """Draw the instance, its trunks with the VLAN IDs used and left, the branches, their network namespaces, the pause
     containers (name and hostname where they are recorded) and the other containers of their tasks. With WHAT, as with
     who, only those that it fits.
+
+    A trunk without a live branch is drawn where it had one in the last seven days and since the last reboot; of others
+    the ledger does not know whether they are there (scan asks the kernel).
 
     The containers are Docker's where this host is drawn as it is now and Docker answers; else those recorded. How many
     VLAN IDs are left follows from the instance type by AWS's published limits, which differ for ECS and EKS. With many
@@ -86,6 +94,7 @@ def command(
         here=pictures.this_host() if session.opened() and not instance_type else None,
         facts=facts,
         shown={str(one["association_id"]) for one in answer.associations} if part else None,
+        ended=[] if part or missing else _ended(session, period),
     )
     notes = _notes(session, facts, period)
     _print(session, "json" if as_json else form, picture, answer, period, notes)
@@ -109,6 +118,20 @@ def _ask(session: Session, request: Request, period: Period | None) -> tuple[Ans
                 f"nothing that is live {when} fits", nothing.what, session.command(f"who {nothing.what}")
             )
     return answer, missing
+
+
+def _ended(session: Session, period: Period | None) -> Sequence[Mapping[str, Any]]:
+    """Return the associations of the last days that have ended, as far as they can be read: whose trunks there were."""
+    end = (period and period.last) or timespec.to_ledger(session.as_of())
+    begin = moment(end)
+    if begin is None:
+        return []
+    with session.history() as history:
+        try:
+            found = history.find(first=timespec.to_ledger(begin - _TRUNKS_OF), last=end)
+        except LedgerDamaged as exc:
+            found = exc.associations
+    return [one for one in found if str(one.get("until", "~")) <= end]
 
 
 def _notes(session: Session, facts: DockerFacts | None, period: Period | None) -> list[str]:
@@ -160,7 +183,7 @@ def _print_tree(session: Session, picture: dict[str, Any], notes: list[str]) -> 
 
     screen = session.screen
     session.introduce(as_json=False)
-    if not picture["hosts"]:
+    if not pictures.branches(picture):
         screen.note(f"nothing live {notes[0]}")
     encoding = getattr(sys.stdout, "encoding", None) or ""
     for line in TreeLines(screen.width, unicode=encoding.lower().replace("-", "") == "utf8").lines(picture):

@@ -31,23 +31,51 @@ def draw(
     here: str | None = None,
     facts: Facts | None = None,
     shown: Container[str] | None = None,
+    ended: Iterable[Fields] = (),
 ) -> dict[str, Any]:
     """Return the picture of `associations`: `hosts`, each with `trunks`, `enis` (whole ones) and `others`.
 
     `here` is the instance ID or the boot ID of the host whose `instance_type` is given; without it the type is that of
     every host. `facts` returns what is known of an association beside the ledger, and where from (`from`). With `shown`
     only the associations with these IDs are drawn; what is used and left is still of all.
+
+    Of the `ended` ones a trunk is drawn that has no live branch, with `last_until`, the time at which the last one
+    ended. A reboot ends what is known of a host's trunks.
     """
+    groups, past = _by_host(associations), _by_host(ended)
+    idle = {name: _idle_trunks(groups.get(name, []), each) for name, each in past.items()}
+    hosts = []
+    for name in sorted({*groups, *(name for name, trunks in idle.items() if trunks)}):
+        group = groups.get(name, [])
+        known = group or past[name]
+        mine = here is None or here == name or any(one.get("boot_id") == here for one in known)
+        drawn = group if shown is None else [one for one in group if one["association_id"] in shown]
+        if drawn or idle.get(name):
+            made = _host(name, group, drawn, instance_type if mine else None, facts, idle.get(name, {}))
+            hosts.append({**made, "instance_id": _instance_id(known), "orchestrator": _orchestrator(known)})
+    return {"hosts": hosts}
+
+
+def _by_host(associations: Iterable[Fields]) -> dict[str, list[Fields]]:
     groups: dict[str, list[Fields]] = {}
     for association in associations:
         groups.setdefault(_host_of(association), []).append(association)
-    hosts = []
-    for name, group in sorted(groups.items()):
-        mine = here is None or here == name or any(one.get("boot_id") == here for one in group)
-        drawn = group if shown is None else [one for one in group if one["association_id"] in shown]
-        if drawn:
-            hosts.append(_host(name, group, drawn, instance_type if mine else None, facts))
-    return {"hosts": hosts}
+    return groups
+
+
+def _idle_trunks(live: list[Fields], ended: list[Fields]) -> dict[str, dict[str, Any]]:
+    """Return the trunks that only associations of the past have, by `_trunk_key`."""
+    latest = max([*live, *ended], key=lambda one: str(one.get("since")))
+    if latest.get("ended_by") == "rebooted":
+        return {}
+    taken = {_trunk_key(association) for association in live}
+    trunks: dict[str, dict[str, Any]] = {}
+    for association in sorted(filter(_is_branch, ended), key=lambda one: str(one.get("until"))):
+        place = _trunk_key(association)
+        if place and place not in taken and association.get("boot_id") == latest.get("boot_id"):
+            known = {key: association.get(field) for key, field in _TRUNK.items()}
+            trunks[place] = {**known, "branches": [], "last_until": association.get("until")}
+    return trunks
 
 
 def this_host() -> str | None:
@@ -70,10 +98,15 @@ def _host_of(association: Fields) -> str:
 
 
 def _host(
-    name: str, group: list[Fields], drawn: list[Fields], instance_type: str | None, facts: Facts | None
+    name: str,
+    group: list[Fields],
+    drawn: list[Fields],
+    instance_type: str | None,
+    facts: Facts | None,
+    idle: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    """Return a host of the associations `group`, of which those in `drawn` are drawn."""
-    trunks: dict[str, dict[str, Any]] = {}
+    """Return a host of the associations `group`, of which those in `drawn` are drawn, and its `idle` trunks."""
+    trunks = dict(idle)
     whole: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
     for association in drawn:
@@ -94,19 +127,23 @@ def _host(
     left = {kind: None if limit is None else max(0, limit - used) for kind, limit in most.items()}
     for place, trunk in trunks.items():
         trunk["branches"].sort(key=_by_vlan)
-        trunk["vlans_used"] = sorted(vlan for vlan in vlans[place] if isinstance(vlan, int))
+        trunk["vlans_used"] = sorted(vlan for vlan in vlans.get(place, ()) if isinstance(vlan, int))
         trunk["vlans_left"] = left
     return {
         "name": name or None,
-        "instance_id": next((one["instance_id"] for one in group if one.get("instance_id")), None),
+        "instance_id": None,
         "instance_type": instance_type,
-        "orchestrator": _orchestrator(group),
+        "orchestrator": None,
         "branches": used,
         "limits": most,
         "trunks": sorted(trunks.values(), key=lambda trunk: str(trunk["ifname"] or trunk["mac"] or "~")),
         "enis": whole,
         "others": others,
     }
+
+
+def _instance_id(group: list[Fields]) -> str | None:
+    return next((str(one["instance_id"]) for one in group if one.get("instance_id")), None)
 
 
 def _is_branch(association: Fields) -> bool:

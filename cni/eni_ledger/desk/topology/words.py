@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eni_ledger.desk.topology.limits import KINDS, source
-from eni_ledger.render.text import SHORT, counted, safe, task_id
+from eni_ledger.render.text import SHORT, clock, counted, safe, task_id
 
 NOT_KNOWN = "not known"
 _NAMES = {"ecs": "ECS", "eks": "EKS"}
@@ -39,6 +39,8 @@ def vlan_words(trunk: dict[str, Any], host: dict[str, Any]) -> str:
     known = [
         f"{trunk['vlans_left'][kind]} left ({_NAMES[kind]})" for kind in kinds if trunk["vlans_left"][kind] is not None
     ]
+    if trunk.get("last_until"):
+        used = f"no live branch, the last one until {clock(trunk['last_until'])} UTC; 0 VLAN IDs used"
     return f"{used}, {', '.join(known) or 'left: not known'}"
 
 

@@ -111,3 +111,23 @@ def test_values_of_an_odd_line_are_drawn_as_well_as_they_can_be() -> None:
     )
     assert (node["addresses"], node["containers"], node["mismatch"]) == (["10.0.0.1"], [{"id": 7}], ["vlan_id"])
     assert len(attachments(draw(branches(5)))) == 5
+
+
+def test_trunks_of_the_past_are_drawn_until_the_next_reboot() -> None:
+    idle = {"trunk_mac": "0a:00:00:00:0f:0f", "trunk_ifname": "ens7", "trunk_eni_id": None}
+    ended = [
+        branch(8, until="2026-11-27T04:00:00.000000Z", ended_by="del", **idle),
+        branch(9, until="2026-11-27T05:00:00.000000Z", ended_by="lost", **idle),
+        branch(7, until="2026-11-27T05:00:00.000000Z", ended_by="del"),  # of the trunk that has a live one
+    ]
+    (host,) = draw([branch(1)], ended=ended)["hosts"]
+    assert [len(trunk["branches"]) for trunk in host["trunks"]] == [1, 0]
+    assert host["trunks"][1]["last_until"] == "2026-11-27T05:00:00.000000Z"
+    assert host["branches"] == 1
+    (alone,) = draw([], ended=ended)["hosts"]
+    assert alone["instance_id"] == host["instance_id"]
+    assert len(alone["trunks"]) == 2
+    assert draw([], ended=[{**one, "ended_by": "rebooted"} for one in ended])["hosts"] == []
+    after = branch(1, boot_id="00000000-0000-4000-8000-00000000000f", since="2026-11-27T06:00:00.000000Z")
+    (booted,) = draw([after], ended=ended)["hosts"]
+    assert len(booted["trunks"]) == 1
