@@ -52,7 +52,7 @@ def test_front_doors_modules_are_ours(interpreter: Path) -> None:
     ours = {"eni_ledger", "encodings", "io", "datetime", "front_os", "front_door", "front_load"}
     assert {name.split(".")[0] for name in modules} == ours
     # Of the commands no more than plain questions take.
-    questions = {"answers", "damage", "found", "misses", "period", "quick", "request", "session"}
+    questions = {"answers", "damage", "found", "keys", "live_now", "misses", "period", "quick", "request", "session"}
     assert {name for name in modules if name.startswith("eni_ledger.cli.")} == {
         f"eni_ledger.cli.{n}" for n in questions
     }
