@@ -140,8 +140,12 @@ class Agent:
         lines = answer.stderr.splitlines(keepends=True)
         on_time = [line for line in lines if " not recorded: it is not done " not in line]
         if len(on_time) < len(lines):
-            front = os.path.realpath(self.plugins / "vpc-branch-eni")
-            until(lambda: front not in map(_executable, Path("/proc").glob("[0-9]*")), "the recorder did not end")
+            front = Path(os.path.realpath(self.plugins / "vpc-branch-eni"))
+            recorders = {str(front), str(front.parent / "_internal/eni-ledger-python")}
+            until(
+                lambda: recorders.isdisjoint(map(_executable, Path("/proc").glob("[0-9]*"))),
+                "the recorder did not end",
+            )
             answer.stderr = "".join(on_time)
         return answer
 

@@ -60,13 +60,16 @@ class Truth:
             pass
         assert got == [event for event in self.events if event in got]
 
-    def ask(self, where: Path) -> set[str]:
+    def ask(self, where: Path, at: int | None = None) -> set[str]:
         """Ask everything and return the questions that raised an error of eni-ledger.
 
-        A false answer, or another error, fails.
+        A false answer, or another error, fails. With `at`, one byte of very many, a quarter of the questions is asked,
+        another one at the next byte; `events` and `who` always.
         """
         erred = set()
-        for name, call in self.questions(where).items():
+        for number, (name, call) in enumerate(self.questions(where).items()):
+            if at is not None and name not in ("events", "who") and number % 4 != at % 4:
+                continue
             try:
                 answer = call()
             except EniLedgerError:
@@ -130,7 +133,7 @@ def check_fsck(report: FsckReport, path: Path, data: bytes, at: int) -> None:
 
 
 def run(truth: Truth, tmp_path: Path, which: int, corrupt: Callable[[bytes, int], bytes], step: int) -> int:
-    """Damage one segment at every `step`-th byte, ask everything each time; return how often."""
+    """Damage one segment at every `step`-th byte, ask each time; return how often."""
     where = copy(truth.where, tmp_path / "state")
     path = segments(where)[which]
     data = path.read_bytes()
@@ -140,7 +143,7 @@ def run(truth: Truth, tmp_path: Path, which: int, corrupt: Callable[[bytes, int]
         if broken == data:
             continue
         path.write_bytes(broken)
-        erred = truth.ask(where)
+        erred = truth.ask(where, at)
         check_fsck(fsck(str(where)), path, data, at)
         assert "events" in erred, at
         assert "who" in erred, at
