@@ -57,9 +57,6 @@ def command(
     document = _collect(session, first, last)
     if document["begins"] is not None and document["last"] < document["begins"] and not document["associations"]:
         raise NotFound("the interval ends before the ledger begins", f"it begins at {document['begins'][:19]}Z")
-    if len(document["associations"]) > MOST:
-        count = counted(len(document["associations"]), "association")
-        raise UsageError("too much for one page", f"{count} of at most {MOST}", "a shorter interval: --since, --until")
     from eni_ledger.desk.report.page import render  # jinja2
 
     page = render(document, session.zone)
@@ -107,6 +104,7 @@ def _collect(session: Session, first: str | None, last: str | None) -> dict[str,
                 copies=_copies(session),
                 instance_type=None if copy else instance_type(),
                 facts=DockerFacts() if last is None and not copy else None,
+                most=MOST,
                 progress=progress,
             )
     finally:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from eni_ledger.base.errors import EniLedgerError, LedgerDamaged
+from eni_ledger.base.errors import EniLedgerError, LedgerDamaged, UsageError
 from eni_ledger.base.version import __version__
 from eni_ledger.desk.report import findings
 from eni_ledger.desk.topology import picture as pictures
 from eni_ledger.ledger.check.fsck import fsck_ledger
 from eni_ledger.ledger.query import coverage
 from eni_ledger.ledger.query.proven import proven
+from eni_ledger.render.text import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def collect(
     instance_type: str | None = None,
     facts: pictures.Facts | None = None,
     check: bool = True,
+    most: int | None = None,
     progress: Progress | None = None,
 ) -> Document:
     """Return what there is to tell of the interval from `first` to `last`, both included.
@@ -43,12 +45,16 @@ def collect(
     Without `first` it begins with the ledger, without `last` it ends `now`. `as_of` is up to when a copy goes;
     `copies` says by the name of a ledger what it is a copy of. `check` proves the chain of all segments, which takes
     the time of fsck.
-    Damage never stops it: `damage` lists what was met. Raises as `History.events` does, but not LedgerDamaged.
+    Damage never stops it: `damage` lists what was met. Raises as `History.events` does, but not LedgerDamaged; and
+    UsageError for more than `most` associations, before the events are read and the chain is proven.
     """
     begins = coverage.begin(history)
     end = last or as_of or now
     damage: list[LedgerDamaged] = []
     associations = _associations(history, first, end, damage)
+    if most is not None and len(associations) > most:
+        count = counted(len(associations), "association")
+        raise UsageError("too much for one page", f"{count} of at most {most}", "a shorter interval: --since, --until")
     times = [begins, *(str(one["since"]) for one in associations)]
     start = first or min(filter(None, times), default=end)
     events = findings.Events()

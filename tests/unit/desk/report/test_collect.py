@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from eni_ledger.base.errors import UsageError
 from eni_ledger.desk.report.collect import collect
 from eni_ledger.desk.report.page import render
 from eni_ledger.ledger.query.many import Many, Part
@@ -43,6 +46,14 @@ def test_without_the_check_nothing_is_called_proven(tmp_path: Path) -> None:
     document = collect(History(str(tmp_path / "a")), None, None, now=NOW, check=False)
     assert document["sources"] == []
     assert '<b class="dim">not looked at</b>' in render(document)
+
+
+def test_too_much_for_a_page_is_refused_before_the_chain_is_proven(tmp_path: Path) -> None:
+    write_ledger(tmp_path / "a", past(3))
+    proven: list[int] = []
+    with pytest.raises(UsageError, match="too much for one page: 3 associations of at most 2"):
+        collect(History(str(tmp_path / "a")), None, None, now=NOW, most=2, progress=lambda done, _: proven.append(done))
+    assert proven == []
 
 
 def test_a_damaged_moment_is_a_gap_between_the_events_around_it(tmp_path: Path) -> None:
