@@ -364,4 +364,5 @@ def test_watch_shows_what_each_ledger_gets_and_keeps_no_file_open(copies: Path, 
     finally:
         process.kill()
         process.communicate()
-    assert open_files[-1] < 2 * open_files[0], open_files
+    # A picture that is being made has some ten files open; kept from picture to picture they were a hundred by now.
+    assert open_files[-1] < 50, open_files
