@@ -95,7 +95,8 @@ def test_a_server_that_has_ended_is_told_of(state_dir: Path, browser: Chromium) 
     with serving(state_dir) as running:
         browser.open(f"{running.url}/")
         browser.wait(f"{LIVE} === 'Up to date.'")
-    browser.wait(f"{LIVE} === 'Not live: the server does not answer. It is asked again.'")
+    browser.wait(f"{LIVE} !== 'Up to date.'")
+    assert browser.run(LIVE) == "Not live: the server does not answer. It is asked again."
     browser.open("about:blank")
 
 

@@ -40,6 +40,7 @@ def command(
 ) -> None:
     """Run tcpdump on the trunk, with a filter for the VLAN ID and MAC of the live association that WHAT names; anything
     that who accepts. A whole ENI is captured in its network namespace, after checking that it is the one recorded.
+    Works on this host's own ledger: a copy and the sample ledger are refused.
 
     [-- TCPDUMP-ARGUMENTS] are tcpdump's own options and an expression; the filter of the association goes before the
     expression. -i, -r, -V and -F are refused. The exit status is tcpdump's; 1 when nothing live has WHAT, 2 when

@@ -37,6 +37,7 @@ def command(
 ) -> None:
     """Run [-- COMMAND], or a shell, in the network namespace of the live association that WHAT names; anything that who
     accepts. It is entered only if it is the one recorded: the same inode, and the pause process of that time.
+    Works on this host's own ledger: a copy and the sample ledger are refused.
 
     Only the network is the task's. Files, /etc/resolv.conf among them, are those of the host. The exit status is the
     command's; 1 when nothing live has WHAT, 2 when several have.

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from eni_ledger.base.config import Settings
-    from eni_ledger.base.events import Event, Fields
-
+    from eni_ledger.base.events import Draft, Event, Fields
 
 TAKEN_AWAY = "the ledger was removed or moved while it was written"
 _TRIES = 2
@@ -336,13 +335,8 @@ class WriteSession:
             self._pending = []
             self._changed = True
         if self._changed:
-            head = {
-                "v": VERSION,
-                "seq": self.tail.seq,
-                "ts": format_ts(self.tail.ts_us),
-                "boot_id": self.boot_id,
-                "crc": f"{self.tail.crc:08x}",
-            }
+            head: Draft = {"v": VERSION, "seq": self.tail.seq, "ts": format_ts(self.tail.ts_us)}
+            head |= {"boot_id": self.boot_id, "crc": f"{self.tail.crc:08x}"}
             if self.marks is not None:
                 head["size"], head["marks"] = self.tail.size, sorted(self.marks)
             try:
